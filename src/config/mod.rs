@@ -1,0 +1,1 @@
+//! What users write: project, stacks and manifests, from text to resources.

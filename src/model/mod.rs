@@ -1,0 +1,1 @@
+//! Nouns: plain data, no I/O, no clock, no printing.

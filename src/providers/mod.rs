@@ -1,0 +1,1 @@
+//! How to reach each API: the one place that sends.

@@ -1,0 +1,1 @@
+//! Server-side apply: structured merge and managed fields.

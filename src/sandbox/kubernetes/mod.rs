@@ -1,0 +1,3 @@
+//! The Kubernetes API of the sandbox.
+
+pub mod merge;

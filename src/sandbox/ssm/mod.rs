@@ -1,0 +1,1 @@
+//! SSM and STS of the sandbox.

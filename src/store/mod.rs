@@ -1,0 +1,1 @@
+//! State, journal, locks and saved plans on disk.
