@@ -1,1 +1,24 @@
 //! Nouns: plain data, no I/O, no clock, no printing.
+
+pub mod address;
+pub mod call;
+pub mod change;
+pub mod error;
+pub mod event;
+pub mod journal;
+pub mod kind;
+pub mod observed;
+pub mod plan;
+pub mod project;
+pub mod resource;
+pub mod scope;
+pub mod secret;
+pub mod state;
+pub mod value;
+
+/// The JSON that specs, answers and documents are made of.
+pub type Json = serde_json::Value;
+/// An object of [`Json`], in the order in which it was written.
+pub type JsonMap = serde_json::Map<String, Json>;
+
+pub mod port;

@@ -1,0 +1,396 @@
+//! What a kind of resource is: it says what to send and how to read the answer, and sends nothing.
+
+use super::address::Address;
+use super::call::{Answer, Call, Listing, Service};
+use super::change::FieldChange;
+use super::observed::{Preview, Remote};
+use super::scope::{Need, Scope};
+use super::{Json, JsonMap};
+
+/// Something wrong with a spec, at a path of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// `ingress[0].service`; empty for the whole.
+    pub path: String,
+    /// What is wrong, a sentence fragment in lower case.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Set for what the API takes and does not work, or is dangerous: a warning with this code.
+    pub code: Option<&'static str>,
+}
+
+impl Problem {
+    /// An error at a path.
+    pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Problem { path: path.into(), message: message.into(), hint: None, code: None }
+    }
+
+    /// A warning with a code, which `accept` can quiet.
+    pub fn warning(
+        code: &'static str,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Problem { code: Some(code), ..Problem::error(path, message) }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// A value that other resources can refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The name in `${kind.name.output}`.
+    pub name: &'static str,
+    /// Whether the value is secret.
+    pub secret: bool,
+    /// What it is.
+    pub doc: &'static str,
+}
+
+/// How the remote object of a resource is found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Locate {
+    /// Among the items of collections.
+    In(Vec<Listing>),
+    /// By a call of its own, where the API has no list.
+    By(Call),
+    /// Nowhere: what holds it is not there.
+    Nowhere,
+}
+
+/// What a comparison rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What the files ask for, canonical; None for drift, which compares with the record only.
+    pub declared: Option<&'a Json>,
+    /// What was sent last; None when nothing is recorded (adopting).
+    pub sent: Option<&'a Json>,
+    /// What the write's answer made of it ([`Kind::answered`]).
+    pub answered: Option<&'a Json>,
+    /// The service's version when it was written last.
+    pub version: Option<&'a str>,
+    /// What is there.
+    pub remote: &'a Remote,
+    /// What the server said a change would come to, if it was asked.
+    pub preview: Option<&'a Preview>,
+    /// Paths that are left to others.
+    pub ignore: &'a [String],
+    /// Paths that are taken from other owners; `**` for all.
+    pub force: &'a [String],
+    /// Lists that others write too.
+    pub shared: &'a [String],
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diffed {
+    /// What has to change, observed → declared.
+    pub changes: Vec<FieldChange>,
+    /// Paths of fields that left the files and have to go.
+    pub removed: Vec<String>,
+    /// What someone changed of what was recorded, recorded → observed.
+    pub drift: Vec<FieldChange>,
+    /// What stands beside what is declared and changes its meaning.
+    pub foreign: Vec<FieldChange>,
+    /// What belongs to another owner and is not forced: refuses the change.
+    pub conflicts: Vec<FieldChange>,
+    /// What else there is to tell.
+    pub warnings: Vec<Problem>,
+    /// Whether the server should be asked ([`Kind::preview`]) before this can be believed.
+    pub wants_preview: bool,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Makes it.
+    Create,
+    /// Changes it.
+    Update,
+    /// Deletes it.
+    Delete,
+    /// First half of a hostname's move: both hostnames at once (Access applications).
+    Widen,
+}
+
+/// One step as a kind sees it.
+#[derive(Clone, Debug)]
+pub struct Work<'a> {
+    /// What to do.
+    pub verb: Verb,
+    /// The resource.
+    pub address: &'a Address,
+    /// What is asked for: canonical, references resolved, secrets as references. What was sent
+    /// last, for a delete.
+    pub spec: &'a Json,
+    /// What was sent last.
+    pub sent: Option<&'a Json>,
+    /// The object as it was last read.
+    pub remote: Option<&'a Remote>,
+    /// Paths that left the files since, of fields that go back to what the service has without.
+    pub removed: &'a [String],
+    /// Lists that others write too.
+    pub shared: &'a [String],
+    /// Paths that are left to others.
+    pub ignore: &'a [String],
+    /// Paths that are taken from other owners; `**` for all.
+    pub force: &'a [String],
+    /// The accounts.
+    pub scope: &'a Scope,
+    /// A short hash of lineage and address, for markers.
+    pub mark: &'a str,
+    /// Set when what it reads (parameters) has changed: the text that names the versions, by which
+    /// the object is made to read them again.
+    pub restart: Option<&'a str>,
+}
+
+/// What comes next in a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Send this and ask again, with its answer added.
+    Call(Box<Call>),
+    /// Done: the object as the last answer showed it; None after a delete.
+    Done(Option<Box<Remote>>),
+}
+
+impl Next {
+    /// One more call.
+    pub fn call(call: Call) -> Self {
+        Next::Call(Box::new(call))
+    }
+
+    /// Done, with the object.
+    pub fn done(remote: Remote) -> Self {
+        Next::Done(Some(Box::new(remote)))
+    }
+
+    /// Done, and it is gone.
+    pub fn gone() -> Self {
+        Next::Done(None)
+    }
+}
+
+/// An answer that a kind cannot make sense of, or a step that it cannot do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KindError {
+    /// The answer lacks something.
+    #[error("the answer has no usable `{0}`")]
+    Answer(String),
+    /// The service refused, as the kind understands the refusal.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The step cannot be done this way.
+    #[error("{message}")]
+    Impossible {
+        /// Why.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+}
+
+/// Whether an object does what it is there for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// Not yet, and what it waits for.
+    Waiting(String),
+    /// It will not by itself, and why.
+    Failed(String),
+}
+
+/// A secret that boxctl makes at create, for a field that the file does not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// base64 of the SHA-256 of 64 random characters: a tunnel's secret.
+    HashedCharacters,
+    /// Random characters of the given number.
+    Characters(usize),
+}
+
+/// A kind of resource. Implementations hold no state and do no I/O; adding one is one file and one
+/// line in the table of kinds.
+pub trait Kind: Sync {
+    /// `dns_record`.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in one line, for the documentation of the files.
+    fn doc(&self) -> &'static str;
+
+    /// The API it lives in.
+    fn service(&self) -> Service;
+
+    /// The JSON Schema of what users write.
+    fn schema(&self) -> schemars::Schema;
+
+    /// What other resources can refer to.
+    fn outputs(&self) -> &'static [Output] {
+        &[]
+    }
+
+    /// Outputs that the spec alone determines: a record's hostname. `scope` has zones by name only.
+    fn known_outputs(&self, _spec: &Json, _scope: &Scope) -> JsonMap {
+        JsonMap::new()
+    }
+
+    /// What is wrong with a spec as it is written, before the network. References may be left in
+    /// it, and say nothing yet.
+    fn check(&self, _spec: &Json, _scope: &Scope) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Hostnames that this spec publishes, of those known before the network.
+    fn hostnames(&self, _spec: &Json, _scope: &Scope) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What must be known before [`Kind::declare`].
+    fn needs(&self, _spec: &Json) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// The spec in canonical form: names looked up, hostnames whole, spellings the service's. Values
+    /// may still be unknown or secret nodes, and pass through.
+    ///
+    /// # Errors
+    /// A name that stands for nothing, or for several things.
+    fn declare(&self, spec: &Json, _scope: &Scope) -> Result<Json, Problem> {
+        Ok(spec.clone())
+    }
+
+    /// How the object is found. `spec` is canonical (None when it left the files), `id` what the
+    /// state knows. None while something that is needed is unknown.
+    fn locate(&self, spec: Option<&Json>, id: Option<&str>, scope: &Scope) -> Option<Locate>;
+
+    /// The objects in an item of a listing or the answer of [`Locate::By`]; none for what is not
+    /// of this kind, or only a tombstone.
+    fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote>;
+
+    /// The call that reads an object by its id, when a list lacks what the state knows. None where
+    /// lists are whole.
+    fn fetch(&self, _id: &str, _scope: &Scope) -> Option<Call> {
+        None
+    }
+
+    /// Whether the object is the one a spec means, by its natural key.
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool;
+
+    /// The natural key of a spec: fields of the create's body that name the object.
+    fn key(&self, spec: &Json) -> JsonMap;
+
+    /// Whether an object bears a mark, and whose: `[boxctl <mark>]` in a name.
+    fn mark_of(&self, _remote: &Remote) -> Option<String> {
+        None
+    }
+
+    /// Compares in the kind's own way; None: field by field, as all kinds with whole specs do.
+    fn diff(&self, _facts: &Facts<'_>) -> Option<Diffed> {
+        None
+    }
+
+    /// What is recorded of a write's answer, to compare later readings with; None: the fields of
+    /// the answer that were sent.
+    fn answered(&self, _sent: &Json, _remote: &Remote) -> Option<Json> {
+        None
+    }
+
+    /// What is recorded as sent: the spec, less what may not be kept (Kubernetes Secret data).
+    fn recordable(&self, spec: &Json) -> Json {
+        spec.clone()
+    }
+
+    /// Another tool that keeps this object by marks of its own (Argo CD, Flux, Helm, kapp), and how
+    /// it calls itself.
+    fn tracked_by(&self, _remote: &Remote) -> Option<String> {
+        None
+    }
+
+    /// Paths of lists whose order means nothing; `*` stands for any item or key.
+    fn sets(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What the service has where nothing is said, by path: adopting compares with it, and a field
+    /// that left the files goes back to it. A null means absent.
+    fn defaults(&self, _spec: &Json) -> JsonMap {
+        JsonMap::new()
+    }
+
+    /// Why a change of this path can only be made by replacing the object; None where it can be
+    /// made in place.
+    fn replaces(&self, _path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {
+        None
+    }
+
+    /// Why the object may never be replaced, with the steps to take instead.
+    fn never_replaced(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether it is kept unless a file says otherwise.
+    fn protected(&self, _spec: &Json) -> bool {
+        false
+    }
+
+    /// Secrets that boxctl makes at create: output name and recipe.
+    fn makes(&self, _spec: &Json) -> Vec<(&'static str, Recipe)> {
+        Vec::new()
+    }
+
+    /// The next call of a step, given the answers so far; or that it is done.
+    ///
+    /// # Errors
+    /// An answer that makes no sense, or a refusal that the kind asked to see.
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError>;
+
+    /// The paths in answers that hold secret outputs: they are taken out before anything else sees
+    /// the answer. Output name and JSON pointer into the answer's body.
+    fn secrets_in_answers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The call whose answer is a secret output of an object that exists, with the pointer to it.
+    fn reveal(
+        &self,
+        _remote: &Remote,
+        _output: &str,
+        _scope: &Scope,
+    ) -> Option<(Call, &'static str)> {
+        None
+    }
+
+    /// The call that asks the server what a change would come to, without making it.
+    fn preview(&self, _work: &Work<'_>) -> Option<Call> {
+        None
+    }
+
+    /// Whether the object, just read, does what it is there for.
+    fn readiness(&self, _remote: &Remote) -> Readiness {
+        Readiness::Ready
+    }
+
+    /// How long it may take until it is ready, in seconds, unless a file says otherwise.
+    fn timeout_s(&self, _spec: &Json) -> u64 {
+        300
+    }
+
+    /// Where it stands among steps that could go at once: lower first.
+    fn rank(&self, _spec: &Json) -> u32 {
+        100
+    }
+}

@@ -1,0 +1,37 @@
+//! The hole that the outside is plugged into: something that sends calls.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::Json;
+use super::call::{Answer, Call, Listing, Service};
+use super::error::CallError;
+use super::plan::Requests;
+use super::scope::{ApiResource, Scope};
+use super::secret::Secrets;
+use super::state::Target;
+
+/// A future that a port returns.
+pub type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
+
+/// Sends calls. Retries, pacing, redaction and tracing happen behind this, once for all kinds.
+pub trait Transport: Send + Sync {
+    /// Sends one call, with its secrets put in from `secrets`.
+    fn send<'a>(
+        &'a self,
+        call: &'a Call,
+        secrets: &'a std::sync::RwLock<Secrets>,
+    ) -> Sending<'a, Answer>;
+
+    /// Reads a whole collection: the items of all pages.
+    fn list<'a>(&'a self, listing: &'a Listing) -> Sending<'a, Vec<Json>>;
+
+    /// What the cluster serves.
+    fn api_resources<'a>(&'a self) -> Sending<'a, Vec<ApiResource>>;
+
+    /// Who and where a service is, for the state's target: only the parts of that service are set.
+    fn target<'a>(&'a self, service: Service, scope: &'a Scope) -> Sending<'a, Target>;
+
+    /// How many requests were sent so far.
+    fn requests(&self) -> Requests;
+}

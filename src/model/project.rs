@@ -1,0 +1,89 @@
+//! What `boxctl.yaml` says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::JsonMap;
+
+/// A project, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// The directory of `boxctl.yaml`.
+    pub dir: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Patterns of stack files, relative to the project.
+    pub stacks: Vec<String>,
+    /// Cloudflare's account and zones.
+    pub cloudflare: Option<CloudflareSettings>,
+    /// The AWS region; None: as the AWS SDK finds it.
+    pub aws_region: Option<String>,
+    /// The kubeconfig context; None: the current one.
+    pub kubernetes_context: Option<String>,
+    /// The namespace of manifests that name none, unless the stack says one.
+    pub namespace: Option<String>,
+    /// Where states are kept, relative to the project.
+    pub state_dir: PathBuf,
+    /// Lasting values of variables, by stack and name.
+    pub values: BTreeMap<String, JsonMap>,
+    /// Stacks whose file is gone and that are to be destroyed.
+    pub retired: Vec<String>,
+    /// The share of a stack's resources that a plan may delete or replace, in percent.
+    pub destroy_limit_percent: u8,
+    /// What generated connectors look like.
+    pub connector: Option<Connector>,
+    /// Waits of the run.
+    pub timing: Timing,
+}
+
+/// Cloudflare's account and zones, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudflareSettings {
+    /// The account's id, 32 hex digits.
+    pub account_id: String,
+    /// Names or ids of zones.
+    pub zones: Vec<String>,
+}
+
+/// What generated connectors look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connector {
+    /// The image of cloudflared.
+    pub image: String,
+    /// Arguments between `tunnel` and `run`.
+    pub args: Vec<String>,
+    /// The kind of the secret store: `ClusterSecretStore` or `SecretStore`.
+    pub secret_store_kind: String,
+    /// The secret store's name.
+    pub secret_store_name: String,
+}
+
+/// Waits of the run, all in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The limit of one request.
+    pub request_ms: u64,
+    /// The first pause before a retry; doubled each time, with jitter.
+    pub backoff_ms: u64,
+    /// The longest pause before a retry.
+    pub backoff_max_ms: u64,
+    /// How long retries of one step may take together.
+    pub step_ms: u64,
+    /// The pause between two looks at whether an object is ready.
+    pub poll_ms: u64,
+    /// The grace period for in-flight calls after an interrupt.
+    pub grace_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            request_ms: 30_000,
+            backoff_ms: 500,
+            backoff_max_ms: 30_000,
+            step_ms: 300_000,
+            poll_ms: 1_000,
+            grace_ms: 30_000,
+        }
+    }
+}
