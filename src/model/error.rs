@@ -157,7 +157,9 @@ pub struct Report {
     pub causes: Vec<String>,
     /// Where it was asked for.
     pub location: Option<Location>,
-    /// The text to be marked at the location, in characters.
+    /// The line at the location, values of secrets masked.
+    pub source_line: Option<String>,
+    /// How much of the line is marked, in characters.
     pub width: usize,
     /// What is said at the mark.
     pub label: Option<String>,
@@ -175,6 +177,7 @@ impl Report {
             message: message.into(),
             causes: Vec::new(),
             location: None,
+            source_line: None,
             width: 1,
             label: None,
             hints: Vec::new(),
