@@ -1,6 +1,6 @@
 //! A plan: the ordered changes of the stacks of a run, with what they rest on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,8 @@ pub struct StackPlan {
     pub kept: Vec<Address>,
     /// Resources that are read and shown, and applied by another tool.
     pub elsewhere: Vec<Address>,
+    /// What each declared resource needs: references, names in manifests, guards of hostnames.
+    pub needs: BTreeMap<Address, BTreeSet<Address>>,
     /// Records to be brought up to date without any call: renames, respellings.
     pub refresh: Vec<Refresh>,
 }
