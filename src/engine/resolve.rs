@@ -1,24 +1,11 @@
 //! Puts known outputs into specs. What is not known yet becomes a typed unknown that names the
 //! step which will produce it.
 
-use std::collections::BTreeMap;
-
-use crate::model::address::Address;
+use crate::model::Json;
 use crate::model::secret::SecretId;
 use crate::model::value::{Part, Reference, SecretPart, Special, map_special};
-use crate::model::{Json, JsonMap};
 
-/// What is known of one resource's outputs.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outputs {
-    /// Plain outputs.
-    pub plain: JsonMap,
-    /// Secret outputs that exist, with the fingerprint where one is recorded.
-    pub secret: BTreeMap<String, Option<String>>,
-}
-
-/// What is known, by address. A resource that is not in here has no outputs yet.
-pub type Known = BTreeMap<Address, Outputs>;
+pub use crate::model::known::{Known, Outputs};
 
 /// The spec with every reference replaced: by the value, a secret's reference, or an unknown.
 pub fn resolve(spec: &Json, known: &Known) -> Json {
@@ -33,6 +20,36 @@ pub fn resolve(spec: &Json, known: &Known) -> Json {
         Ok(value) => value,
         Err(never) => match never {},
     }
+}
+
+/// The spec with fingerprints put to the secrets that have none, where `of` knows one.
+pub fn with_fingerprints(spec: &Json, of: &mut impl FnMut(&SecretId) -> Option<String>) -> Json {
+    let mapped: Result<Json, std::convert::Infallible> = map_special(spec, &mut |special| {
+        let Special::Secret(parts) = special else { return Ok(special.into_value()) };
+        let parts = parts.into_iter().map(|part| match part {
+            SecretPart::From { source, fingerprint: None } => {
+                let fingerprint = of(&source);
+                SecretPart::From { source, fingerprint }
+            }
+            other => other,
+        });
+        Ok(Special::Secret(parts.collect()).into_value())
+    });
+    let Ok(spec) = mapped;
+    spec
+}
+
+/// Fingerprints of a source that stand in a value.
+pub fn fingerprints_of(value: &Json, source: &SecretId) -> Vec<String> {
+    let mut out = Vec::new();
+    crate::model::value::each_special(value, &mut |special| {
+        let Special::Secret(parts) = special else { return };
+        out.extend(parts.into_iter().filter_map(|part| match part {
+            SecretPart::From { source: s, fingerprint } if s == *source => fingerprint,
+            _ => None,
+        }));
+    });
+    out
 }
 
 fn text(parts: &[Part], known: &Known) -> Json {
@@ -88,6 +105,7 @@ fn single(reference: &Reference, known: &Known) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::address::Address;
     use serde_json::json;
 
     fn reference(output: &str) -> Part {

@@ -2,6 +2,8 @@
 
 use crate::model::kind::Kind;
 
+pub mod wiring;
+
 /// Every kind. Adding one is a file in this folder and a line here.
 pub static KINDS: &[&dyn Kind] = &[];
 
