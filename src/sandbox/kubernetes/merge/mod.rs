@@ -1,1 +1,19 @@
-//! Server-side apply: structured merge and managed fields.
+//! Server-side apply as pure functions: structured merge, field ownership and managed fields.
+//!
+//! The semantics are those of a Kubernetes 1.36 API server (structured-merge-diff v6): recorded
+//! answers of one are replayed in the tests of this module.
+
+mod fieldset;
+mod managers;
+mod operations;
+mod prune;
+mod schema;
+mod typed;
+mod validate;
+
+pub use fieldset::{FieldSet, PathElement};
+pub use managers::{Manager, ManagerEntry, Managers, Operation};
+pub use operations::{
+    Applier, ApplyError, Conflict, Merged, Updater, apply, conflict_message, reset_fields, update,
+};
+pub use schema::Schema;

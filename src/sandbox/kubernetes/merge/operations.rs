@@ -1,0 +1,292 @@
+//! The two writes: server-side apply, and every other one.
+
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::fieldset::{FieldSet, PathElement, spell};
+use super::managers::{Manager, ManagerEntry, Managers, Operation};
+use super::prune::prune;
+use super::schema::Schema;
+use super::typed::{self, Comparison};
+use super::validate::validate;
+
+/// The paths that are the server's own: no manager owns them.
+const UNOWNED: &[&[&str]] = &[
+    &["apiVersion"],
+    &["kind"],
+    &["metadata"],
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["metadata", "creationTimestamp"],
+    &["metadata", "selfLink"],
+    &["metadata", "uid"],
+    &["metadata", "clusterName"],
+    &["metadata", "generation"],
+    &["metadata", "managedFields"],
+    &["metadata", "resourceVersion"],
+];
+
+/// Who owns what an object had before anyone was tracked.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// Who applies, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Applier<'a> {
+    /// The field manager's name.
+    pub manager: &'a str,
+    /// `apiVersion` of the request, such as `apps/v1`.
+    pub api_version: &'a str,
+    /// The subresource written to, empty for the object itself.
+    pub subresource: &'a str,
+    /// Takes over fields that others own with another value.
+    pub force: bool,
+    /// RFC 3339 time of the write, in whole seconds.
+    pub now: &'a str,
+    /// Fields that this endpoint resets, so that nobody gets to own them by it: see
+    /// [`reset_fields`].
+    pub reset: &'a FieldSet,
+}
+
+/// Who updates.
+#[derive(Debug, Clone, Copy)]
+pub struct Updater<'a> {
+    /// The field manager's name.
+    pub manager: &'a str,
+    /// `apiVersion` of the request, such as `apps/v1`.
+    pub api_version: &'a str,
+    /// The subresource written to, empty for the object itself.
+    pub subresource: &'a str,
+    /// RFC 3339 time of the write, in whole seconds.
+    pub now: &'a str,
+    /// Fields that this endpoint resets: see [`reset_fields`].
+    pub reset: &'a FieldSet,
+}
+
+/// What an apply makes.
+#[derive(Debug, Clone)]
+pub struct Merged {
+    /// The merged object, without `metadata.managedFields` and without defaults.
+    pub object: Value,
+    /// Who owns what now.
+    pub managers: Managers,
+    /// Whether the object differs from the live one.
+    pub changed: bool,
+}
+
+/// Why an apply is refused.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ApplyError {
+    /// Others own fields that the configuration wants to have another value (409).
+    #[error("{}", conflict_message(.0))]
+    Conflict(Vec<Conflict>),
+    /// The configuration is not of the kind's type (500, not transient).
+    #[error("{0}")]
+    Typed(String),
+}
+
+/// One field that another manager owns with another value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The other manager.
+    pub manager: Manager,
+    /// The field: `.spec.template.spec.containers[name="x"].image`.
+    pub path: String,
+}
+
+impl Conflict {
+    /// The `message` of its cause in the answer's `details`.
+    pub fn cause(&self) -> String {
+        format!("conflict with {}", self.manager)
+    }
+}
+
+/// The answer's `message` for conflicts.
+pub fn conflict_message(conflicts: &[Conflict]) -> String {
+    if let [only] = conflicts {
+        return format!("Apply failed with 1 conflict: {}: {}", only.cause(), only.path);
+    }
+    let mut lines = Vec::new();
+    let mut last = None;
+    for conflict in conflicts {
+        if last != Some(&conflict.manager) {
+            lines.push(format!("conflicts with {}:", conflict.manager));
+            last = Some(&conflict.manager);
+        }
+        lines.push(format!("- {}", conflict.path));
+    }
+    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
+}
+
+/// The fields that an endpoint of a kind with a status subresource resets: `status` when the
+/// object itself is written, everything else when its status is.
+pub fn reset_fields(subresource: &str) -> FieldSet {
+    match subresource {
+        "" => FieldSet::of_fields(&[&["status"]]),
+        "status" => FieldSet::of_fields(&[&["spec"], &["metadata", "labels"]]),
+        _ => FieldSet::default(),
+    }
+}
+
+/// Server-side apply of `config`. `live` is none on create.
+///
+/// # Errors
+/// [`ApplyError::Typed`] where the configuration is not of the kind's type,
+/// [`ApplyError::Conflict`] where others own what it wants changed and it is not forced.
+pub fn apply(
+    schema: &Schema,
+    live: Option<&Value>,
+    managers: &Managers,
+    config: &Value,
+    by: &Applier<'_>,
+) -> Result<Merged, ApplyError> {
+    let problems = validate(&schema.root, config);
+    if !problems.is_empty() {
+        return Err(ApplyError::Typed(typed_message(config, &problems)));
+    }
+    let mut former = managers.clone();
+    if let Some(live) = live.filter(|_| managers.is_empty()) {
+        let untracked = Updater {
+            manager: BEFORE_FIRST_APPLY,
+            api_version: by.api_version,
+            subresource: "",
+            now: by.now,
+            reset: &FieldSet::default(),
+        };
+        former = update(schema, None, live, managers, &untracked);
+    }
+    let live = live.map_or_else(|| json!({}), without_managed_fields);
+    let me = Manager {
+        name: by.manager.to_owned(),
+        operation: Operation::Apply,
+        api_version: String::new(),
+        subresource: by.subresource.to_owned(),
+    };
+    let last = former.0.get(&me).cloned();
+    let set = typed::to_field_set(&schema.root, config).recursive_difference(by.reset);
+    let mut now = former;
+    now.0.insert(
+        me.clone(),
+        ManagerEntry {
+            set,
+            api_version: by.api_version.to_owned(),
+            time: last.as_ref().and_then(|entry| entry.time.clone()),
+        },
+    );
+    let merged = typed::merge(&schema.root, Some(&live), Some(config)).unwrap_or_else(|| json!({}));
+    let merged = match last {
+        Some(last) if !last.set.is_empty() => prune(&schema.root, merged, &now, &last.set),
+        _ => merged,
+    };
+    let compared = typed::compare(&schema.root, &live, &merged).without(by.reset);
+    take_over(&mut now, &me, &compared, by.force)?;
+    let changed = !typed::same(&merged, &live);
+    finish(&mut now, &me, changed.then_some(by.now));
+    let object = if changed { typed::without_nulls(&schema.root, merged) } else { live };
+    Ok(Merged { object, managers: now, changed })
+}
+
+/// Any other write (PUT, PATCH, POST): who owns what afterwards. `live` is none on create.
+/// `managers` are those of [`Managers::of_write`].
+pub fn update(
+    schema: &Schema,
+    live: Option<&Value>,
+    new: &Value,
+    managers: &Managers,
+    by: &Updater<'_>,
+) -> Managers {
+    let live = live.map_or_else(|| schema.zero(), without_managed_fields);
+    let new = without_managed_fields(new);
+    let compared = typed::compare(&schema.root, &live, &new).without(by.reset);
+    let mut now = managers.clone();
+    for entry in now.0.values_mut() {
+        entry.set = entry.set.difference(&compared.changed()).difference(&compared.removed);
+    }
+    let me = Manager {
+        name: by.manager.to_owned(),
+        operation: Operation::Update,
+        api_version: by.api_version.to_owned(),
+        subresource: by.subresource.to_owned(),
+    };
+    let taken = compared.changed().difference(&FieldSet::of_fields(UNOWNED));
+    if !taken.is_empty() {
+        let entry = now.0.entry(me).or_insert_with(|| ManagerEntry {
+            set: FieldSet::default(),
+            api_version: by.api_version.to_owned(),
+            time: None,
+        });
+        entry.set = entry.set.union(&taken);
+        entry.time = Some(by.now.to_owned());
+    }
+    now.0.retain(|_, entry| !entry.set.is_empty());
+    now
+}
+
+/// Finds what others own and the write changes, and takes it from them; what the write removes
+/// nobody owns any more.
+fn take_over(
+    managers: &mut Managers,
+    me: &Manager,
+    compared: &Comparison,
+    force: bool,
+) -> Result<(), ApplyError> {
+    let changed = compared.changed();
+    let others = || managers.0.iter().filter(|(manager, _)| *manager != me);
+    let mut conflicts = Vec::new();
+    for (manager, entry) in others().filter(|_| !force) {
+        for path in entry.set.intersection(&changed).leaves().paths() {
+            conflicts.push(Conflict { manager: manager.clone(), path: spell(&path) });
+        }
+    }
+    if !conflicts.is_empty() {
+        conflicts.sort_by(|a, b| (&a.manager, &a.path).cmp(&(&b.manager, &b.path)));
+        return Err(ApplyError::Conflict(conflicts));
+    }
+    for (manager, entry) in managers.0.iter_mut() {
+        if manager != me {
+            entry.set = entry.set.difference(&changed).difference(&compared.removed);
+        }
+    }
+    Ok(())
+}
+
+/// Takes the server's own fields out of the writer's set, sets its time, drops empty managers.
+fn finish(managers: &mut Managers, me: &Manager, time: Option<&str>) {
+    if let Some(entry) = managers.0.get_mut(me) {
+        entry.set = entry.set.difference(&FieldSet::of_fields(UNOWNED));
+        if let Some(time) = time {
+            entry.time = Some(time.to_owned());
+        }
+    }
+    managers.0.retain(|_, entry| !entry.set.is_empty());
+}
+
+fn without_managed_fields(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("managedFields");
+    }
+    object
+}
+
+fn typed_message(config: &Value, problems: &[(Vec<PathElement>, String)]) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let api_version = text(&config["apiVersion"]);
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let spelled: Vec<_> = problems
+        .iter()
+        .map(|(path, problem)| match path.as_slice() {
+            [] => problem.clone(),
+            path => format!("{}: {problem}", spell(path)),
+        })
+        .collect();
+    let problems = match spelled.as_slice() {
+        [only] => only.clone(),
+        several => format!("errors:\n  {}", several.join("\n  ")),
+    };
+    format!(
+        "failed to create typed patch object ({}/{}; {group}/{version}, Kind={}): {problems}",
+        text(&config["metadata"]["namespace"]),
+        text(&config["metadata"]["name"]),
+        text(&config["kind"]),
+    )
+}

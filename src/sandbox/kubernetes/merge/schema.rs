@@ -1,0 +1,405 @@
+//! The type of a kind as structured merge sees it: scalars, lists and maps, and how each merges.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value, json};
+
+/// Type information of one kind.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    pub(super) root: TypeRef,
+}
+
+/// A type by name in the built-in table, or in place; `atomic` overrides how a named map merges.
+#[derive(Debug, Clone)]
+pub(super) enum TypeRef {
+    Named { name: Arc<str>, atomic: Option<bool> },
+    Inline(Arc<Type>),
+}
+
+/// How a value of the type is validated, merged and owned.
+#[derive(Debug, Clone)]
+pub(super) enum Type {
+    Scalar(Scalar),
+    List(ListType),
+    Map(MapType),
+    /// No schema: maps merge key by key, lists are atomic, scalars are any.
+    Deduced,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    String,
+    Number,
+    Boolean,
+    /// Any scalar: times, int-or-string.
+    Untyped,
+    /// Any scalar; the server prints it in canonical form.
+    Quantity,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ListType {
+    pub(super) item: TypeRef,
+    pub(super) relation: Relation,
+}
+
+/// What tells the items of a list apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// Nothing: the list is one value.
+    Atomic,
+    /// Their value.
+    Set,
+    /// The values of these fields.
+    Keyed(Vec<String>),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct MapType {
+    pub(super) fields: HashMap<String, TypeRef>,
+    /// The type of what is not among the fields; none: nothing else is allowed.
+    pub(super) element: Option<TypeRef>,
+    pub(super) atomic: bool,
+    pub(super) defaults: HashMap<String, Value>,
+    pub(super) required: Vec<String>,
+}
+
+/// The form a value takes under its type.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape<'t> {
+    Scalar(Scalar),
+    List(&'t ListType),
+    Map(&'t MapType),
+}
+
+impl Shape<'_> {
+    pub(super) fn is_like(&self, other: &Shape<'_>) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// Struct fields that the server's Go types hold by value, so that even an object just being
+/// created has them: whoever fills them does not own the struct itself.
+const HELD_BY_VALUE: &[&str] = &[
+    "metadata",
+    "spec",
+    "status",
+    "template",
+    "strategy",
+    "updateStrategy",
+    "jobTemplate",
+    "resources",
+    "loadBalancer",
+];
+
+struct Table {
+    kinds: HashMap<String, Arc<str>>,
+    types: HashMap<String, Arc<Type>>,
+}
+
+static DEDUCED_LIST: LazyLock<ListType> =
+    LazyLock::new(|| ListType { item: TypeRef::deduced(), relation: Relation::Atomic });
+static DEDUCED_MAP: LazyLock<MapType> =
+    LazyLock::new(|| MapType { element: Some(TypeRef::deduced()), ..MapType::default() });
+static DEDUCED: LazyLock<Arc<Type>> = LazyLock::new(|| Arc::new(Type::Deduced));
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let document: Value = serde_json::from_str(include_str!("../types.json")).unwrap_or_default();
+    Table::parse(&document)
+});
+
+impl Table {
+    fn parse(document: &Value) -> Table {
+        let entries = |name: &str| document[name].as_object().cloned().unwrap_or_default();
+        let kinds = entries("kinds")
+            .into_iter()
+            .filter_map(|(kind, name)| Some((kind, Arc::from(name.as_str()?))))
+            .collect();
+        let types = entries("types")
+            .into_iter()
+            .map(|(name, definition)| (name, Arc::new(Type::of_definition(&definition))))
+            .collect();
+        Table { kinds, types }
+    }
+}
+
+impl TypeRef {
+    pub(super) fn deduced() -> TypeRef {
+        TypeRef::Inline(Arc::clone(&DEDUCED))
+    }
+
+    fn scalar(scalar: Scalar) -> TypeRef {
+        TypeRef::Inline(Arc::new(Type::Scalar(scalar)))
+    }
+
+    fn named(name: &str, atomic: Option<bool>) -> TypeRef {
+        TypeRef::Named { name: Arc::from(name), atomic }
+    }
+
+    /// The type itself; a name that the table lacks is a type without schema.
+    pub(super) fn resolve(&self) -> Arc<Type> {
+        match self {
+            TypeRef::Inline(inline) => Arc::clone(inline),
+            TypeRef::Named { name, atomic } => {
+                let found = TABLE.types.get(&**name).unwrap_or(&DEDUCED);
+                match (atomic, &**found) {
+                    (Some(atomic), Type::Map(map)) if map.atomic != *atomic => {
+                        Arc::new(Type::Map(MapType { atomic: *atomic, ..map.clone() }))
+                    }
+                    _ => Arc::clone(found),
+                }
+            }
+        }
+    }
+
+    /// Reads the table's notation: `"string"`, `"core.v1.PodSpec"`, `{"list": .., "keys": ..}`,
+    /// `{"map": ..}`, `{"ref": .., "granular": true}`.
+    fn of_notation(notation: &Value) -> TypeRef {
+        if let Some(name) = notation.as_str() {
+            return match name {
+                "string" => TypeRef::scalar(Scalar::String),
+                "number" => TypeRef::scalar(Scalar::Number),
+                "boolean" => TypeRef::scalar(Scalar::Boolean),
+                "time" | "int-or-string" => TypeRef::scalar(Scalar::Untyped),
+                "quantity" => TypeRef::scalar(Scalar::Quantity),
+                "any" => TypeRef::deduced(),
+                name => TypeRef::named(name, None),
+            };
+        }
+        let is = |flag: &str| notation[flag].as_bool().unwrap_or(false);
+        if let Some(name) = notation["ref"].as_str() {
+            let atomic = (is("granular") || is("atomic")).then(|| is("atomic"));
+            return TypeRef::named(name, atomic);
+        }
+        TypeRef::Inline(Arc::new(if let Some(item) = notation.get("list") {
+            let relation = match strings(&notation["keys"]) {
+                keys if !keys.is_empty() => Relation::Keyed(keys),
+                _ if is("set") => Relation::Set,
+                _ => Relation::Atomic,
+            };
+            Type::List(ListType { item: TypeRef::of_notation(item), relation })
+        } else if let Some(element) = notation.get("map") {
+            Type::Map(MapType {
+                element: Some(TypeRef::of_notation(element)),
+                atomic: is("atomic"),
+                ..MapType::default()
+            })
+        } else {
+            Type::Deduced
+        }))
+    }
+}
+
+impl Type {
+    /// The form of a value; without schema it is the value's own, a map where there is none.
+    pub(super) fn shape(&self, value: Option<&Value>) -> Shape<'_> {
+        match self {
+            Type::Scalar(scalar) => Shape::Scalar(*scalar),
+            Type::List(list) => Shape::List(list),
+            Type::Map(map) => Shape::Map(map),
+            Type::Deduced => match value {
+                None | Some(Value::Null | Value::Object(_)) => Shape::Map(&DEDUCED_MAP),
+                Some(Value::Array(_)) => Shape::List(&DEDUCED_LIST),
+                Some(_) => Shape::Scalar(Scalar::Untyped),
+            },
+        }
+    }
+
+    /// What an object of the type has before anything is written to it.
+    fn zero(&self) -> Value {
+        let mut zero = Map::new();
+        if let Type::Map(map) = self {
+            for name in &map.required {
+                zero.insert(name.clone(), Value::Null);
+            }
+            for name in HELD_BY_VALUE {
+                if let Some(of) = map.fields.get(*name) {
+                    let of = of.resolve();
+                    if matches!(&*of, Type::Map(held) if !held.fields.is_empty()) {
+                        zero.insert((*name).to_owned(), of.zero());
+                    }
+                }
+            }
+        }
+        Value::Object(zero)
+    }
+
+    fn of_definition(definition: &Value) -> Type {
+        if let Some(alias) = definition.get("is") {
+            return (*TypeRef::of_notation(alias).resolve()).clone();
+        }
+        let entries = |name: &str| definition[name].as_object().cloned().unwrap_or_default();
+        let fields = entries("fields");
+        Type::Map(MapType {
+            fields: fields.iter().map(|(n, t)| (n.clone(), TypeRef::of_notation(t))).collect(),
+            element: None,
+            atomic: definition["atomic"].as_bool().unwrap_or(false),
+            defaults: entries("defaults").into_iter().collect(),
+            required: strings(&definition["required"]),
+        })
+    }
+
+    /// Reads a CRD's structural schema.
+    fn of_structural(schema: &Value) -> Type {
+        let is = |flag: &str| schema[flag].as_bool().unwrap_or(false);
+        if is("x-kubernetes-int-or-string") {
+            return Type::Scalar(Scalar::Untyped);
+        }
+        let preserve = is("x-kubernetes-preserve-unknown-fields");
+        match schema["type"].as_str() {
+            Some("string") => Type::Scalar(match schema["format"].as_str().unwrap_or_default() {
+                "" | "byte" => Scalar::String,
+                _ => Scalar::Untyped,
+            }),
+            Some("integer" | "number") => Type::Scalar(Scalar::Number),
+            Some("boolean") => Type::Scalar(Scalar::Boolean),
+            Some("array") => Type::List(ListType {
+                item: TypeRef::Inline(Arc::new(Type::of_structural(&schema["items"]))),
+                relation: match schema["x-kubernetes-list-type"].as_str() {
+                    Some("set") => Relation::Set,
+                    Some("map") => Relation::Keyed(strings(&schema["x-kubernetes-list-map-keys"])),
+                    _ => Relation::Atomic,
+                },
+            }),
+            Some("object") => Type::Map(Type::of_structural_object(schema, preserve)),
+            _ => Type::Deduced,
+        }
+    }
+
+    fn of_structural_object(schema: &Value, preserve: bool) -> MapType {
+        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+        let mut map = MapType {
+            atomic: schema["x-kubernetes-map-type"].as_str() == Some("atomic"),
+            required: strings(&schema["required"]),
+            ..MapType::default()
+        };
+        for (name, property) in &properties {
+            let inline = TypeRef::Inline(Arc::new(Type::of_structural(property)));
+            map.fields.insert(name.clone(), inline);
+            if let Some(default) = property.get("default") {
+                map.defaults.insert(name.clone(), default.clone());
+            }
+        }
+        map.element = match schema.get("additionalProperties") {
+            Some(Value::Bool(true)) => Some(TypeRef::deduced()),
+            Some(element @ Value::Object(_)) => {
+                Some(TypeRef::Inline(Arc::new(Type::of_structural(element))))
+            }
+            _ if preserve => Some(TypeRef::deduced()),
+            _ => None,
+        };
+        if schema["x-kubernetes-embedded-resource"].as_bool() == Some(true) {
+            map.add_object_fields();
+        }
+        map
+    }
+}
+
+impl MapType {
+    /// What every object has: apiVersion, kind and metadata.
+    fn add_object_fields(&mut self) {
+        for name in ["apiVersion", "kind"] {
+            self.fields.insert(name.to_owned(), TypeRef::scalar(Scalar::String));
+        }
+        self.fields.insert("metadata".to_owned(), TypeRef::named("meta.v1.ObjectMeta", None));
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&TypeRef> {
+        self.fields.get(name).or(self.element.as_ref())
+    }
+}
+
+impl Schema {
+    /// The schema of a built-in kind, as Kubernetes 1.36's OpenAPI document has it; the core
+    /// group's name is empty. None for kinds that the table lacks.
+    pub fn built_in(group: &str, version: &str, kind: &str) -> Option<Arc<Schema>> {
+        let separator = if group.is_empty() { "" } else { "/" };
+        let name = TABLE.kinds.get(&format!("{group}{separator}{version}/{kind}"))?;
+        Some(Arc::new(Schema { root: TypeRef::Named { name: Arc::clone(name), atomic: None } }))
+    }
+
+    /// The schema of a custom resource, from its version's `schema.openAPIV3Schema`.
+    pub fn of_crd(open_api_v3_schema: &Value) -> Arc<Schema> {
+        let mut root = Type::of_structural(open_api_v3_schema);
+        if let Type::Map(map) = &mut root {
+            map.add_object_fields();
+        }
+        Arc::new(Schema { root: TypeRef::Inline(Arc::new(root)) })
+    }
+
+    /// No schema: maps merge key by key, lists are atomic.
+    pub fn deduced() -> Arc<Schema> {
+        let mut map = MapType { element: Some(TypeRef::deduced()), ..MapType::default() };
+        map.add_object_fields();
+        Arc::new(Schema { root: TypeRef::Inline(Arc::new(Type::Map(map))) })
+    }
+
+    /// What the server compares a new object with: for built-in kinds the structs that its types
+    /// always hold, for others nothing.
+    pub(super) fn zero(&self) -> Value {
+        match &self.root {
+            TypeRef::Named { .. } => self.root.resolve().zero(),
+            TypeRef::Inline(_) => json!({}),
+        }
+    }
+
+    /// Calls `change` on every quantity of the object (`"1000m"`, `1`), to bring it into the
+    /// server's form.
+    pub fn visit_quantities(&self, object: &mut Value, change: &mut dyn FnMut(&mut Value)) {
+        visit_quantities(&self.root, object, change);
+    }
+
+    /// The required fields that the object lacks, as `spec.template.spec.containers[0].name`.
+    pub fn missing_required(&self, object: &Value) -> Vec<String> {
+        let mut missing = Vec::new();
+        find_missing(&self.root, object, "", &mut missing);
+        missing
+    }
+}
+
+fn visit_quantities(of: &TypeRef, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
+    match (&*of.resolve(), value) {
+        (Type::Scalar(Scalar::Quantity), value) => change(value),
+        (Type::List(list), Value::Array(items)) => {
+            items.iter_mut().for_each(|item| visit_quantities(&list.item, item, change));
+        }
+        (Type::Map(map), Value::Object(entries)) => {
+            for (name, entry) in entries.iter_mut() {
+                if let Some(of) = map.field(name) {
+                    visit_quantities(of, entry, change);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn find_missing(of: &TypeRef, value: &Value, path: &str, missing: &mut Vec<String>) {
+    match (&*of.resolve(), value) {
+        (Type::List(list), Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                find_missing(&list.item, item, &format!("{path}[{index}]"), missing);
+            }
+        }
+        (Type::Map(map), Value::Object(entries)) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            for name in &map.required {
+                if entries.get(name).is_none_or(Value::is_null) {
+                    missing.push(format!("{path}{dot}{name}"));
+                }
+            }
+            for (name, entry) in entries {
+                if let Some(of) = map.field(name) {
+                    find_missing(of, entry, &format!("{path}{dot}{name}"), missing);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    let items = value.as_array().into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,161 @@
+//! Whether an object is of its kind's type, in the words of the server.
+
+use serde_json::Value;
+
+use super::fieldset::PathElement;
+use super::schema::{ListType, MapType, Relation, Scalar, Shape, TypeRef};
+use super::typed::item_step;
+
+/// Where a value is not of its type, and how.
+pub(super) type Problem = (Vec<PathElement>, String);
+
+/// What is wrong with a configuration: fields of another type, fields that are not declared,
+/// several items with one key.
+pub(super) fn validate(of: &TypeRef, object: &Value) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check(of, object, &mut Vec::new(), &mut problems);
+    problems
+}
+
+fn check(of: &TypeRef, value: &Value, path: &mut Vec<PathElement>, out: &mut Vec<Problem>) {
+    if value.is_null() {
+        return;
+    }
+    let resolved = of.resolve();
+    match resolved.shape(Some(value)) {
+        Shape::Scalar(scalar) => {
+            out.extend(scalar_problem(scalar, value).map(|problem| (path.clone(), problem)));
+        }
+        Shape::List(list) => match value {
+            Value::Array(items) => check_items(list, items, path, out),
+            other => out.push((path.clone(), format!("expected list, got {}", go_value(other)))),
+        },
+        Shape::Map(map) => match value {
+            Value::Object(entries) => {
+                for (name, entry) in entries {
+                    path.push(PathElement::field(name));
+                    let declared = check_entry(map, name, entry, path, out);
+                    path.pop();
+                    if !declared {
+                        return;
+                    }
+                }
+            }
+            other => out.push((path.clone(), format!("expected map, got {}", go_value(other)))),
+        },
+    }
+}
+
+/// False if the field is not declared: the server then looks no further in this map.
+fn check_entry(
+    map: &MapType,
+    name: &str,
+    entry: &Value,
+    path: &mut Vec<PathElement>,
+    out: &mut Vec<Problem>,
+) -> bool {
+    match map.field(name) {
+        Some(of) => check(of, entry, path, out),
+        None => out.push((path.clone(), "field not declared in schema".to_owned())),
+    }
+    map.field(name).is_some()
+}
+
+fn check_items(
+    list: &ListType,
+    items: &[Value],
+    path: &mut Vec<PathElement>,
+    out: &mut Vec<Problem>,
+) {
+    let mut seen = std::collections::BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let step = match item_step(list, index, item) {
+            Ok(step) => step,
+            Err(problem) => {
+                out.push((path.clone(), format!("element {index}: {problem}")));
+                return;
+            }
+        };
+        if list.relation != Relation::Atomic && !seen.insert(step.clone()) {
+            out.push((path.clone(), format!("duplicate entries for key {step}")));
+        }
+        path.push(step);
+        check(&list.item, item, path, out);
+        path.pop();
+    }
+}
+
+fn scalar_problem(scalar: Scalar, value: &Value) -> Option<String> {
+    match (scalar, value) {
+        (Scalar::Number, Value::Number(_))
+        | (Scalar::String, Value::String(_))
+        | (Scalar::Boolean, Value::Bool(_)) => None,
+        (Scalar::Number, other) => {
+            Some(format!("expected numeric (int or float), got {}", go_type(other)))
+        }
+        (Scalar::String, other) => Some(format!(
+            "expected string, got &value.valueUnstructured{{Value:{}}}",
+            go_syntax(other)
+        )),
+        (Scalar::Boolean, other) => Some(format!("expected boolean, got {}", go_value(other))),
+        (Scalar::Untyped | Scalar::Quantity, Value::Array(_) | Value::Object(_)) => {
+            Some(format!("expected any scalar, got {}", go_value(value)))
+        }
+        (Scalar::Untyped | Scalar::Quantity, _) => None,
+    }
+}
+
+/// The server's messages print values as Go does: this is `%T`,
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+/// this is `%#v`,
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(go_syntax).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries
+                .iter()
+                .map(|(name, entry)| format!("{}:{}", Value::from(name.as_str()), go_syntax(entry)))
+                .collect();
+            entries.sort();
+            format!("map[string]interface {{}}{{{}}}", entries.join(", "))
+        }
+        scalar => scalar.to_string(),
+    }
+}
+
+/// and this `%v` of the value's wrapper.
+fn go_value(value: &Value) -> String {
+    format!("&{{{}}}", go_plain(value))
+}
+
+fn go_plain(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(go_plain).collect::<Vec<_>>().join(" "))
+        }
+        Value::Object(entries) => {
+            let mut entries: Vec<_> =
+                entries.iter().map(|(name, entry)| format!("{name}:{}", go_plain(entry))).collect();
+            entries.sort();
+            format!("map[{}]", entries.join(" "))
+        }
+        scalar => scalar.to_string(),
+    }
+}
