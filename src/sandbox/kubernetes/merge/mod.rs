@@ -7,6 +7,8 @@ mod fieldset;
 mod managers;
 mod operations;
 mod prune;
+#[cfg(test)]
+mod replay;
 mod schema;
 mod typed;
 mod validate;

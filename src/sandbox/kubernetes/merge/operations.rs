@@ -148,9 +148,9 @@ pub fn apply(
         let untracked = Updater {
             manager: BEFORE_FIRST_APPLY,
             api_version: by.api_version,
-            subresource: "",
+            subresource: by.subresource,
             now: by.now,
-            reset: &FieldSet::default(),
+            reset: by.reset,
         };
         former = update(schema, None, live, managers, &untracked);
     }
