@@ -3,9 +3,13 @@
 //! The semantics are those of a Kubernetes 1.36 API server (structured-merge-diff v6): recorded
 //! answers of one are replayed in the tests of this module.
 
+mod combine;
 mod fieldset;
 mod managers;
 mod operations;
+mod parse;
+#[cfg(test)]
+mod properties;
 mod prune;
 #[cfg(test)]
 mod replay;
@@ -13,7 +17,7 @@ mod schema;
 mod typed;
 mod validate;
 
-pub use fieldset::{FieldSet, PathElement};
+pub use fieldset::{FieldSet, PathElement, Scalar};
 pub use managers::{Manager, ManagerEntry, Managers, Operation};
 pub use operations::{
     Applier, ApplyError, Conflict, Merged, Updater, apply, conflict_message, reset_fields, update,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::combine::{merge, without_nulls};
 use super::fieldset::{FieldSet, PathElement, spell};
 use super::managers::{Manager, ManagerEntry, Managers, Operation};
 use super::prune::prune;
@@ -172,7 +173,7 @@ pub fn apply(
             time: last.as_ref().and_then(|entry| entry.time.clone()),
         },
     );
-    let merged = typed::merge(&schema.root, Some(&live), Some(config)).unwrap_or_else(|| json!({}));
+    let merged = merge(&schema.root, Some(&live), Some(config)).unwrap_or_else(|| json!({}));
     let merged = match last {
         Some(last) if !last.set.is_empty() => prune(&schema.root, merged, &now, &last.set),
         _ => merged,
@@ -181,7 +182,7 @@ pub fn apply(
     take_over(&mut now, &me, &compared, by.force)?;
     let changed = !typed::same(&merged, &live);
     finish(&mut now, &me, changed.then_some(by.now));
-    let object = if changed { typed::without_nulls(&schema.root, merged) } else { live };
+    let object = if changed { without_nulls(&schema.root, merged) } else { live };
     Ok(Merged { object, managers: now, changed })
 }
 
@@ -238,7 +239,6 @@ fn take_over(
         }
     }
     if !conflicts.is_empty() {
-        conflicts.sort_by(|a, b| (&a.manager, &a.path).cmp(&(&b.manager, &b.path)));
         return Err(ApplyError::Conflict(conflicts));
     }
     for (manager, entry) in managers.0.iter_mut() {
@@ -289,4 +289,149 @@ fn typed_message(config: &Value, problems: &[(Vec<PathElement>, String)]) -> Str
         text(&config["metadata"]["name"]),
         text(&config["kind"]),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-22T22:00:00Z";
+
+    fn updated(schema: &Schema, live: Option<&Value>, new: &Value, subresource: &str) -> Value {
+        let reset = reset_fields(subresource);
+        let updater = Updater {
+            manager: "editor",
+            api_version: "apps/v1",
+            subresource,
+            now: NOW,
+            reset: &reset,
+        };
+        let managers = Managers::of_write(new, live);
+        let mut object = new.clone();
+        update(schema, live, new, &managers, &updater).write_to(&mut object);
+        object
+    }
+
+    fn deployment() -> Value {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "x", "namespace": "default", "labels": {"app": "x"}},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": {"app": "x"}},
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}},
+                "template": {
+                    "metadata": {"labels": {"app": "x"}},
+                    "spec": {
+                        "containers": [{"name": "c", "image": "i", "env": [{"name": "A", "value": "1"}]}],
+                        "volumes": [{"name": "v", "emptyDir": {}}],
+                    },
+                },
+            },
+            "status": {"replicas": 1},
+        })
+    }
+
+    #[test]
+    fn who_creates_owns_what_the_servers_types_do_not_hold_anyway() {
+        let schema = Schema::built_in("apps", "v1", "Deployment").expect("a built-in kind");
+        let created = updated(&schema, None, &deployment(), "");
+        assert_eq!(
+            created["metadata"]["managedFields"],
+            json!([{
+                "manager": "editor", "operation": "Update", "apiVersion": "apps/v1", "time": NOW,
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {
+                    "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
+                    "f:spec": {
+                        "f:replicas": {},
+                        "f:selector": {},
+                        "f:strategy": {
+                            "f:rollingUpdate": {".": {}, "f:maxSurge": {}},
+                            "f:type": {},
+                        },
+                        "f:template": {
+                            "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
+                            "f:spec": {
+                                "f:containers": {"k:{\"name\":\"c\"}": {
+                                    ".": {},
+                                    "f:env": {
+                                        ".": {},
+                                        "k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:value": {}},
+                                    },
+                                    "f:image": {},
+                                    "f:name": {},
+                                }},
+                                "f:volumes": {
+                                    ".": {},
+                                    "k:{\"name\":\"v\"}": {".": {}, "f:emptyDir": {}, "f:name": {}},
+                                },
+                            },
+                        },
+                    },
+                },
+            }])
+        );
+    }
+
+    #[test]
+    fn the_same_name_on_a_subresource_is_another_manager() {
+        let schema = Schema::built_in("apps", "v1", "Deployment").expect("a built-in kind");
+        let live = updated(&schema, None, &deployment(), "");
+        let mut ready = live.clone();
+        ready["status"]["readyReplicas"] = 1.into();
+        let ready = updated(&schema, Some(&live), &ready, "status");
+        let mut scaled = ready.clone();
+        scaled["spec"]["replicas"] = 3.into();
+        let scaled = updated(&schema, Some(&ready), &scaled, "scale");
+
+        let managers = Managers::of(&scaled);
+        let owners = |path: &[&str]| -> Vec<String> {
+            let path: Vec<_> = path.iter().map(|name| PathElement::field(name)).collect();
+            let owners = managers.iter().filter(|(_, entry)| entry.set.contains(&path));
+            owners.map(|(manager, _)| manager.to_string()).collect()
+        };
+        assert_eq!(
+            owners(&["spec", "replicas"]),
+            ["\"editor\" with subresource \"scale\" using apps/v1"]
+        );
+        assert_eq!(
+            owners(&["status", "readyReplicas"]),
+            ["\"editor\" with subresource \"status\" using apps/v1"]
+        );
+        assert_eq!(owners(&["spec", "strategy", "type"]), ["\"editor\" using apps/v1"]);
+    }
+
+    #[test]
+    fn an_update_that_changes_nothing_leaves_times_alone() {
+        let schema = Schema::built_in("apps", "v1", "Deployment").expect("a built-in kind");
+        let mut live = updated(&schema, None, &deployment(), "");
+        live["metadata"]["managedFields"][0]["time"] = "2026-01-01T00:00:00Z".into();
+        assert_eq!(updated(&schema, Some(&live), &live, ""), live);
+    }
+
+    #[test]
+    fn tells_conflicts_as_the_server_does() {
+        let conflict = |name: &str, operation, path: &str| Conflict {
+            manager: Manager {
+                name: name.to_owned(),
+                operation,
+                api_version: "apps/v1".to_owned(),
+                subresource: String::new(),
+            },
+            path: path.to_owned(),
+        };
+        let one = conflict("argocd", Operation::Apply, ".spec.replicas");
+        let two = conflict("kubectl-edit", Operation::Update, ".spec.replicas");
+        let three = conflict("kubectl-edit", Operation::Update, ".spec.paused");
+        assert_eq!(
+            conflict_message(std::slice::from_ref(&one)),
+            "Apply failed with 1 conflict: conflict with \"argocd\": .spec.replicas"
+        );
+        assert_eq!(
+            conflict_message(&[one, two, three]),
+            "Apply failed with 3 conflicts: conflicts with \"argocd\":\n- .spec.replicas\n\
+             conflicts with \"kubectl-edit\" using apps/v1:\n- .spec.replicas\n- .spec.paused"
+        );
+    }
 }

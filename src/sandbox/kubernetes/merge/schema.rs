@@ -104,6 +104,7 @@ static DEDUCED_LIST: LazyLock<ListType> =
 static DEDUCED_MAP: LazyLock<MapType> =
     LazyLock::new(|| MapType { element: Some(TypeRef::deduced()), ..MapType::default() });
 static DEDUCED: LazyLock<Arc<Type>> = LazyLock::new(|| Arc::new(Type::Deduced));
+// The document is part of the program: a test reads it.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let document: Value = serde_json::from_str(include_str!("../types.json")).unwrap_or_default();
     Table::parse(&document)
@@ -129,11 +130,11 @@ impl TypeRef {
         TypeRef::Inline(Arc::clone(&DEDUCED))
     }
 
-    fn scalar(scalar: Scalar) -> TypeRef {
+    pub(super) fn scalar(scalar: Scalar) -> TypeRef {
         TypeRef::Inline(Arc::new(Type::Scalar(scalar)))
     }
 
-    fn named(name: &str, atomic: Option<bool>) -> TypeRef {
+    pub(super) fn named(name: &str, atomic: Option<bool>) -> TypeRef {
         TypeRef::Named { name: Arc::from(name), atomic }
     }
 
@@ -151,43 +152,6 @@ impl TypeRef {
                 }
             }
         }
-    }
-
-    /// Reads the table's notation: `"string"`, `"core.v1.PodSpec"`, `{"list": .., "keys": ..}`,
-    /// `{"map": ..}`, `{"ref": .., "granular": true}`.
-    fn of_notation(notation: &Value) -> TypeRef {
-        if let Some(name) = notation.as_str() {
-            return match name {
-                "string" => TypeRef::scalar(Scalar::String),
-                "number" => TypeRef::scalar(Scalar::Number),
-                "boolean" => TypeRef::scalar(Scalar::Boolean),
-                "time" | "int-or-string" => TypeRef::scalar(Scalar::Untyped),
-                "quantity" => TypeRef::scalar(Scalar::Quantity),
-                "any" => TypeRef::deduced(),
-                name => TypeRef::named(name, None),
-            };
-        }
-        let is = |flag: &str| notation[flag].as_bool().unwrap_or(false);
-        if let Some(name) = notation["ref"].as_str() {
-            let atomic = (is("granular") || is("atomic")).then(|| is("atomic"));
-            return TypeRef::named(name, atomic);
-        }
-        TypeRef::Inline(Arc::new(if let Some(item) = notation.get("list") {
-            let relation = match strings(&notation["keys"]) {
-                keys if !keys.is_empty() => Relation::Keyed(keys),
-                _ if is("set") => Relation::Set,
-                _ => Relation::Atomic,
-            };
-            Type::List(ListType { item: TypeRef::of_notation(item), relation })
-        } else if let Some(element) = notation.get("map") {
-            Type::Map(MapType {
-                element: Some(TypeRef::of_notation(element)),
-                atomic: is("atomic"),
-                ..MapType::default()
-            })
-        } else {
-            Type::Deduced
-        }))
     }
 }
 
@@ -224,81 +188,11 @@ impl Type {
         }
         Value::Object(zero)
     }
-
-    fn of_definition(definition: &Value) -> Type {
-        if let Some(alias) = definition.get("is") {
-            return (*TypeRef::of_notation(alias).resolve()).clone();
-        }
-        let entries = |name: &str| definition[name].as_object().cloned().unwrap_or_default();
-        let fields = entries("fields");
-        Type::Map(MapType {
-            fields: fields.iter().map(|(n, t)| (n.clone(), TypeRef::of_notation(t))).collect(),
-            element: None,
-            atomic: definition["atomic"].as_bool().unwrap_or(false),
-            defaults: entries("defaults").into_iter().collect(),
-            required: strings(&definition["required"]),
-        })
-    }
-
-    /// Reads a CRD's structural schema.
-    fn of_structural(schema: &Value) -> Type {
-        let is = |flag: &str| schema[flag].as_bool().unwrap_or(false);
-        if is("x-kubernetes-int-or-string") {
-            return Type::Scalar(Scalar::Untyped);
-        }
-        let preserve = is("x-kubernetes-preserve-unknown-fields");
-        match schema["type"].as_str() {
-            Some("string") => Type::Scalar(match schema["format"].as_str().unwrap_or_default() {
-                "" | "byte" => Scalar::String,
-                _ => Scalar::Untyped,
-            }),
-            Some("integer" | "number") => Type::Scalar(Scalar::Number),
-            Some("boolean") => Type::Scalar(Scalar::Boolean),
-            Some("array") => Type::List(ListType {
-                item: TypeRef::Inline(Arc::new(Type::of_structural(&schema["items"]))),
-                relation: match schema["x-kubernetes-list-type"].as_str() {
-                    Some("set") => Relation::Set,
-                    Some("map") => Relation::Keyed(strings(&schema["x-kubernetes-list-map-keys"])),
-                    _ => Relation::Atomic,
-                },
-            }),
-            Some("object") => Type::Map(Type::of_structural_object(schema, preserve)),
-            _ => Type::Deduced,
-        }
-    }
-
-    fn of_structural_object(schema: &Value, preserve: bool) -> MapType {
-        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-        let mut map = MapType {
-            atomic: schema["x-kubernetes-map-type"].as_str() == Some("atomic"),
-            required: strings(&schema["required"]),
-            ..MapType::default()
-        };
-        for (name, property) in &properties {
-            let inline = TypeRef::Inline(Arc::new(Type::of_structural(property)));
-            map.fields.insert(name.clone(), inline);
-            if let Some(default) = property.get("default") {
-                map.defaults.insert(name.clone(), default.clone());
-            }
-        }
-        map.element = match schema.get("additionalProperties") {
-            Some(Value::Bool(true)) => Some(TypeRef::deduced()),
-            Some(element @ Value::Object(_)) => {
-                Some(TypeRef::Inline(Arc::new(Type::of_structural(element))))
-            }
-            _ if preserve => Some(TypeRef::deduced()),
-            _ => None,
-        };
-        if schema["x-kubernetes-embedded-resource"].as_bool() == Some(true) {
-            map.add_object_fields();
-        }
-        map
-    }
 }
 
 impl MapType {
     /// What every object has: apiVersion, kind and metadata.
-    fn add_object_fields(&mut self) {
+    pub(super) fn add_object_fields(&mut self) {
         for name in ["apiVersion", "kind"] {
             self.fields.insert(name.to_owned(), TypeRef::scalar(Scalar::String));
         }
@@ -399,7 +293,73 @@ fn find_missing(of: &TypeRef, value: &Value, path: &str, missing: &mut Vec<Strin
     }
 }
 
-fn strings(value: &Value) -> Vec<String> {
-    let items = value.as_array().into_iter().flatten();
-    items.filter_map(Value::as_str).map(str::to_owned).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_whole() {
+        assert!(TABLE.kinds.len() > 40 && TABLE.types.len() > 300);
+        for (kind, name) in &TABLE.kinds {
+            assert!(TABLE.types.contains_key(&**name), "{kind}");
+        }
+        for (name, of) in &TABLE.types {
+            let Type::Map(map) = &**of else { continue };
+            for (field, of) in &map.fields {
+                assert_known(of, &format!("{name}.{field}"));
+            }
+        }
+    }
+
+    fn assert_known(of: &TypeRef, at: &str) {
+        match of {
+            TypeRef::Named { name, .. } => {
+                assert!(TABLE.types.contains_key(&**name), "{at}: {name}")
+            }
+            TypeRef::Inline(inline) => match &**inline {
+                Type::List(list) => assert_known(&list.item, at),
+                Type::Map(map) => map.element.iter().for_each(|of| assert_known(of, at)),
+                _ => {}
+            },
+        }
+    }
+
+    #[test]
+    fn knows_built_in_kinds_and_no_others() {
+        for (group, version, kind) in [
+            ("", "v1", "Service"),
+            ("apps", "v1", "Deployment"),
+            ("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
+            ("autoscaling", "v1", "Scale"),
+        ] {
+            assert!(Schema::built_in(group, version, kind).is_some(), "{group}/{version} {kind}");
+        }
+        assert!(Schema::built_in("apps", "v9", "Deployment").is_none());
+        assert!(Schema::built_in("argoproj.io", "v1alpha1", "Application").is_none());
+    }
+
+    #[test]
+    fn a_reference_may_merge_otherwise_than_its_type() {
+        // An ObjectReference is atomic, a volume's claimRef is not.
+        let is_atomic = |of: &TypeRef| matches!(&*of.resolve(), Type::Map(map) if map.atomic);
+        let volume = TypeRef::named("core.v1.PersistentVolumeSpec", None).resolve();
+        let Type::Map(volume) = &*volume else { panic!("a volume's spec is a map") };
+        assert!(is_atomic(&TypeRef::named("core.v1.ObjectReference", None)));
+        assert!(!is_atomic(&volume.fields["claimRef"]));
+    }
+
+    #[test]
+    fn finds_quantities_and_missing_fields() {
+        let schema = Schema::built_in("apps", "v1", "Deployment").expect("a built-in kind");
+        let mut object = json!({"spec": {"replicas": 1, "template": {"spec": {"containers": [
+            {"image": "x", "resources": {"limits": {"cpu": 1, "memory": "1Gi"}}},
+        ]}}}});
+        assert_eq!(
+            schema.missing_required(&object),
+            ["spec.selector", "spec.template.spec.containers[0].name"]
+        );
+        let mut seen = Vec::new();
+        schema.visit_quantities(&mut object, &mut |quantity| seen.push(quantity.take()));
+        assert_eq!(seen, [json!(1), json!("1Gi")]);
+    }
 }

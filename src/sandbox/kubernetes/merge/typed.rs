@@ -1,11 +1,11 @@
-//! Typed values: the fields an object has, how two of them differ, and how two merge.
+//! Typed values: the fields that an object has, and how two objects differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::fieldset::{FieldSet, PathElement, Scalar};
-use super::schema::{ListType, MapType, Relation, Shape, Type, TypeRef};
+use super::schema::{ListType, Relation, Shape, Type, TypeRef};
 
 /// How an object differs from the one before it.
 #[derive(Debug, Default)]
@@ -139,10 +139,13 @@ fn collect_fields(of: &TypeRef, value: &Value, path: &mut Vec<PathElement>, set:
     }
 }
 
-type ItemsByStep<'v> = BTreeMap<PathElement, Vec<&'v Value>>;
+pub(super) type ItemsByStep<'v> = BTreeMap<PathElement, Vec<&'v Value>>;
 
 /// The steps to a list's items in their order (each once), and the items of each.
-fn index_items<'v>(list: &ListType, items: &'v [Value]) -> (Vec<PathElement>, ItemsByStep<'v>) {
+pub(super) fn index_items<'v>(
+    list: &ListType,
+    items: &'v [Value],
+) -> (Vec<PathElement>, ItemsByStep<'v>) {
     let mut order = Vec::new();
     let mut by_step = ItemsByStep::new();
     for (index, item) in items.iter().enumerate() {
@@ -153,14 +156,6 @@ fn index_items<'v>(list: &ListType, items: &'v [Value]) -> (Vec<PathElement>, It
         by_step.entry(step).or_default().push(item);
     }
     (order, by_step)
-}
-
-/// The item of a step, if it is the only one.
-fn only_item<'v>(items: &ItemsByStep<'v>, step: &PathElement) -> Option<&'v Value> {
-    match items.get(step)?.as_slice() {
-        [only] => Some(only),
-        _ => None,
-    }
 }
 
 /// How `new` differs from `old`.
@@ -276,21 +271,21 @@ fn compare_items(
 }
 
 /// A list's items; none for what is no list.
-fn list_items(value: Option<&Value>) -> &[Value] {
+pub(super) fn list_items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// A map's entries, if it has any.
-fn map_entries(value: Option<&Value>) -> Option<&Map<String, Value>> {
+pub(super) fn map_entries(value: Option<&Value>) -> Option<&Map<String, Value>> {
     value.and_then(Value::as_object).filter(|entries| !entries.is_empty())
 }
 
-fn entry<'v>(entries: Option<&'v Map<String, Value>>, name: &str) -> Option<&'v Value> {
+pub(super) fn entry<'v>(entries: Option<&'v Map<String, Value>>, name: &str) -> Option<&'v Value> {
     entries.and_then(|entries| entries.get(name))
 }
 
 /// The names of both, those of the first before those that only the second has.
-fn names_of<'v>(
+pub(super) fn names_of<'v>(
     first: Option<&'v Map<String, Value>>,
     second: Option<&'v Map<String, Value>>,
 ) -> Vec<&'v String> {
@@ -298,107 +293,4 @@ fn names_of<'v>(
     let known = |name: &String| first.is_some_and(|first| first.contains_key(name));
     names.extend(second.into_iter().flat_map(Map::keys).filter(|name| !known(name)));
     names
-}
-
-/// `config` merged over `live`; none if there is nothing of either.
-pub(super) fn merge(of: &TypeRef, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
-    let resolved = of.resolve();
-    let shape = match config {
-        None => resolved.shape(live),
-        Some(config) => resolved.shape(Some(config)),
-    };
-    match shape {
-        Shape::List(list) if list.relation != Relation::Atomic => {
-            let (ours, theirs) = (list_items(live), list_items(config));
-            if ours.is_empty() && theirs.is_empty() {
-                return config.or(live).cloned();
-            }
-            let merged = merge_items(list, ours, theirs);
-            (!merged.is_empty()).then(|| Value::Array(merged))
-        }
-        Shape::Map(map) if !map.atomic => {
-            let (ours, theirs) = (map_entries(live), map_entries(config));
-            if ours.is_none() && theirs.is_none() {
-                return config.or(live).cloned();
-            }
-            let merged = merge_entries(map, ours, theirs);
-            (!merged.is_empty()).then(|| Value::Object(merged))
-        }
-        _ => config.or(live).cloned(),
-    }
-}
-
-fn merge_entries(
-    map: &MapType,
-    live: Option<&Map<String, Value>>,
-    config: Option<&Map<String, Value>>,
-) -> Map<String, Value> {
-    let deduced = TypeRef::deduced();
-    let mut out = Map::new();
-    for name in names_of(live, config) {
-        let of = map.field(name).unwrap_or(&deduced);
-        if let Some(value) = merge(of, entry(live, name), entry(config, name)) {
-            out.insert(name.clone(), value);
-        }
-    }
-    out
-}
-
-/// Merges item by item. Items of the configuration come in its order, and the live object's other
-/// items stay where they are between the items that both have.
-fn merge_items(list: &ListType, live: &[Value], config: &[Value]) -> Vec<Value> {
-    let (live_order, live_items) = index_items(list, live);
-    let (config_order, config_items) = index_items(list, config);
-    let mut shared = config_order.iter().filter(|step| live_items.contains_key(*step)).peekable();
-    let mut merged = BTreeSet::new();
-    let mut out = Vec::new();
-    let (mut at_live, mut at_config) = (0, 0);
-    while at_live < live_order.len() || at_config < config_order.len() {
-        if let Some(step) = live_order.get(at_live) {
-            if !config_items.contains_key(step) {
-                out.extend(live_items.get(step).into_iter().flatten().map(|item| (*item).clone()));
-                at_live += 1;
-                continue;
-            }
-            let is_next = shared.peek().is_some_and(|next| *next == step);
-            if merged.contains(step) || (!is_next && config_order.get(at_config).is_some()) {
-                // Shared, but placed by the configuration's order.
-                at_live += 1;
-                continue;
-            }
-        }
-        let Some(step) = config_order.get(at_config) else { break };
-        let (ours, theirs) = (only_item(&live_items, step), only_item(&config_items, step));
-        out.extend(merge(&list.item, ours, theirs));
-        merged.insert(step.clone());
-        at_config += 1;
-        if shared.peek().is_some_and(|next| *next == step) {
-            shared.next();
-        }
-    }
-    out
-}
-
-/// The object less the nulls of declared fields: the server drops them when it decodes or prunes.
-pub(super) fn without_nulls(of: &TypeRef, value: Value) -> Value {
-    let resolved = of.resolve();
-    match (&*resolved, value) {
-        (Type::List(list), Value::Array(items)) => {
-            items.into_iter().map(|item| without_nulls(&list.item, item)).collect()
-        }
-        (Type::Map(map), Value::Object(entries)) => Value::Object(
-            entries
-                .into_iter()
-                .filter(|(name, entry)| !entry.is_null() || !map.fields.contains_key(name))
-                .map(|(name, entry)| {
-                    let entry = match map.field(&name) {
-                        Some(of) => without_nulls(of, entry),
-                        None => entry,
-                    };
-                    (name, entry)
-                })
-                .collect(),
-        ),
-        (_, value) => value,
-    }
 }

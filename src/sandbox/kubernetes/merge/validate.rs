@@ -1,5 +1,7 @@
 //! Whether an object is of its kind's type, in the words of the server.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::fieldset::PathElement;
@@ -67,7 +69,7 @@ fn check_items(
     path: &mut Vec<PathElement>,
     out: &mut Vec<Problem>,
 ) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         let step = match item_step(list, index, item) {
             Ok(step) => step,
@@ -157,5 +159,92 @@ fn go_plain(value: &Value) -> String {
             format!("map[{}]", entries.join(" "))
         }
         scalar => scalar.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fieldset::spell;
+    use super::super::schema::Schema;
+    use super::*;
+
+    fn problems(group: &str, kind: &str, object: &Value) -> Vec<String> {
+        let schema = Schema::built_in(group, "v1", kind).expect("a built-in kind");
+        let problems = validate(&schema.root, object);
+        problems.iter().map(|(path, problem)| format!("{}: {problem}", spell(path))).collect()
+    }
+
+    #[test]
+    fn tells_what_is_not_of_the_type() {
+        let pod = |spec: Value| json!({"apiVersion": "v1", "kind": "Pod", "spec": spec});
+        let container = |fields: Value| pod(json!({"containers": [fields]}));
+        let table = [
+            (pod(json!({"hostNetwork": "yes"})), ".spec.hostNetwork: expected boolean, got &{yes}"),
+            (pod(json!({"containers": {}})), ".spec.containers: expected list, got &{map[]}"),
+            (pod(json!("x")), ".spec: expected map, got &{x}"),
+            (
+                pod(json!({"nodeName": [1, "a", null, {"b": true}]})),
+                ".spec.nodeName: expected string, got &value.valueUnstructured{Value:\
+                 []interface {}{1, \"a\", interface {}(nil), map[string]interface {}{\"b\":true}}}",
+            ),
+            (
+                container(json!({"image": "x"})),
+                ".spec.containers: element 0: associative list with keys has an element that omits \
+                 key field \"name\" (and doesn't have default value)",
+            ),
+            (
+                container(json!({"name": "c", "resources": {"limits": {"cpu": []}}})),
+                ".spec.containers[name=\"c\"].resources.limits.cpu: expected any scalar, got &{[]}",
+            ),
+            (
+                container(json!({"name": "c", "args": [1]})),
+                ".spec.containers[name=\"c\"].args[0]: expected string, got \
+                 &value.valueUnstructured{Value:1}",
+            ),
+        ];
+        for (object, expected) in table {
+            assert_eq!(problems("", "Pod", &object), [expected]);
+        }
+    }
+
+    #[test]
+    fn finds_items_with_one_key() {
+        let finalizers = json!({"metadata": {"finalizers": ["a", "a"]}});
+        assert_eq!(
+            problems("", "ConfigMap", &finalizers),
+            [".metadata.finalizers: duplicate entries for key [=\"a\"]"]
+        );
+        let ports = json!({"spec": {"ports": [
+            {"port": 53, "protocol": "UDP"}, {"port": 53}, {"port": 53, "protocol": "TCP"},
+        ]}});
+        assert_eq!(
+            problems("", "Service", &ports),
+            [".spec.ports: duplicate entries for key [port=53,protocol=\"TCP\"]"]
+        );
+    }
+
+    #[test]
+    fn takes_nulls_quantities_and_whatever_has_no_schema() {
+        let fine = [
+            ("apps", "Deployment", json!({"spec": {"replicas": null, "template": null}})),
+            (
+                "",
+                "PersistentVolumeClaim",
+                json!({"spec": {"resources": {"requests": {"storage": 5}}}}),
+            ),
+            ("", "Service", json!({"spec": {"ports": [{"port": 80, "targetPort": "http"}]}})),
+            (
+                "apiextensions.k8s.io",
+                "CustomResourceDefinition",
+                json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": {"properties": {
+                    "a": {"items": {"type": "string"}, "default": {"x": [1]}, "enum": [1, "b"]},
+                }}}}]}}),
+            ),
+        ];
+        for (group, kind, object) in fine {
+            assert_eq!(problems(group, kind, &object), Vec::<String>::new());
+        }
     }
 }
