@@ -5,6 +5,7 @@
 
 mod combine;
 mod fieldset;
+mod inspect;
 mod managers;
 mod operations;
 mod parse;

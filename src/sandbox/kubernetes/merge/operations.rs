@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::combine::{merge, without_nulls};
-use super::fieldset::{FieldSet, PathElement, spell};
+use super::fieldset::{FieldSet, spell};
 use super::managers::{Manager, ManagerEntry, Managers, Operation};
 use super::prune::prune;
 use super::schema::Schema;
 use super::typed::{self, Comparison};
-use super::validate::validate;
+use super::validate::{Problem, validate};
 
 /// The paths that are the server's own: no manager owns them.
 const UNOWNED: &[&[&str]] = &[
@@ -216,7 +216,10 @@ pub fn update(
             time: None,
         });
         entry.set = entry.set.union(&taken);
-        entry.time = Some(by.now.to_owned());
+        // The server notes no time for writes that come through the scale.
+        if by.subresource != "scale" {
+            entry.time = Some(by.now.to_owned());
+        }
     }
     now.0.retain(|_, entry| !entry.set.is_empty());
     now
@@ -268,15 +271,15 @@ fn without_managed_fields(object: &Value) -> Value {
     object
 }
 
-fn typed_message(config: &Value, problems: &[(Vec<PathElement>, String)]) -> String {
+fn typed_message(config: &Value, problems: &[Problem]) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let api_version = text(&config["apiVersion"]);
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let spelled: Vec<_> = problems
         .iter()
-        .map(|(path, problem)| match path.as_slice() {
-            [] => problem.clone(),
-            path => format!("{}: {problem}", spell(path)),
+        .map(|problem| match problem.path.as_slice() {
+            [] => problem.text.clone(),
+            path => format!("{}: {}", spell(path), problem.text),
         })
         .collect();
     let problems = match spelled.as_slice() {
@@ -293,6 +296,7 @@ fn typed_message(config: &Value, problems: &[(Vec<PathElement>, String)]) -> Str
 
 #[cfg(test)]
 mod tests {
+    use super::super::fieldset::PathElement;
     use super::*;
 
     const NOW: &str = "2026-11-22T22:00:00Z";

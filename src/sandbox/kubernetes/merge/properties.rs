@@ -1,6 +1,6 @@
 //! What holds of every apply, over generated objects and managers.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 /// A kind with one field of each way to merge.
-fn schema() -> Arc<Schema> {
+static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     let string = json!({"type": "string"});
     Schema::of_crd(&json!({"type": "object", "properties": {"spec": {
         "type": "object",
@@ -37,7 +37,7 @@ fn schema() -> Arc<Schema> {
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         },
     }}}))
-}
+});
 
 fn word() -> impl Strategy<Value = Value> {
     prop::sample::select(vec!["x", "y", "z"]).prop_map(Value::from)
@@ -119,7 +119,7 @@ fn apply_as(
         reset: &reset,
     };
     let managers = live.map(Managers::of).unwrap_or_default();
-    let merged = apply(&schema(), live, &managers, config, &applier)?;
+    let merged = apply(&SCHEMA, live, &managers, config, &applier)?;
     let mut object = merged.object;
     merged.managers.write_to(&mut object);
     Ok(object)
@@ -228,7 +228,7 @@ proptest! {
         };
         let managers = Managers::of_write(&second, Some(&live));
         let mut edited = second.clone();
-        update(&schema(), Some(&live), &second, &managers, &updater).write_to(&mut edited);
+        update(&SCHEMA, Some(&live), &second, &managers, &updater).write_to(&mut edited);
         let (editor, applier) = (owned(&edited, "editor"), owned(&edited, "a"));
         prop_assert!(editor.iter().all(|path| !applier.contains(path)));
         let same = spec_without_empty(&first) == spec_without_empty(&second);
