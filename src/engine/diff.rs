@@ -136,7 +136,7 @@ impl Walk<'_> {
                 |value: Option<&Json>, key: &str| value.and_then(|value| value.get(key)).cloned();
             let left = is_plain_object(sent)
                 .map(|sent| sent.keys().filter(|key| !map.contains_key(*key)).cloned().collect())
-                .unwrap_or_else(Vec::new);
+                .unwrap_or_default();
             for key in map.keys().cloned().chain(left) {
                 let (s, a, o) = (below(sent, &key), below(answered, &key), below(observed, &key));
                 self.changes(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::change::{Action, Change, Drift, Phase};
 use super::error::{Level, Report};
-use super::resource::{Resource, VariableValue};
+use super::resource::{Lookup, Resource, Stack, VariableValue};
 use super::state::Target;
 
 /// The version of the saved plan's format.
@@ -73,6 +73,27 @@ pub struct StackPlan {
     pub variables: BTreeMap<String, VariableValue>,
     /// Every declared resource, whole, secrets as references.
     pub declared: Vec<Resource>,
+    /// Its lookups.
+    #[serde(default)]
+    pub lookups: Vec<Lookup>,
+    /// Patterns of addresses that leave the state and stay in the world.
+    #[serde(default)]
+    pub forget: Vec<String>,
+    /// Warnings that are meant, by code.
+    #[serde(default)]
+    pub accept: BTreeMap<String, String>,
+    /// Hostnames that are said to be public.
+    #[serde(default)]
+    pub public: BTreeSet<String>,
+    /// Patterns of `settings` with their `protect`.
+    #[serde(default)]
+    pub protect_settings: Vec<(String, bool)>,
+    /// The stack's file.
+    #[serde(default)]
+    pub file: String,
+    /// Whether its file is gone and it is to be destroyed.
+    #[serde(default)]
+    pub retired: bool,
     /// The steps, in an order in which they could be done one after the other.
     pub changes: Vec<Change>,
     /// Resources that are as they should be, by address, with what the next state says of them
@@ -158,6 +179,22 @@ impl Summary {
 }
 
 impl StackPlan {
+    /// The stack as it was declared when this was planned.
+    pub fn as_declared(&self) -> Stack {
+        Stack {
+            name: self.stack.clone(),
+            renamed_from: None,
+            file: self.file.clone(),
+            resources: self.declared.clone(),
+            lookups: self.lookups.clone(),
+            forget: self.forget.clone(),
+            variables: self.variables.clone(),
+            accept: self.accept.clone(),
+            public: self.public.clone(),
+            protect_settings: self.protect_settings.clone(),
+        }
+    }
+
     /// How many changes of each action: a change in two phases counts once.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary { noop: self.unchanged.len(), ..Summary::default() };
