@@ -134,7 +134,7 @@ impl Walk<'_> {
         if let Some(map) = is_plain_object(Some(declared_value)) {
             let below =
                 |value: Option<&Json>, key: &str| value.and_then(|value| value.get(key)).cloned();
-            let left = is_plain_object(sent)
+            let left: Vec<String> = is_plain_object(sent)
                 .map(|sent| sent.keys().filter(|key| !map.contains_key(*key)).cloned().collect())
                 .unwrap_or_default();
             for key in map.keys().cloned().chain(left) {
