@@ -1,0 +1,60 @@
+//! What may be seen of `kind: Secret` objects: their keys, never their values.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+
+use crate::model::Json;
+
+/// What stands for a value.
+pub const HIDDEN: &str = "(secret)";
+
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whether an object or manifest is a core Secret.
+pub fn is_secret(object: &Json) -> bool {
+    object.get("kind").and_then(Json::as_str) == Some("Secret")
+        && object.get("apiVersion").and_then(Json::as_str).is_none_or(|v| !v.contains('/'))
+}
+
+fn map_values(object: &Json, hide: impl Fn(&Json) -> Json) -> Json {
+    let mut out = object.clone();
+    if !is_secret(object) {
+        return out;
+    }
+    for field in ["data", "stringData"] {
+        if let Some(map) = out.get_mut(field).and_then(Json::as_object_mut) {
+            map.values_mut().for_each(|value| *value = hide(value));
+        }
+    }
+    if let Some(annotations) =
+        out.pointer_mut("/metadata/annotations").and_then(Json::as_object_mut)
+        && let Some(value) = annotations.get_mut(LAST_APPLIED)
+    {
+        *value = hide(value);
+    }
+    out
+}
+
+/// The object with [`HIDDEN`] for every value, where it is a Secret; as it is otherwise.
+pub fn hide(object: &Json) -> Json {
+    map_values(object, |_| Json::String(HIDDEN.to_owned()))
+}
+
+/// The object with a mark for every value, where it is a Secret: equal values have equal marks
+/// within this process, and the key of the marks is gone with it, so none can be traced back.
+pub fn mark(object: &Json) -> Json {
+    static KEY: OnceLock<RandomState> = OnceLock::new();
+    let key = KEY.get_or_init(RandomState::new);
+    map_values(object, |value| match value.as_str() {
+        Some(text) if text.starts_with("(secret") => value.clone(),
+        _ => Json::String(format!("(secret {:016x})", key.hash_one(value.to_string()))),
+    })
+}
+
+/// Whether a path leads to a value of a Secret.
+pub fn is_value(path: &str) -> bool {
+    ["data", "stringData"].into_iter().any(|field| {
+        path.strip_prefix(field).is_some_and(|r| r.is_empty() || r.starts_with(['.', '[']))
+    }) || (path.starts_with("metadata.annotations") && path.contains(LAST_APPLIED))
+}
