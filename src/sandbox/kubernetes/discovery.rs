@@ -185,7 +185,10 @@ fn entry(resource: &Resource) -> Value {
     if !resource.categories.is_empty() {
         map.insert("categories".to_owned(), resource.categories.clone().into());
     }
-    let kind = format!("{}/{}/{}", resource.group, resource.version, resource.kind);
+    // Definitions are still stored as v1beta1 (recording 01, line 12).
+    let definition = resource.is("apiextensions.k8s.io", "customresourcedefinitions");
+    let version = if definition { "v1beta1" } else { &resource.version };
+    let kind = format!("{}/{version}/{}", resource.group, resource.kind);
     let hash = Sha256::digest(kind.as_bytes());
     let hash = BASE64_STANDARD.encode(hash.get(..8).unwrap_or_default());
     map.insert("storageVersionHash".to_owned(), hash.into());

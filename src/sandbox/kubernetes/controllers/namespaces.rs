@@ -36,7 +36,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn end_namespaces(&mut self, now: Timestamp) {
+    pub(in crate::sandbox::kubernetes) fn end_namespaces(&mut self, now: Timestamp) {
         for namespace in self.all_of("", "namespaces") {
             if !going(&namespace) {
                 continue;
