@@ -17,3 +17,6 @@ pub use local::{Loaded, LocalStore, OpenIntent};
 pub use lock::{Lock, LockError, LockInfo, Locked};
 pub use plans::{load_plan, save_plan};
 pub use schema::{plan_schema, state_schema};
+
+#[cfg(test)]
+mod tests;
