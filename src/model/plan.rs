@@ -34,7 +34,7 @@ impl Requests {
 }
 
 /// What a plan was asked to do, beside the files. A saved plan keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Options {
     /// Plan with nothing declared.
     pub destroy: bool,
@@ -59,7 +59,7 @@ pub struct Options {
 }
 
 /// The plan of one stack.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StackPlan {
     /// The stack.
     pub stack: String,
@@ -114,7 +114,7 @@ pub struct StackPlan {
 }
 
 /// A record that changes although the world does not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Refresh {
     /// The resource.
     pub address: Address,
@@ -223,7 +223,7 @@ impl StackPlan {
 }
 
 /// A plan for one run: data, and nothing that could still be chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     /// [`FORMAT_VERSION`].
     pub format_version: u32,
