@@ -2,6 +2,7 @@
 //! that matter to boxctl, held to recordings of a real one.
 
 mod access;
+mod connectors;
 mod controllers;
 mod crd;
 mod defaults;
@@ -128,12 +129,15 @@ pub struct Connector {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cluster {
     store: Store,
+    /// Tokens with which running pods started, by pod uid.
+    #[serde(default)]
+    started: BTreeMap<String, String>,
 }
 
 impl Cluster {
     /// A bare cluster: built-in kinds and the namespaces that every cluster has.
     pub fn new(now: Timestamp) -> Self {
-        let mut cluster = Self { store: Store::default() };
+        let mut cluster = Self { store: Store::default(), started: BTreeMap::new() };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             let namespace = json!({
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},

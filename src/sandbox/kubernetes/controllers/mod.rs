@@ -10,6 +10,9 @@ mod sets;
 mod volumes;
 mod workloads;
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
