@@ -135,7 +135,7 @@ impl VariableSource {
 }
 
 /// A lookup: a name in a stack for something that exists and is not boxctl's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Lookup {
     /// `identity_provider.github`.
     pub address: Address,
