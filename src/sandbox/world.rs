@@ -16,9 +16,6 @@ use super::ssm;
 pub const PRESET_PARAMETERS: [&str; 2] =
     ["parameter-reader-access-key-id", "parameter-reader-secret-access-key"];
 
-/// How often the parts may act on one another before that is called settled.
-const ROUNDS: usize = 4;
-
 /// The state of a sandbox, as `world.json` keeps it.
 #[derive(Serialize, Deserialize)]
 pub struct World {
@@ -44,8 +41,8 @@ impl World {
             ssm: ssm::State::default(),
             cluster: Cluster::new(now),
             region: String::new(),
-            kubernetes_token: ids.token(40),
-            kubernetes_read_token: ids.token(40),
+            kubernetes_token: format!("sandbox-admin-{}", ids.token(32)),
+            kubernetes_read_token: format!("sandbox-read-{}", ids.token(32)),
         }
     }
 
@@ -68,6 +65,17 @@ impl World {
         let [id, secret] = PRESET_PARAMETERS;
         let (id, secret) = (id.to_owned(), secret.to_owned());
         [(id, format!("AKIA{}", ids.capitals(16))), (secret, ids.token(40))]
+    }
+
+    /// Creates these SecureStrings in the sandbox's own SSM where they are missing.
+    pub fn put_missing_parameters(&mut self, parameters: &[(String, String)], env: &Env) {
+        let user = format!("arn:aws:iam::{}:user/boxctl", self.ssm.account);
+        let region = self.ssm.parameters.entry(self.region.clone()).or_default();
+        for (name, value) in parameters {
+            region
+                .entry(name.clone())
+                .or_insert_with(|| ssm::Parameter::secure(value, &user, env.now));
+        }
     }
 
     /// The values of the sandbox's own parameters.
@@ -94,21 +102,6 @@ impl World {
         let running: Vec<(String, String)> =
             self.cluster.connectors().into_iter().map(|c| (c.pod_uid, c.token)).collect();
         tunnels::connect(&mut self.cloudflare, &running, env);
-    }
-
-    /// Reconciles with the sandbox's own parameters until none is wanted, or nothing helps.
-    pub fn settle(&mut self, env: &mut Env) {
-        let mut asked: Vec<String> = Vec::new();
-        for _ in 0..ROUNDS {
-            let wanted = self.cluster.wanted_parameters(env.now);
-            let done = wanted == asked;
-            let parameters = self.own_parameters(&wanted);
-            self.reconcile(parameters, env);
-            if done {
-                break;
-            }
-            asked = wanted;
-        }
     }
 
     /// The whole world as JSON, secrets in plain; what is deleted and only remembered stands

@@ -14,6 +14,7 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     pub accept: Option<&'a str>,
     pub user_agent: Option<&'a str>,
+    pub authorization: Option<&'a str>,
     pub body: &'a [u8],
 }
 

@@ -9,6 +9,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -88,10 +89,36 @@ pub struct Version {
 }
 
 impl Parameter {
+    /// A SecureString as a Put with nothing else makes it.
+    pub fn secure(value: &str, user: &str, now: Timestamp) -> Self {
+        let version = Version {
+            version: 1,
+            value: value.to_owned(),
+            description: None,
+            key_id: Some("alias/aws/ssm".to_owned()),
+            tier: "Standard".to_owned(),
+            allowed_pattern: None,
+            policies: None,
+            data_type: "text".to_owned(),
+            modified: epoch_seconds(now),
+            user: user.to_owned(),
+        };
+        Parameter {
+            kind: "SecureString".to_owned(),
+            versions: vec![version],
+            tags: BTreeMap::new(),
+        }
+    }
+
     /// The current version.
     pub fn latest(&self) -> Option<&Version> {
         self.versions.last()
     }
+}
+
+/// A time as SSM writes it: seconds since the epoch, with milliseconds.
+fn epoch_seconds(time: Timestamp) -> f64 {
+    time.as_millisecond() as f64 / 1000.0
 }
 
 /// A refusal: `__type` and message.

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::names;
-use super::{AwsError, Outcome, Parameter, Store, Version, flag, required, str_of, strings, tags};
+use super::{
+    AwsError, Outcome, Parameter, Store, Version, epoch_seconds, flag, required, str_of, strings,
+    tags,
+};
 use crate::sandbox::env::Env;
 
 /// Versions that are kept.
@@ -125,7 +128,7 @@ fn next_version(
         allowed_pattern: allowed_pattern.filter(|text| !text.is_empty()),
         policies: kept("Policies", before.map(|v| &v.policies)),
         data_type: data_type.to_owned(),
-        modified: env.now.as_millisecond() as f64 / 1000.0,
+        modified: epoch_seconds(env.now),
         user: store.user.to_owned(),
     })
 }
