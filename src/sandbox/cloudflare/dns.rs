@@ -1,0 +1,615 @@
+//! DNS records (contract 3).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::dns_content::{
+    SIMPLE_TYPES, is_data_type, normal_content, normal_name, proxiable, rendered,
+};
+use super::reply::{Answer, ApiError, Outcome, Paging, Query, page};
+use super::zones::Zone;
+use super::{Call, State, is_hex_id, text};
+use crate::sandbox::env::Env;
+
+/// A DNS record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// The zone it is in.
+    pub zone_id: String,
+    /// Its type in capitals.
+    pub kind: String,
+    /// Lower-case Punycode FQDN.
+    pub name: String,
+    /// What was sent, in the server's form, or what was rendered from `data`.
+    pub content: String,
+    /// For types whose content is rendered.
+    pub data: Option<Value>,
+    /// For MX and URI.
+    pub priority: Option<u64>,
+    /// Seconds; 1 is automatic.
+    pub ttl: u64,
+    /// Proxied by Cloudflare.
+    pub proxied: bool,
+    /// Never empty.
+    pub comment: Option<String>,
+    /// `flatten_cname` and the like.
+    pub settings: Map<String, Value>,
+    /// A and AAAA only, where it was sent.
+    pub private_routing: Option<bool>,
+    created_on: String,
+    modified_on: String,
+    comment_modified_on: Option<String>,
+}
+
+const PAGING: Paging = Paging { default: 100, min: 1, max: 5_000_000 };
+/// Operations a batch may hold on a free zone (contract 3.3).
+const BATCH_LIMIT: usize = 200;
+/// Characters of a comment on a free zone (contract 3.5).
+const COMMENT_LIMIT: usize = 100;
+
+/// `/zones/{zone}/dns_records/…`.
+pub fn handle(
+    state: &mut State,
+    call: &Call<'_>,
+    zone: &Zone,
+    rest: &[&str],
+    env: &mut Env,
+) -> Outcome {
+    match (call.method, rest) {
+        ("GET", []) => list(state, zone, call.query()),
+        ("POST", []) => create(state, zone, &call.object()?, env).map(|r| Answer::ok(shown(&r))),
+        ("POST", ["batch"]) => batch(state, zone, &call.object()?, env),
+        (method, [] | ["batch"]) => Err(ApiError::no_method(method)),
+        (_, [id]) if !is_hex_id(id) => Err(ApiError::no_route(call.path)),
+        ("GET", [id]) => find(state, zone, id).map(|n| Answer::ok(shown(&state.records[n]))),
+        ("PUT", [id]) => {
+            write(state, zone, id, &call.object()?, false, env).map(|r| Answer::ok(shown(&r)))
+        }
+        ("PATCH", [id]) => {
+            write(state, zone, id, &call.object()?, true, env).map(|r| Answer::ok(shown(&r)))
+        }
+        ("DELETE", [id]) => {
+            remove(state, zone, id).map(|record| Answer::ok(json!({ "id": record.id })))
+        }
+        (method, [_]) => Err(ApiError::no_method(method)),
+        _ => Err(ApiError::no_route(call.path)),
+    }
+}
+
+fn find(state: &State, zone: &Zone, id: &str) -> Result<usize, ApiError> {
+    state
+        .records
+        .iter()
+        .position(|record| record.id == id && record.zone_id == zone.id)
+        .ok_or_else(|| ApiError::new(404, 81044, "Record does not exist."))
+}
+
+fn create(
+    state: &mut State,
+    zone: &Zone,
+    body: &Map<String, Value>,
+    env: &mut Env,
+) -> Result<Record, ApiError> {
+    let mut record = drafted(body, None, zone, env)?;
+    check_neighbours(state, &record)?;
+    record.id = env.ids.hex(32);
+    state.records.push(record.clone());
+    Ok(record)
+}
+
+/// PUT (unspecified fields go back to defaults) or, with `merge`, PATCH (they stay).
+fn write(
+    state: &mut State,
+    zone: &Zone,
+    id: &str,
+    body: &Map<String, Value>,
+    merge: bool,
+    env: &mut Env,
+) -> Result<Record, ApiError> {
+    let at = find(state, zone, id)?;
+    let before = state.records[at].clone();
+    let base = match merge {
+        true => before.clone(),
+        false => Record {
+            kind: String::new(),
+            name: String::new(),
+            content: String::new(),
+            data: None,
+            priority: None,
+            ttl: 1,
+            proxied: false,
+            comment: None,
+            settings: Map::new(),
+            private_routing: None,
+            ..before.clone()
+        },
+    };
+    let mut record = drafted(body, Some(base), zone, env)?;
+    record.comment_modified_on = match (&record.comment, record.comment == before.comment) {
+        (None, _) => None,
+        (Some(_), true) => before.comment_modified_on,
+        (Some(_), false) => Some(env.stamp()),
+    };
+    check_neighbours(state, &record)?;
+    state.records[at] = record.clone();
+    Ok(record)
+}
+
+fn remove(state: &mut State, zone: &Zone, id: &str) -> Result<Record, ApiError> {
+    let at = find(state, zone, id)?;
+    Ok(state.records.remove(at))
+}
+
+fn batch(state: &mut State, zone: &Zone, body: &Map<String, Value>, env: &mut Env) -> Outcome {
+    let part = |name: &str| -> Result<Vec<Map<String, Value>>, ApiError> {
+        let invalid = || ApiError::new(400, 9207, "Request body is invalid.");
+        match body.get(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_object().cloned().ok_or_else(invalid)).collect()
+            }
+            Some(_) => Err(invalid()),
+        }
+    };
+    let (deletes, patches) = (part("deletes")?, part("patches")?);
+    let (puts, posts) = (part("puts")?, part("posts")?);
+    let total = deletes.len() + patches.len() + puts.len() + posts.len();
+    if total > BATCH_LIMIT {
+        let text = format!("Batch of {total} operations exceeds the limit of {BATCH_LIMIT}.");
+        return Err(ApiError::new(400, 81059, text));
+    }
+    let before = state.records.clone();
+    let mut run = || -> Outcome {
+        let id = |item: &Map<String, Value>| text(item, "id").unwrap_or_default().to_owned();
+        let mut result = json!({});
+        let mut rows = Vec::new();
+        for item in &deletes {
+            rows.push(shown(&remove(state, zone, &id(item))?));
+        }
+        result["deletes"] = std::mem::take(&mut rows).into();
+        for item in &patches {
+            rows.push(shown(&write(state, zone, &id(item), item, true, env)?));
+        }
+        result["patches"] = std::mem::take(&mut rows).into();
+        for item in &puts {
+            rows.push(shown(&write(state, zone, &id(item), item, false, env)?));
+        }
+        result["puts"] = std::mem::take(&mut rows).into();
+        for item in &posts {
+            rows.push(shown(&create(state, zone, item, env)?));
+        }
+        result["posts"] = rows.into();
+        Ok(Answer::ok(result))
+    };
+    let outcome = run();
+    if outcome.is_err() {
+        state.records = before;
+    }
+    outcome
+}
+
+/// The record that `body` describes on top of `base`, checked and in the server's forms.
+fn drafted(
+    body: &Map<String, Value>,
+    base: Option<Record>,
+    zone: &Zone,
+    env: &Env,
+) -> Result<Record, ApiError> {
+    let fresh = base.is_none();
+    let mut record = base.unwrap_or_else(|| Record {
+        id: String::new(),
+        zone_id: zone.id.clone(),
+        kind: String::new(),
+        name: String::new(),
+        content: String::new(),
+        data: None,
+        priority: None,
+        ttl: 1,
+        proxied: false,
+        comment: None,
+        settings: Map::new(),
+        private_routing: None,
+        created_on: env.stamp(),
+        modified_on: String::new(),
+        comment_modified_on: None,
+    });
+    record.modified_on = env.stamp();
+    if let Some(kind) = text(body, "type") {
+        record.kind = kind.to_owned();
+    }
+    if !SIMPLE_TYPES.contains(&record.kind.as_str()) && !is_data_type(&record.kind) {
+        return Err(ApiError::new(400, 9020, "DNS record type is invalid."));
+    }
+    if let Some(name) = text(body, "name") {
+        record.name = normal_name(name, &zone.name)?;
+    }
+    if record.name.is_empty() {
+        return Err(ApiError::new(400, 9000, "DNS name is invalid."));
+    }
+    fill_content(&mut record, body)?;
+    fill_serving(&mut record, body)?;
+    fill_notes(&mut record, body)?;
+    if fresh && record.comment.is_some() {
+        record.comment_modified_on = Some(env.stamp());
+    }
+    Ok(record)
+}
+
+fn fill_content(record: &mut Record, body: &Map<String, Value>) -> Result<(), ApiError> {
+    if is_data_type(&record.kind) {
+        if let Some(data) = body.get("data").filter(|data| !data.is_null()) {
+            record.data = Some(data.clone());
+        }
+        let data = record.data.as_ref().and_then(Value::as_object).ok_or_else(|| {
+            let text = format!("DNS Validation Error: a {} record needs data.", record.kind);
+            ApiError::new(400, 1004, text)
+        })?;
+        record.content = rendered(&record.kind, data)?;
+    } else {
+        record.data = None;
+        let content = text(body, "content").unwrap_or(&record.content);
+        record.content = normal_content(&record.kind, content)?;
+    }
+    if record.kind == "CNAME" && record.content == record.name {
+        return Err(ApiError::new(400, 9039, "CNAME content cannot reference itself."));
+    }
+    if let Some(priority) = body.get("priority").filter(|priority| !priority.is_null()) {
+        let priority = priority.as_u64().filter(|n| *n <= 65535);
+        let wrong = || ApiError::new(400, 9022, "Priority must be between 0 and 65535.");
+        record.priority = Some(priority.ok_or_else(wrong)?);
+    }
+    match record.kind.as_str() {
+        "MX" | "URI" if record.priority.is_none() => {
+            let text = format!("DNS Validation Error: a {} record needs a priority.", record.kind);
+            return Err(ApiError::new(400, 1004, text));
+        }
+        "MX" | "URI" => {}
+        _ => record.priority = None,
+    }
+    Ok(())
+}
+
+fn fill_serving(record: &mut Record, body: &Map<String, Value>) -> Result<(), ApiError> {
+    match body.get("proxied") {
+        None | Some(Value::Null) => {}
+        Some(Value::Bool(proxied)) => record.proxied = *proxied,
+        Some(_) => {
+            return Err(ApiError::new(400, 9003, "Invalid 'proxied' value, must be a boolean."));
+        }
+    }
+    if record.proxied && !proxiable(&record.kind, &record.content) {
+        let text = "Invalid proxied mode. Record cannot be proxied";
+        return Err(ApiError::new(400, 9041, text));
+    }
+    if let Some(ttl) = body.get("ttl").filter(|ttl| !ttl.is_null()) {
+        let ttl = ttl.as_u64().filter(|ttl| *ttl == 1 || (60..=86400).contains(ttl));
+        let text = "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.";
+        record.ttl = ttl.ok_or_else(|| ApiError::new(400, 9021, text))?;
+    }
+    if record.proxied {
+        record.ttl = 1;
+    }
+    if let Some(settings) = body.get("settings").and_then(Value::as_object) {
+        let on = |name: &str| settings.get(name).and_then(Value::as_bool) == Some(true);
+        if on("ipv4_only") || on("ipv6_only") {
+            let text = "The IPv4 Only and IPv6 Only settings are not available to this zone.";
+            return Err(ApiError::new(400, 9310, text));
+        }
+        if on("flatten_cname") && (record.proxied || record.kind != "CNAME") {
+            let text = "The flatten_cname setting is not available for this record.";
+            return Err(ApiError::new(400, 9311, text));
+        }
+        record.settings.clear();
+        if on("flatten_cname") {
+            record.settings.insert("flatten_cname".to_owned(), true.into());
+        }
+    }
+    if matches!(record.kind.as_str(), "A" | "AAAA") {
+        if let Some(private) = body.get("private_routing").and_then(Value::as_bool) {
+            record.private_routing = Some(private);
+        }
+    } else {
+        record.private_routing = None;
+    }
+    Ok(())
+}
+
+fn fill_notes(record: &mut Record, body: &Map<String, Value>) -> Result<(), ApiError> {
+    match body.get("comment") {
+        None => {}
+        Some(Value::Null) => record.comment = None,
+        Some(Value::String(comment)) => {
+            if comment.contains(['\n', '\r']) || comment.chars().count() > COMMENT_LIMIT {
+                let text = format!(
+                    "DNS record comments have at most {COMMENT_LIMIT} characters and no line breaks."
+                );
+                return Err(ApiError::new(400, 9313, text));
+            }
+            record.comment = Some(comment.clone()).filter(|comment| !comment.is_empty());
+        }
+        Some(_) => return Err(ApiError::new(400, 9207, "Request body is invalid.")),
+    }
+    let tags = body.get("tags").and_then(Value::as_array).map_or(0, Vec::len);
+    match tags {
+        0 => Ok(()),
+        _ => {
+            let text = format!("DNS record has {tags} tags, exceeding the quota of 0.");
+            Err(ApiError::new(400, 9300, text))
+        }
+    }
+}
+
+/// What may stand beside what (contract 3.4).
+fn check_neighbours(state: &State, record: &Record) -> Result<(), ApiError> {
+    let others = || {
+        state.records.iter().filter(|other| {
+            other.zone_id == record.zone_id && other.id != record.id && other.name == record.name
+        })
+    };
+    if others().any(|o| o.kind == record.kind && o.content == record.content) {
+        return Err(ApiError::new(400, 81058, "An identical record already exists."));
+    }
+    let address = |kind: &str| matches!(kind, "A" | "AAAA" | "CNAME");
+    if record.kind == "CNAME" && others().any(|o| address(&o.kind)) {
+        let text = "An A, AAAA, or CNAME record with that host already exists. For more details, \
+                    refer to <https://developers.cloudflare.com/dns/manage-dns-records/\
+                    troubleshooting/records-with-same-name/>.";
+        return Err(ApiError::new(400, 81053, text));
+    }
+    if address(&record.kind) && others().any(|o| o.kind == "CNAME") {
+        let text = "A CNAME record with that host already exists. For more details, refer to \
+                    <https://developers.cloudflare.com/dns/manage-dns-records/troubleshooting/\
+                    records-with-same-name/>.";
+        return Err(ApiError::new(400, 81054, text));
+    }
+    let apex = state.zones.iter().any(|z| z.id == record.zone_id && z.name == record.name);
+    let name_servers = others().any(|o| (o.kind == "NS") != (record.kind == "NS"));
+    let delegation = record.kind == "NS" || others().any(|o| o.kind == "NS");
+    if !apex && delegation && name_servers {
+        return Err(ApiError::new(400, 81056, "NS records with that host already exist."));
+    }
+    Ok(())
+}
+
+fn list(state: &State, zone: &Zone, query: Query<'_>) -> Outcome {
+    let any = query.get("match") == Some("any");
+    let mut records: Vec<&Record> = state
+        .records
+        .iter()
+        .filter(|record| record.zone_id == zone.id)
+        .filter(|record| {
+            let verdicts: Vec<bool> =
+                query.0.iter().filter_map(|(name, value)| verdict(record, name, value)).collect();
+            match any && !verdicts.is_empty() {
+                true => verdicts.contains(&true),
+                false => !verdicts.contains(&false),
+            }
+        })
+        .collect();
+    let order = query.get("order").unwrap_or("type");
+    records.sort_by_key(|record| {
+        let first = match order {
+            "name" => record.name.clone(),
+            "content" => record.content.clone(),
+            "ttl" => format!("{:08}", record.ttl),
+            "proxied" => record.proxied.to_string(),
+            _ => record.kind.clone(),
+        };
+        (first, record.name.clone(), record.content.clone())
+    });
+    if query.get("direction") == Some("desc") {
+        records.reverse();
+    }
+    page(records.into_iter().map(shown).collect(), query, PAGING)
+}
+
+/// What one filter says of `record`; `None` where the parameter is no filter.
+fn verdict(record: &Record, name: &str, value: &str) -> Option<bool> {
+    let wanted = value.to_lowercase();
+    let (field, operator) = name.split_once('.').unwrap_or((name, "exact"));
+    let text = match field {
+        "name" => record.name.to_lowercase(),
+        "content" => record.content.to_lowercase(),
+        "comment" => match (&record.comment, operator) {
+            (comment, "present") => return Some(comment.is_some()),
+            (comment, "absent") => return Some(comment.is_none()),
+            (None, _) => return Some(false),
+            (Some(comment), _) => comment.to_lowercase(),
+        },
+        "type" => return Some(record.kind.eq_ignore_ascii_case(value)),
+        "proxied" => return Some(record.proxied == (value == "true")),
+        "search" => {
+            let comment = record.comment.as_deref().unwrap_or_default();
+            let all = format!("{} {} {comment}", record.name, record.content).to_lowercase();
+            return Some(all.contains(&wanted));
+        }
+        // No record of a free zone has tags.
+        "tag" => return Some(operator == "absent"),
+        _ => return None,
+    };
+    match operator {
+        "exact" => Some(text == wanted),
+        "contains" => Some(text.contains(&wanted)),
+        "startswith" => Some(text.starts_with(&wanted)),
+        "endswith" => Some(text.ends_with(&wanted)),
+        _ => None,
+    }
+}
+
+/// The record as answers show it (contract 3.1).
+fn shown(record: &Record) -> Value {
+    let mut object = json!({
+        "id": record.id, "name": record.name, "type": record.kind, "content": record.content,
+        "proxiable": proxiable(&record.kind, &record.content), "proxied": record.proxied,
+        "ttl": record.ttl,
+    });
+    if record.kind == "CNAME" {
+        let flatten = record.settings.get("flatten_cname").cloned();
+        object["settings"] = json!({ "flatten_cname": flatten.unwrap_or(false.into()) });
+    }
+    object["meta"] = json!({});
+    object["comment"] = json!(record.comment);
+    object["tags"] = json!([]);
+    object["created_on"] = json!(record.created_on);
+    object["modified_on"] = json!(record.modified_on);
+    if let Some(data) = &record.data {
+        object["data"] = data.clone();
+    }
+    if let Some(priority) = record.priority {
+        object["priority"] = priority.into();
+    }
+    if let Some(private) = record.private_routing {
+        object["private_routing"] = private.into();
+    }
+    if let Some(time) = &record.comment_modified_on {
+        object["comment_modified_on"] = json!(time);
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::Sandbox;
+
+    fn records(sandbox: &Sandbox) -> String {
+        format!("/zones/{}/dns_records", sandbox.zone())
+    }
+
+    fn create(sandbox: &mut Sandbox, body: Value) -> (u16, Value) {
+        let path = records(sandbox);
+        sandbox.call("POST", &path, Some(body))
+    }
+
+    fn code(answer: &(u16, Value)) -> (u16, u64) {
+        (answer.0, answer.1["errors"][0]["code"].as_u64().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_created_record_comes_back_in_the_servers_form() {
+        let mut sandbox = Sandbox::new();
+        let (status, body) = create(
+            &mut sandbox,
+            json!({"type": "CNAME", "name": "Www", "content": "X.cfargotunnel.com.", "proxied": true, "ttl": 300}),
+        );
+        assert_eq!(status, 200);
+        let record = &body["result"];
+        assert_eq!(record["name"], "www.b0xp.io");
+        assert_eq!(record["content"], "x.cfargotunnel.com");
+        assert_eq!(record["ttl"], 1);
+        assert_eq!(record["comment"], Value::Null);
+        assert_eq!(record["settings"], json!({"flatten_cname": false}));
+        assert_eq!(record["id"].as_str().unwrap().len(), 32);
+        assert!(record.get("zone_id").is_none() && record.get("comment_modified_on").is_none());
+    }
+
+    #[test]
+    fn what_may_not_stand_side_by_side_is_refused_with_its_code() {
+        let mut sandbox = Sandbox::new();
+        let a = json!({"type": "A", "name": "a", "content": "203.0.113.1", "ttl": 1});
+        let cname = json!({"type": "CNAME", "name": "c", "content": "x.example.com"});
+        assert_eq!(create(&mut sandbox, a.clone()).0, 200);
+        assert_eq!(create(&mut sandbox, cname.clone()).0, 200);
+        assert_eq!(code(&create(&mut sandbox, a)), (400, 81058));
+        assert_eq!(code(&create(&mut sandbox, cname)), (400, 81058));
+        let second = json!({"type": "A", "name": "a", "content": "203.0.113.2"});
+        assert_eq!(create(&mut sandbox, second).0, 200);
+        let over_a = json!({"type": "CNAME", "name": "a", "content": "x.example.com"});
+        assert_eq!(code(&create(&mut sandbox, over_a)), (400, 81053));
+        let over_cname = json!({"type": "CNAME", "name": "c", "content": "y.example.com"});
+        assert_eq!(code(&create(&mut sandbox, over_cname)), (400, 81053));
+        let a_over_cname = json!({"type": "A", "name": "c", "content": "203.0.113.1"});
+        assert_eq!(code(&create(&mut sandbox, a_over_cname)), (400, 81054));
+        let txt = json!({"type": "TXT", "name": "c", "content": "hello"});
+        assert_eq!(create(&mut sandbox, txt).0, 200);
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_with_their_codes() {
+        for (body, expected) in [
+            (json!({"type": "A", "name": "a", "content": "x"}), 9005),
+            (json!({"type": "A", "name": "a", "content": "192.168.0.1", "proxied": true}), 9041),
+            (json!({"type": "TXT", "name": "a", "content": "x", "proxied": true}), 9041),
+            (json!({"type": "A", "name": "a", "content": "203.0.113.1", "ttl": 59}), 9021),
+            (json!({"type": "A", "name": "a", "content": "203.0.113.1", "tags": ["a:b"]}), 9300),
+            (json!({"type": "a", "name": "a", "content": "203.0.113.1"}), 9020),
+            (json!({"type": "MX", "name": "a", "content": "mx.example.com"}), 1004),
+            (json!({"type": "CNAME", "name": "a", "content": "a.b0xp.io"}), 9039),
+        ] {
+            let mut sandbox = Sandbox::new();
+            assert_eq!(code(&create(&mut sandbox, body.clone())), (400, expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn put_resets_and_patch_merges() {
+        let mut sandbox = Sandbox::new();
+        let (_, made) = create(
+            &mut sandbox,
+            json!({"type": "A", "name": "a", "content": "203.0.113.1", "ttl": 300, "comment": "x"}),
+        );
+        let path = format!("{}/{}", records(&sandbox), made["result"]["id"].as_str().unwrap());
+        let patched = sandbox.call("PATCH", &path, Some(json!({"content": "203.0.113.2"}))).1;
+        assert_eq!(patched["result"]["ttl"], 300);
+        assert_eq!(patched["result"]["comment"], "x");
+        let cleared = sandbox.call("PATCH", &path, Some(json!({"comment": ""}))).1;
+        assert_eq!(cleared["result"]["comment"], Value::Null);
+        let body = json!({"type": "A", "name": "a", "content": "203.0.113.2"});
+        let put = sandbox.call("PUT", &path, Some(body)).1;
+        assert_eq!(put["result"]["ttl"], 1);
+        assert_eq!(put["result"]["id"], made["result"]["id"]);
+    }
+
+    #[test]
+    fn a_second_delete_does_not_find_the_record() {
+        let mut sandbox = Sandbox::new();
+        let (_, made) =
+            create(&mut sandbox, json!({"type": "TXT", "name": "@", "content": "hello"}));
+        let id = made["result"]["id"].as_str().unwrap().to_owned();
+        let path = format!("{}/{id}", records(&sandbox));
+        assert_eq!(sandbox.call("DELETE", &path, None).1["result"], json!({"id": id}));
+        assert_eq!(code(&sandbox.call("DELETE", &path, None)), (404, 81044));
+        assert_eq!(code(&sandbox.call("GET", &path, None)), (404, 81044));
+    }
+
+    #[test]
+    fn a_batch_is_one_transaction_with_deletes_first() {
+        let mut sandbox = Sandbox::new();
+        let (_, made) =
+            create(&mut sandbox, json!({"type": "A", "name": "a", "content": "203.0.113.1"}));
+        let id = made["result"]["id"].as_str().unwrap().to_owned();
+        let cname = json!({"type": "CNAME", "name": "a", "content": "x.example.com"});
+        let path = format!("{}/batch", records(&sandbox));
+        let broken = json!({"deletes": [{"id": id}], "posts": [cname, {"type": "A", "name": "b", "content": "x"}]});
+        assert_eq!(code(&sandbox.call("POST", &path, Some(broken))), (400, 9005));
+        let list = records(&sandbox);
+        assert_eq!(sandbox.get(&list)["result"][0]["id"], id.as_str());
+        let right = json!({"deletes": [{"id": id}], "posts": [cname]});
+        let (status, body) = sandbox.call("POST", &path, Some(right));
+        assert_eq!((status, body["result"]["posts"][0]["type"].as_str()), (200, Some("CNAME")));
+        let many: Vec<Value> = (0..201).map(|_| cname.clone()).collect();
+        assert_eq!(sandbox.call("POST", &path, Some(json!({ "posts": many }))).0, 400);
+    }
+
+    #[test]
+    fn lists_filter_exactly_and_without_case() {
+        let mut sandbox = Sandbox::new();
+        for (name, content) in [("a", "203.0.113.1"), ("ab", "203.0.113.2")] {
+            create(&mut sandbox, json!({"type": "A", "name": name, "content": content}));
+        }
+        let list = records(&sandbox);
+        let named = |sandbox: &mut Sandbox, query: &str| -> Vec<String> {
+            let rows = sandbox.get(&format!("{list}?{query}"));
+            let rows = rows["result"].as_array().unwrap().clone();
+            rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(named(&mut sandbox, "name=A.b0xp.io"), ["a.b0xp.io"]);
+        assert_eq!(named(&mut sandbox, "name.startswith=a"), ["a.b0xp.io", "ab.b0xp.io"]);
+        assert_eq!(named(&mut sandbox, "type=CNAME"), Vec::<String>::new());
+        assert_eq!(named(&mut sandbox, "content.exact=203.0.113.2"), ["ab.b0xp.io"]);
+        assert_eq!(named(&mut sandbox, "per_page=1&page=2"), ["ab.b0xp.io"]);
+    }
+}
