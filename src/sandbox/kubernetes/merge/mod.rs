@@ -4,7 +4,9 @@
 //! answers of one are replayed in the tests of this module.
 
 mod combine;
+mod conflict;
 mod fieldset;
+mod inspect;
 mod managers;
 mod operations;
 mod parse;
@@ -17,9 +19,8 @@ mod schema;
 mod typed;
 mod validate;
 
+pub use conflict::{ApplyError, Conflict, conflict_message};
 pub use fieldset::{FieldSet, PathElement, Scalar};
 pub use managers::{Manager, ManagerEntry, Managers, Operation};
-pub use operations::{
-    Applier, ApplyError, Conflict, Merged, Updater, apply, conflict_message, reset_fields, update,
-};
+pub use operations::{Applier, Merged, Updater, apply, reset_fields, update};
 pub use schema::Schema;

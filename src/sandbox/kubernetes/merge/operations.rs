@@ -1,15 +1,15 @@
 //! The two writes: server-side apply, and every other one.
 
 use serde_json::{Value, json};
-use thiserror::Error;
 
 use super::combine::{merge, without_nulls};
-use super::fieldset::{FieldSet, PathElement, spell};
+use super::conflict::{ApplyError, Conflict};
+use super::fieldset::{FieldSet, spell};
 use super::managers::{Manager, ManagerEntry, Managers, Operation};
 use super::prune::prune;
 use super::schema::Schema;
 use super::typed::{self, Comparison};
-use super::validate::validate;
+use super::validate::{Problem, validate};
 
 /// The paths that are the server's own: no manager owns them.
 const UNOWNED: &[&[&str]] = &[
@@ -72,50 +72,6 @@ pub struct Merged {
     pub managers: Managers,
     /// Whether the object differs from the live one.
     pub changed: bool,
-}
-
-/// Why an apply is refused.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum ApplyError {
-    /// Others own fields that the configuration wants to have another value (409).
-    #[error("{}", conflict_message(.0))]
-    Conflict(Vec<Conflict>),
-    /// The configuration is not of the kind's type (500, not transient).
-    #[error("{0}")]
-    Typed(String),
-}
-
-/// One field that another manager owns with another value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// The other manager.
-    pub manager: Manager,
-    /// The field: `.spec.template.spec.containers[name="x"].image`.
-    pub path: String,
-}
-
-impl Conflict {
-    /// The `message` of its cause in the answer's `details`.
-    pub fn cause(&self) -> String {
-        format!("conflict with {}", self.manager)
-    }
-}
-
-/// The answer's `message` for conflicts.
-pub fn conflict_message(conflicts: &[Conflict]) -> String {
-    if let [only] = conflicts {
-        return format!("Apply failed with 1 conflict: {}: {}", only.cause(), only.path);
-    }
-    let mut lines = Vec::new();
-    let mut last = None;
-    for conflict in conflicts {
-        if last != Some(&conflict.manager) {
-            lines.push(format!("conflicts with {}:", conflict.manager));
-            last = Some(&conflict.manager);
-        }
-        lines.push(format!("- {}", conflict.path));
-    }
-    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
 }
 
 /// The fields that an endpoint of a kind with a status subresource resets: `status` when the
@@ -216,7 +172,10 @@ pub fn update(
             time: None,
         });
         entry.set = entry.set.union(&taken);
-        entry.time = Some(by.now.to_owned());
+        // The server notes no time for writes that come through the scale.
+        if by.subresource != "scale" {
+            entry.time = Some(by.now.to_owned());
+        }
     }
     now.0.retain(|_, entry| !entry.set.is_empty());
     now
@@ -268,15 +227,15 @@ fn without_managed_fields(object: &Value) -> Value {
     object
 }
 
-fn typed_message(config: &Value, problems: &[(Vec<PathElement>, String)]) -> String {
+fn typed_message(config: &Value, problems: &[Problem]) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let api_version = text(&config["apiVersion"]);
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let spelled: Vec<_> = problems
         .iter()
-        .map(|(path, problem)| match path.as_slice() {
-            [] => problem.clone(),
-            path => format!("{}: {problem}", spell(path)),
+        .map(|problem| match problem.path.as_slice() {
+            [] => problem.text.clone(),
+            path => format!("{}: {}", spell(path), problem.text),
         })
         .collect();
     let problems = match spelled.as_slice() {
@@ -293,6 +252,7 @@ fn typed_message(config: &Value, problems: &[(Vec<PathElement>, String)]) -> Str
 
 #[cfg(test)]
 mod tests {
+    use super::super::fieldset::PathElement;
     use super::*;
 
     const NOW: &str = "2026-11-22T22:00:00Z";
@@ -408,30 +368,5 @@ mod tests {
         let mut live = updated(&schema, None, &deployment(), "");
         live["metadata"]["managedFields"][0]["time"] = "2026-01-01T00:00:00Z".into();
         assert_eq!(updated(&schema, Some(&live), &live, ""), live);
-    }
-
-    #[test]
-    fn tells_conflicts_as_the_server_does() {
-        let conflict = |name: &str, operation, path: &str| Conflict {
-            manager: Manager {
-                name: name.to_owned(),
-                operation,
-                api_version: "apps/v1".to_owned(),
-                subresource: String::new(),
-            },
-            path: path.to_owned(),
-        };
-        let one = conflict("argocd", Operation::Apply, ".spec.replicas");
-        let two = conflict("kubectl-edit", Operation::Update, ".spec.replicas");
-        let three = conflict("kubectl-edit", Operation::Update, ".spec.paused");
-        assert_eq!(
-            conflict_message(std::slice::from_ref(&one)),
-            "Apply failed with 1 conflict: conflict with \"argocd\": .spec.replicas"
-        );
-        assert_eq!(
-            conflict_message(&[one, two, three]),
-            "Apply failed with 3 conflicts: conflicts with \"argocd\":\n- .spec.replicas\n\
-             conflicts with \"kubectl-edit\" using apps/v1:\n- .spec.replicas\n- .spec.paused"
-        );
     }
 }

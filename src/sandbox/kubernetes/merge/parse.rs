@@ -58,6 +58,7 @@ impl Type {
             atomic: definition["atomic"].as_bool().unwrap_or(false),
             defaults: entries("defaults").into_iter().collect(),
             required: strings(&definition["required"]),
+            held: strings(&definition["held"]),
         })
     }
 

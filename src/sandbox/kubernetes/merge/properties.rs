@@ -1,6 +1,6 @@
 //! What holds of every apply, over generated objects and managers.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 /// A kind with one field of each way to merge.
-fn schema() -> Arc<Schema> {
+static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     let string = json!({"type": "string"});
     Schema::of_crd(&json!({"type": "object", "properties": {"spec": {
         "type": "object",
@@ -37,7 +37,7 @@ fn schema() -> Arc<Schema> {
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         },
     }}}))
-}
+});
 
 fn word() -> impl Strategy<Value = Value> {
     prop::sample::select(vec!["x", "y", "z"]).prop_map(Value::from)
@@ -119,7 +119,7 @@ fn apply_as(
         reset: &reset,
     };
     let managers = live.map(Managers::of).unwrap_or_default();
-    let merged = apply(&schema(), live, &managers, config, &applier)?;
+    let merged = apply(&SCHEMA, live, &managers, config, &applier)?;
     let mut object = merged.object;
     merged.managers.write_to(&mut object);
     Ok(object)
@@ -154,7 +154,75 @@ fn spec_without_empty(object: &Value) -> Value {
     Value::Object(fields.into_iter().filter(|(_, value)| !empty.contains(value)).collect())
 }
 
+/// Whatever a client may send, with the names of real fields so that it gets somewhere.
+fn anything() -> impl Strategy<Value = Value> {
+    const NAMES: &[&str] = &[
+        "metadata",
+        "managedFields",
+        "finalizers",
+        "annotations",
+        "name",
+        "spec",
+        "template",
+        "containers",
+        "ports",
+        "containerPort",
+        "protocol",
+        "replicas",
+        "selector",
+        "status",
+        "fieldsV1",
+        "operation",
+        "manager",
+        "f:spec",
+        "k:{\"name\":\"x\"}",
+        "k:[]",
+        "v:",
+        "i:x",
+        ".",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(vec!["x", "TCP", "Apply", "Update", ""]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(8, 64, 6, |inner| {
+        let name = prop::sample::select(NAMES);
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            3 => prop::collection::vec((name, inner), 0..6).prop_map(|entries| {
+                let entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value));
+                Value::Object(entries.collect())
+            }),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn nothing_makes_it_panic(live in anything(), config in anything()) {
+        let deployment = Schema::built_in("apps", "v1", "Deployment").expect("a built-in kind");
+        for schema in [deployment, Schema::deduced(), Schema::of_crd(&live)] {
+            let reset = reset_fields("");
+            let applier = Applier { manager: "a", api_version: "apps/v1", subresource: "",
+                force: true, now: "2026-11-22T22:00:00Z", reset: &reset };
+            let updater = Updater { manager: "b", api_version: "apps/v1", subresource: "",
+                now: "2026-11-22T22:00:00Z", reset: &reset };
+            let mut managers = Managers::of_write(&config, Some(&live));
+            if let Ok(merged) = apply(&schema, Some(&live), &managers, &config, &applier) {
+                managers = merged.managers;
+            }
+            let managers = update(&schema, Some(&live), &config, &managers, &updater);
+            let mut object = config.clone();
+            managers.write_to(&mut object);
+            schema.drop_unknown(&mut object);
+            schema.missing_required(&object);
+            schema.type_problems(&object);
+        }
+    }
+
     #[test]
     fn applying_twice_changes_nothing(first in config(), other in config()) {
         let live = force("other", None, &other);
@@ -228,7 +296,7 @@ proptest! {
         };
         let managers = Managers::of_write(&second, Some(&live));
         let mut edited = second.clone();
-        update(&schema(), Some(&live), &second, &managers, &updater).write_to(&mut edited);
+        update(&SCHEMA, Some(&live), &second, &managers, &updater).write_to(&mut edited);
         let (editor, applier) = (owned(&edited, "editor"), owned(&edited, "a"));
         prop_assert!(editor.iter().all(|path| !applier.contains(path)));
         let same = spec_without_empty(&first) == spec_without_empty(&second);

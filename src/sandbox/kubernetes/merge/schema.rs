@@ -64,6 +64,9 @@ pub(super) struct MapType {
     pub(super) atomic: bool,
     pub(super) defaults: HashMap<String, Value>,
     pub(super) required: Vec<String>,
+    /// Struct fields that the server's Go types hold by value, so that even an object just being
+    /// created has them: whoever fills them does not own the struct itself.
+    pub(super) held: Vec<String>,
 }
 
 /// The form a value takes under its type.
@@ -79,20 +82,6 @@ impl Shape<'_> {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
-
-/// Struct fields that the server's Go types hold by value, so that even an object just being
-/// created has them: whoever fills them does not own the struct itself.
-const HELD_BY_VALUE: &[&str] = &[
-    "metadata",
-    "spec",
-    "status",
-    "template",
-    "strategy",
-    "updateStrategy",
-    "jobTemplate",
-    "resources",
-    "loadBalancer",
-];
 
 struct Table {
     kinds: HashMap<String, Arc<str>>,
@@ -177,12 +166,9 @@ impl Type {
             for name in &map.required {
                 zero.insert(name.clone(), Value::Null);
             }
-            for name in HELD_BY_VALUE {
-                if let Some(of) = map.fields.get(*name) {
-                    let of = of.resolve();
-                    if matches!(&*of, Type::Map(held) if !held.fields.is_empty()) {
-                        zero.insert((*name).to_owned(), of.zero());
-                    }
+            for name in &map.held {
+                if let Some(of) = map.fields.get(name) {
+                    zero.insert(name.clone(), of.resolve().zero());
                 }
             }
         }
@@ -236,60 +222,6 @@ impl Schema {
             TypeRef::Named { .. } => self.root.resolve().zero(),
             TypeRef::Inline(_) => json!({}),
         }
-    }
-
-    /// Calls `change` on every quantity of the object (`"1000m"`, `1`), to bring it into the
-    /// server's form.
-    pub fn visit_quantities(&self, object: &mut Value, change: &mut dyn FnMut(&mut Value)) {
-        visit_quantities(&self.root, object, change);
-    }
-
-    /// The required fields that the object lacks, as `spec.template.spec.containers[0].name`.
-    pub fn missing_required(&self, object: &Value) -> Vec<String> {
-        let mut missing = Vec::new();
-        find_missing(&self.root, object, "", &mut missing);
-        missing
-    }
-}
-
-fn visit_quantities(of: &TypeRef, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
-    match (&*of.resolve(), value) {
-        (Type::Scalar(Scalar::Quantity), value) => change(value),
-        (Type::List(list), Value::Array(items)) => {
-            items.iter_mut().for_each(|item| visit_quantities(&list.item, item, change));
-        }
-        (Type::Map(map), Value::Object(entries)) => {
-            for (name, entry) in entries.iter_mut() {
-                if let Some(of) = map.field(name) {
-                    visit_quantities(of, entry, change);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn find_missing(of: &TypeRef, value: &Value, path: &str, missing: &mut Vec<String>) {
-    match (&*of.resolve(), value) {
-        (Type::List(list), Value::Array(items)) => {
-            for (index, item) in items.iter().enumerate() {
-                find_missing(&list.item, item, &format!("{path}[{index}]"), missing);
-            }
-        }
-        (Type::Map(map), Value::Object(entries)) => {
-            let dot = if path.is_empty() { "" } else { "." };
-            for name in &map.required {
-                if entries.get(name).is_none_or(Value::is_null) {
-                    missing.push(format!("{path}{dot}{name}"));
-                }
-            }
-            for (name, entry) in entries {
-                if let Some(of) = map.field(name) {
-                    find_missing(of, entry, &format!("{path}{dot}{name}"), missing);
-                }
-            }
-        }
-        _ => {}
     }
 }
 
@@ -346,20 +278,5 @@ mod tests {
         let Type::Map(volume) = &*volume else { panic!("a volume's spec is a map") };
         assert!(is_atomic(&TypeRef::named("core.v1.ObjectReference", None)));
         assert!(!is_atomic(&volume.fields["claimRef"]));
-    }
-
-    #[test]
-    fn finds_quantities_and_missing_fields() {
-        let schema = Schema::built_in("apps", "v1", "Deployment").expect("a built-in kind");
-        let mut object = json!({"spec": {"replicas": 1, "template": {"spec": {"containers": [
-            {"image": "x", "resources": {"limits": {"cpu": 1, "memory": "1Gi"}}},
-        ]}}}});
-        assert_eq!(
-            schema.missing_required(&object),
-            ["spec.selector", "spec.template.spec.containers[0].name"]
-        );
-        let mut seen = Vec::new();
-        schema.visit_quantities(&mut object, &mut |quantity| seen.push(quantity.take()));
-        assert_eq!(seen, [json!(1), json!("1Gi")]);
     }
 }

@@ -8,8 +8,27 @@ use super::fieldset::PathElement;
 use super::schema::{ListType, MapType, Relation, Scalar, Shape, TypeRef};
 use super::typed::item_step;
 
-/// Where a value is not of its type, and how.
-pub(super) type Problem = (Vec<PathElement>, String);
+/// What is wrong with an object, and where.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) path: Vec<PathElement>,
+    pub(super) text: String,
+    pub(super) kind: ProblemKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProblemKind {
+    /// A value of another type.
+    Type,
+    /// A field that the type has not.
+    Undeclared,
+    /// List items that can't be told apart.
+    Items,
+}
+
+fn problem(path: &[PathElement], kind: ProblemKind, text: String) -> Problem {
+    Problem { path: path.to_vec(), text, kind }
+}
 
 /// What is wrong with a configuration: fields of another type, fields that are not declared,
 /// several items with one key.
@@ -26,11 +45,17 @@ fn check(of: &TypeRef, value: &Value, path: &mut Vec<PathElement>, out: &mut Vec
     let resolved = of.resolve();
     match resolved.shape(Some(value)) {
         Shape::Scalar(scalar) => {
-            out.extend(scalar_problem(scalar, value).map(|problem| (path.clone(), problem)));
+            out.extend(
+                scalar_problem(scalar, value).map(|text| problem(path, ProblemKind::Type, text)),
+            );
         }
         Shape::List(list) => match value {
             Value::Array(items) => check_items(list, items, path, out),
-            other => out.push((path.clone(), format!("expected list, got {}", go_value(other)))),
+            other => out.push(problem(
+                path,
+                ProblemKind::Type,
+                format!("expected list, got {}", go_value(other)),
+            )),
         },
         Shape::Map(map) => match value {
             Value::Object(entries) => {
@@ -43,7 +68,11 @@ fn check(of: &TypeRef, value: &Value, path: &mut Vec<PathElement>, out: &mut Vec
                     }
                 }
             }
-            other => out.push((path.clone(), format!("expected map, got {}", go_value(other)))),
+            other => out.push(problem(
+                path,
+                ProblemKind::Type,
+                format!("expected map, got {}", go_value(other)),
+            )),
         },
     }
 }
@@ -58,7 +87,11 @@ fn check_entry(
 ) -> bool {
     match map.field(name) {
         Some(of) => check(of, entry, path, out),
-        None => out.push((path.clone(), "field not declared in schema".to_owned())),
+        None => out.push(problem(
+            path,
+            ProblemKind::Undeclared,
+            "field not declared in schema".to_owned(),
+        )),
     }
     map.field(name).is_some()
 }
@@ -73,13 +106,17 @@ fn check_items(
     for (index, item) in items.iter().enumerate() {
         let step = match item_step(list, index, item) {
             Ok(step) => step,
-            Err(problem) => {
-                out.push((path.clone(), format!("element {index}: {problem}")));
+            Err(text) => {
+                out.push(problem(path, ProblemKind::Items, format!("element {index}: {text}")));
                 return;
             }
         };
         if list.relation != Relation::Atomic && !seen.insert(step.clone()) {
-            out.push((path.clone(), format!("duplicate entries for key {step}")));
+            out.push(problem(
+                path,
+                ProblemKind::Items,
+                format!("duplicate entries for key {step}"),
+            ));
         }
         path.push(step);
         check(&list.item, item, path, out);
@@ -173,7 +210,7 @@ mod tests {
     fn problems(group: &str, kind: &str, object: &Value) -> Vec<String> {
         let schema = Schema::built_in(group, "v1", kind).expect("a built-in kind");
         let problems = validate(&schema.root, object);
-        problems.iter().map(|(path, problem)| format!("{}: {problem}", spell(path))).collect()
+        problems.iter().map(|p| format!("{}: {}", spell(&p.path), p.text)).collect()
     }
 
     #[test]
