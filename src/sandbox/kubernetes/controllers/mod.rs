@@ -69,7 +69,7 @@ impl Cluster {
     /// Writes an object that is there.
     pub(super) fn update_as(&mut self, manager: &str, object: &Value, now: Timestamp) {
         let Some(route) = self.route_of(object, "") else { return };
-        let Some(live) = route.stored(&self.store).cloned() else { return };
+        let Some(live) = route.stored(&self.store).filter(|l| *l != object).cloned() else { return };
         self.with_write(&route, manager, now, |cluster, write| {
             cluster.update_to(write, live, object.clone())
         });
@@ -78,7 +78,7 @@ impl Cluster {
     /// Writes an object's status, and its annotations where the kind is built in.
     pub(super) fn update_status_as(&mut self, manager: &str, object: &Value, now: Timestamp) {
         let Some(route) = self.route_of(object, "status") else { return };
-        let Some(live) = route.stored(&self.store).cloned() else { return };
+        let Some(live) = route.stored(&self.store).filter(|l| *l != object).cloned() else { return };
         self.with_write(&route, manager, now, |cluster, write| {
             cluster.update_to(write, live, object.clone())
         });

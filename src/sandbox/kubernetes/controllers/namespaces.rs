@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{MANAGER, condition, going};
 use crate::sandbox::kubernetes::Cluster;
-use crate::sandbox::kubernetes::resources::served;
+use crate::sandbox::kubernetes::resources::namespaced;
 use crate::sandbox::kubernetes::value::{items, set, text};
 
 const CERTIFICATE: &str =
@@ -42,25 +42,15 @@ impl Cluster {
                 continue;
             }
             let name = text(&namespace, "/metadata/name");
-            let mut kinds: Vec<_> =
-                served(&self.store).into_iter().filter(|r| r.namespaced).collect();
-            kinds.dedup_by(|a, b| a.storage_group() == b.storage_group() && a.plural == b.plural);
             let mut left: Vec<(String, Value)> = Vec::new();
-            for resource in kinds {
-                let group = resource.storage_group().to_owned();
-                let found: Vec<Value> = self
-                    .store
-                    .list(&group, &resource.plural, Some(name))
-                    .into_iter()
-                    .cloned()
-                    .collect();
-                for object in found {
-                    if !going(&object) {
-                        self.delete_quietly(&resource, object, now);
-                    }
+            for (group, plural) in namespaced(&self.store) {
+                let found: Vec<Value> =
+                    self.store.list(&group, &plural, Some(name)).into_iter().cloned().collect();
+                for object in found.iter().filter(|o| !going(o)) {
+                    self.delete_as_controller(object, now);
                 }
-                let still = self.store.list(&group, &resource.plural, Some(name));
-                left.extend(still.into_iter().map(|o| (format!("{}.{group}", resource.plural), o.clone())));
+                let still = self.store.list(&group, &plural, Some(name));
+                left.extend(still.into_iter().map(|o| (format!("{plural}.{group}"), o.clone())));
             }
             if left.is_empty() {
                 self.store.remove("", "namespaces", "", name);

@@ -316,20 +316,23 @@ fn decode(write: &mut Write<'_>, mut object: Value) -> Result<Value, Failure> {
     }
     let unknown = match &resource.custom {
         Some(custom) => crd::prune(&custom.schema, &mut object),
-        None => Vec::new(),
+        None => {
+            let schema = schema_of(resource);
+            let unknown = schema.drop_unknown(&mut object);
+            let problems = schema.type_problems(&object);
+            if !problems.is_empty() {
+                let text = problems.join(", ");
+                return Err(Failure::bad_request(unreadable(resource, &text)));
+            }
+            unknown
+        }
     };
     if !unknown.is_empty() {
         let lines: Vec<_> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         match write.options.field_validation.as_str() {
             "Strict" => {
-                let kind = &resource.kind;
-                let message = format!(
-                    "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: \
-                     {}",
-                    resource.version,
-                    lines.join(", ")
-                );
-                return Err(Failure::bad_request(message));
+                let text = format!("strict decoding error: {}", lines.join(", "));
+                return Err(Failure::bad_request(unreadable(resource, &text)));
             }
             "Ignore" => {}
             _ => write.warnings.extend(lines),
@@ -337,6 +340,11 @@ fn decode(write: &mut Write<'_>, mut object: Value) -> Result<Value, Failure> {
     }
     write.warnings.extend(deprecation(resource));
     finish(resource, object)
+}
+
+fn unreadable(resource: &Resource, why: &str) -> String {
+    let (kind, version) = (&resource.kind, &resource.version);
+    format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}")
 }
 
 fn deprecation(resource: &Resource) -> Option<String> {
@@ -348,7 +356,9 @@ fn finish(resource: &Resource, mut object: Value) -> Result<Value, Failure> {
     match &resource.custom {
         Some(custom) => crd::apply_defaults(&custom.schema, &mut object),
         None => {
-            normalise::normalise(&mut object).map_err(Failure::bad_request)?;
+            normalise::quantities(&schema_of(resource), &mut object)
+                .map_err(|why| Failure::bad_request(unreadable(resource, why)))?;
+            normalise::leave_out_zeros(&mut object);
             defaults::apply(resource, &mut object);
         }
     }
