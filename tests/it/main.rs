@@ -1,1 +1,4 @@
-#[test] fn builds() { assert_eq!(env!("CARGO_PKG_NAME"), "boxctl"); }
+#[test]
+fn builds() {
+    assert_eq!(env!("CARGO_PKG_NAME"), "boxctl");
+}

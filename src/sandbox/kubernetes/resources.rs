@@ -203,17 +203,16 @@ pub fn find_kind(store: &Store, api_version: &str, kind: &str) -> Option<Resourc
         return Some(found.clone());
     }
     let definitions = store.list("apiextensions.k8s.io", "customresourcedefinitions", None);
-    let crd = definitions.into_iter().find(|crd| {
-        text(crd, "/spec/group") == group && text(crd, "/spec/names/kind") == kind
-    })?;
+    let crd = definitions
+        .into_iter()
+        .find(|crd| text(crd, "/spec/group") == group && text(crd, "/spec/names/kind") == kind)?;
     of_crd_where(crd, |name| name == version).pop()
 }
 
 /// Group and plural of every namespaced kind, each once.
 pub fn namespaced(store: &Store) -> Vec<(String, String)> {
     let built_in = BUILT_IN.iter().filter(|r| r.namespaced && r.storage_group() == r.group);
-    let mut kinds: Vec<_> =
-        built_in.map(|r| (r.group.clone(), r.plural.clone())).collect();
+    let mut kinds: Vec<_> = built_in.map(|r| (r.group.clone(), r.plural.clone())).collect();
     let definitions = store.list("apiextensions.k8s.io", "customresourcedefinitions", None);
     let custom = definitions.into_iter().filter(|crd| text(crd, "/spec/scope") == "Namespaced");
     kinds.extend(custom.map(|crd| {

@@ -8,8 +8,7 @@ use crate::sandbox::kubernetes::Cluster;
 use crate::sandbox::kubernetes::resources::namespaced;
 use crate::sandbox::kubernetes::value::{items, set, text};
 
-const CERTIFICATE: &str =
-    "-----BEGIN CERTIFICATE-----\nsandbox\n-----END CERTIFICATE-----\n";
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nsandbox\n-----END CERTIFICATE-----\n";
 
 impl Cluster {
     pub(super) fn furnish_namespaces(&mut self, now: Timestamp) {
@@ -67,28 +66,64 @@ impl Cluster {
         let mut finalizers: Vec<(&str, usize)> = Vec::new();
         for (kind, object) in left {
             tally(&mut kinds, kind);
-            for finalizer in items(object, "/metadata/finalizers").iter().filter_map(Value::as_str) {
+            for finalizer in items(object, "/metadata/finalizers").iter().filter_map(Value::as_str)
+            {
                 tally(&mut finalizers, finalizer);
             }
         }
         let say = |list: &[(&str, usize)], verb: &str| {
-            let lines: Vec<_> =
-                list.iter().map(|(what, n)| format!("{what} {verb} {n} resource instances")).collect();
+            let lines: Vec<_> = list
+                .iter()
+                .map(|(what, n)| format!("{what} {verb} {n} resource instances"))
+                .collect();
             lines.join(", ")
         };
         let content = format!("Some resources are remaining: {}", say(&kinds, "has"));
-        let waiting =
-            format!("Some content in the namespace has finalizers remaining: {}", say(&finalizers, "in"));
+        let waiting = format!(
+            "Some content in the namespace has finalizers remaining: {}",
+            say(&finalizers, "in")
+        );
         let conditions = json!([
-            condition(before, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
-                "All resources successfully discovered", now),
-            condition(before, "NamespaceDeletionGroupVersionParsingFailure", false,
-                "ParsedGroupVersions", "All legacy kube types successfully parsed", now),
-            condition(before, "NamespaceDeletionContentFailure", false, "ContentDeleted",
-                "All content successfully deleted, may be waiting on finalization", now),
-            condition(before, "NamespaceContentRemaining", true, "SomeResourcesRemain", &content, now),
-            condition(before, "NamespaceFinalizersRemaining", !finalizers.is_empty(),
-                "SomeFinalizersRemain", &waiting, now),
+            condition(
+                before,
+                "NamespaceDeletionDiscoveryFailure",
+                false,
+                "ResourcesDiscovered",
+                "All resources successfully discovered",
+                now
+            ),
+            condition(
+                before,
+                "NamespaceDeletionGroupVersionParsingFailure",
+                false,
+                "ParsedGroupVersions",
+                "All legacy kube types successfully parsed",
+                now
+            ),
+            condition(
+                before,
+                "NamespaceDeletionContentFailure",
+                false,
+                "ContentDeleted",
+                "All content successfully deleted, may be waiting on finalization",
+                now
+            ),
+            condition(
+                before,
+                "NamespaceContentRemaining",
+                true,
+                "SomeResourcesRemain",
+                &content,
+                now
+            ),
+            condition(
+                before,
+                "NamespaceFinalizersRemaining",
+                !finalizers.is_empty(),
+                "SomeFinalizersRemain",
+                &waiting,
+                now
+            ),
         ]);
         let mut status = json!({"phase": "Terminating"});
         set(&mut status, "conditions", Some(conditions));
