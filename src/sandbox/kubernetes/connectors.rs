@@ -20,7 +20,8 @@ pub fn token(store: &Store, pod: &Value) -> Option<String> {
         let is_cloudflared = text(container, "/image").contains("cloudflared")
             || words.first().is_some_and(|w| w.contains("cloudflared"));
         let after = words.iter().position(|w| *w == "--token").and_then(|i| words.get(i + 1));
-        let given = after.copied().or_else(|| words.iter().find_map(|w| w.strip_prefix("--token=")));
+        let given =
+            after.copied().or_else(|| words.iter().find_map(|w| w.strip_prefix("--token=")));
         let value = |name: &str| {
             environment.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
         };
@@ -99,9 +100,8 @@ fn datum(store: &Store, namespace: &str, plural: &str, name: &str, key: &str) ->
 
 /// What a container's environment reads and is not there, in the kubelet's words.
 pub fn missing(store: &Store, namespace: &str, container: &Value) -> Option<String> {
-    let optional = |source: Option<&Value>| {
-        source.and_then(|s| s.get("optional")) == Some(&Value::Bool(true))
-    };
+    let optional =
+        |source: Option<&Value>| source.and_then(|s| s.get("optional")) == Some(&Value::Bool(true));
     let singular = |plural: &str| if plural == "secrets" { "secret" } else { "configmap" };
     for source in items(container, "/envFrom") {
         for (plural, field) in [("secrets", "secretRef"), ("configmaps", "configMapRef")] {
@@ -124,7 +124,8 @@ pub fn missing(store: &Store, namespace: &str, container: &Value) -> Option<Stri
             return Some(format!("{} {name:?} not found", singular(plural)));
         };
         let held = object.get("data").is_some_and(|data| data.get(key).is_some());
-        (!held).then(|| format!("couldn't find key {key} in {} {namespace}/{name}", singular(plural)))
+        (!held)
+            .then(|| format!("couldn't find key {key} in {} {namespace}/{name}", singular(plural)))
     })
 }
 

@@ -72,7 +72,8 @@ impl Cluster {
         }
         let (object, gone) = remove(&mut self.store, &route.resource, live, &wish, now);
         let resource = &route.resource;
-        let core = resource.group.is_empty() && ANSWERED_WITH_OBJECT.contains(&resource.plural.as_str());
+        let core =
+            resource.group.is_empty() && ANSWERED_WITH_OBJECT.contains(&resource.plural.as_str());
         let mut response = if gone && !core {
             Response::json(200, &success(resource, &object))
         } else {
@@ -113,7 +114,12 @@ impl Cluster {
     }
 
     /// Deletes an object as a controller does, in the background.
-    pub(super) fn delete_quietly(&mut self, resource: &Resource, live: Value, now: jiff::Timestamp) {
+    pub(super) fn delete_quietly(
+        &mut self,
+        resource: &Resource,
+        live: Value,
+        now: jiff::Timestamp,
+    ) {
         let wish = Wish { grace: Some(0), ..Wish::default() };
         remove(&mut self.store, resource, live, &wish, now);
     }

@@ -9,7 +9,7 @@ use super::resources::{Resource, VERBS, api_version, built_in, served, version_r
 use super::status::Failure;
 use super::store::Store;
 use super::value::fields;
-use super::{Request, Response};
+use super::{Request, Response, openapi};
 
 /// The media type of aggregated discovery.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -47,10 +47,7 @@ pub fn answer(store: &Store, request: &Request<'_>) -> Result<Option<Response>, 
     let all = served(store);
     let aggregated = wants_aggregated(request.accept);
     let body = match parts.as_slice() {
-        ["openapi", "v2"] => json!({
-            "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"}, "paths": {},
-        }),
-        ["openapi", "v3", ..] => json!({"paths": {}}),
+        ["openapi", rest @ ..] => openapi::document(&all, rest)?,
         ["api"] | ["apis"] if aggregated => {
             let core = parts.first() == Some(&"api");
             let mut response = Response::json(200, &aggregate(&all, core));
@@ -166,7 +163,14 @@ fn resource_list(all: &[Resource], group: &str, version: &str) -> Result<Value, 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
     if resource.custom.is_some() {
         return vec![
-            "delete", "deletecollection", "get", "list", "patch", "create", "update", "watch",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "create",
+            "update",
+            "watch",
         ];
     }
     let namespaces = resource.is("", "namespaces");
@@ -219,9 +223,7 @@ fn aggregate(all: &[Resource], core: bool) -> Value {
 }
 
 fn aggregated_entry(resource: &Resource) -> Value {
-    let kind = |group: &str, version: &str, kind: &str| {
-        json!({"group": group, "version": version, "kind": kind})
-    };
+    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
     // Built-in kinds answer with empty group and version here; custom ones say theirs.
     let own = if resource.custom.is_some() {
         kind(&resource.group, &resource.version, &resource.kind)
@@ -245,7 +247,8 @@ fn aggregated_entry(resource: &Resource) -> Value {
             .subresources
             .iter()
             .map(|sub| {
-                let of = if sub == "scale" { kind("autoscaling", "v1", "Scale") } else { own.clone() };
+                let of =
+                    if sub == "scale" { kind("autoscaling", "v1", "Scale") } else { own.clone() };
                 json!({"subresource": sub, "responseKind": of, "verbs": ["get", "patch", "update"]})
             })
             .collect();

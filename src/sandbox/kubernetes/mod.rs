@@ -10,6 +10,7 @@ mod delete;
 mod discovery;
 pub mod merge;
 mod normalise;
+mod openapi;
 mod presets;
 mod quantities;
 mod read;
@@ -52,7 +53,7 @@ pub struct Request<'a> {
     /// User-Agent header: what stands before the slash is the default field manager.
     pub user_agent: Option<&'a str>,
     /// Authorization header: `Bearer sandbox-admin…` may do everything, `Bearer sandbox-read…`
-    /// only get, list and watch.
+    /// only get, list and watch; without one everything, as on an insecure port.
     pub authorization: Option<&'a str>,
     /// The body.
     pub body: &'a [u8],

@@ -3,24 +3,10 @@
 
 use serde_json::Value;
 
+use super::merge::Schema;
 use super::quantities::{SYNTAX, canonical};
 use super::value::{fields, text};
 
-/// Maps whose values are quantities.
-const QUANTITY_MAPS: [&str; 9] = [
-    "limits",
-    "requests",
-    "capacity",
-    "allocatable",
-    "hard",
-    "used",
-    "overhead",
-    "allocatedResources",
-    "defaultRequest",
-];
-/// Members that are quantities themselves.
-const QUANTITIES: [&str; 5] =
-    ["sizeLimit", "divisor", "averageValue", "maximumVolumeSize", "storageCapacity"];
 /// Booleans that the server's types leave out when they are false.
 const FALSE_IS_ABSENT: [&str; 12] = [
     "globalDefault",
@@ -67,52 +53,53 @@ const EMPTY_MAP_IS_ABSENT: [&str; 10] = [
 /// Lists that the server's types write out even when they are empty.
 const EMPTY_LIST_STAYS: [&str; 4] = ["rules", "webhooks", "endpoints", "currentMetrics"];
 
-/// Brings a built-in object into the form in which the server's types write it.
+/// Brings every quantity into its canonical form.
 ///
 /// # Errors
 ///
-/// The server's text where a quantity can't be read.
-pub fn normalise(object: &mut Value) -> Result<(), String> {
-    let kind = text(object, "/kind").to_owned();
-    if kind == "CustomResourceDefinition" {
-        return Ok(());
-    }
-    let version = super::resources::split_api_version(text(object, "/apiVersion")).1.to_owned();
-    walk(object, "").map_err(|()| {
-        format!("{kind} in version {version:?} cannot be handled as a {kind}: {SYNTAX}")
-    })
+/// The server's text where one can't be read.
+pub fn quantities(schema: &Schema, object: &mut Value) -> Result<(), &'static str> {
+    let mut readable = true;
+    schema.visit_quantities(object, &mut |member| {
+        let given = match &*member {
+            Value::String(s) => s.clone(),
+            Value::Null => return,
+            other => other.to_string(),
+        };
+        match canonical(&given) {
+            Some(form) => *member = form.into(),
+            None => readable = false,
+        }
+    });
+    if readable { Ok(()) } else { Err(SYNTAX) }
 }
 
-fn walk(value: &mut Value, parent: &str) -> Result<(), ()> {
+/// Takes out the zero values that the server's types don't write.
+pub fn leave_out_zeros(object: &mut Value) {
+    // A definition's schemas are data of their own.
+    if text(object, "/kind") != "CustomResourceDefinition" {
+        walk(object, "");
+    }
+}
+
+fn walk(value: &mut Value, parent: &str) {
     match value {
         Value::Object(map) => {
-            let opaque = matches!(parent, "data" | "binaryData" | "stringData" | "annotations")
-                || parent == "labels"
-                || parent == "managedFields";
-            if opaque {
+            let opaque =
+                ["data", "binaryData", "stringData", "annotations", "labels", "managedFields"];
+            if opaque.contains(&parent) {
                 map.retain(|_, v| !v.is_null());
-                return Ok(());
+                return;
             }
             for (key, member) in map.iter_mut() {
-                let is_quantity = QUANTITY_MAPS.contains(&parent) && !member.is_object()
-                    || QUANTITIES.contains(&key.as_str()) && !member.is_object();
-                if is_quantity && !member.is_null() {
-                    quantity(member)?;
-                } else {
-                    walk(member, key)?;
-                }
+                walk(member, key);
             }
             let in_env = map.contains_key("name") && parent == "env";
             map.retain(|key, member| !absent(key, member, in_env));
         }
-        Value::Array(list) => {
-            for element in list {
-                walk(element, parent)?;
-            }
-        }
+        Value::Array(list) => list.iter_mut().for_each(|element| walk(element, parent)),
         _ => {}
     }
-    Ok(())
 }
 
 fn absent(key: &str, member: &Value, in_env: bool) -> bool {
@@ -127,16 +114,6 @@ fn absent(key: &str, member: &Value, in_env: bool) -> bool {
         Value::Object(map) if map.is_empty() => EMPTY_MAP_IS_ABSENT.contains(&key),
         _ => false,
     }
-}
-
-fn quantity(member: &mut Value) -> Result<(), ()> {
-    let given = match &*member {
-        Value::String(s) => s.clone(),
-        Value::Number(n) => n.to_string(),
-        _ => return Err(()),
-    };
-    *member = canonical(&given).ok_or(())?.into();
-    Ok(())
 }
 
 /// `stringData` of a Secret is write-only: its values move to `data`.
@@ -164,7 +141,9 @@ mod tests {
             "containers": [{"env": [{"name": "A", "value": ""}], "args": [],
                 "resources": {"limits": {"cpu": 1, "memory": "1024Mi"}}}],
             "volumes": [{"name": "v", "emptyDir": {}}]}});
-        normalise(&mut object).expect("readable");
+        let schema = Schema::built_in("", "v1", "Pod").expect("a known kind");
+        quantities(&schema, &mut object).expect("readable");
+        leave_out_zeros(&mut object);
         assert_eq!(
             object["spec"],
             json!({"securityContext": {}, "containers": [{"env": [{"name": "A"}],

@@ -88,8 +88,15 @@ fn meaning(value: &Value) -> Value {
             .filter(|(key, _)| {
                 !matches!(
                     key.as_str(),
-                    "uid" | "resourceVersion" | "time" | "creationTimestamp" | "deletionTimestamp"
-                        | "lastTransitionTime" | "lastUpdateTime" | "clusterIP" | "clusterIPs"
+                    "uid"
+                        | "resourceVersion"
+                        | "time"
+                        | "creationTimestamp"
+                        | "deletionTimestamp"
+                        | "lastTransitionTime"
+                        | "lastUpdateTime"
+                        | "clusterIP"
+                        | "clusterIPs"
                         | "continue"
                 )
             })
@@ -137,7 +144,11 @@ fn compare(cluster: &mut Cluster, line: &Line, authorization: &str) -> Result<()
     let (is, should) = (sorted(meaning(&body)), sorted(meaning(&wanted["body"])));
     let mut differences = Vec::new();
     differ("", &is, &should, &mut differences);
-    if differences.is_empty() { Ok(()) } else { Err(format!("{place}:\n  {}", differences.join("\n  "))) }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{place}:\n  {}", differences.join("\n  ")))
+    }
 }
 
 fn differ(at: &str, is: &Value, should: &Value, out: &mut Vec<String>) {

@@ -33,7 +33,12 @@ fn partial(object: &Value) -> Value {
 /// # Errors
 ///
 /// 404.
-pub fn get(store: &Store, route: &Route, form: Form, now: jiff::Timestamp) -> Result<Response, Failure> {
+pub fn get(
+    store: &Store,
+    route: &Route,
+    form: Form,
+    now: jiff::Timestamp,
+) -> Result<Response, Failure> {
     let stored = route.stored(store).ok_or_else(|| route.not_found())?;
     let object = present(&route.resource, stored);
     let body = match form {
@@ -109,7 +114,12 @@ fn bare(resource: &Resource, mut page: Vec<Value>) -> Vec<Value> {
     page
 }
 
-fn watch(resource: &Resource, matching: &[(&str, &Value)], form: Form, now: jiff::Timestamp) -> Response {
+fn watch(
+    resource: &Resource,
+    matching: &[(&str, &Value)],
+    form: Form,
+    now: jiff::Timestamp,
+) -> Response {
     let mut body = Vec::new();
     for (_, object) in matching {
         let object = present(resource, object);
@@ -237,7 +247,9 @@ fn parse_fields(selector: &str, resource: &Resource) -> Result<Vec<FieldRule>, F
             .or_else(|| part.split_once("==").map(|(k, v)| (k, v, true)))
             .or_else(|| part.split_once('=').map(|(k, v)| (k, v, true)))
             .ok_or_else(|| {
-                Failure::bad_request(format!("invalid selector: '{part}'; can't understand '{part}'"))
+                Failure::bad_request(format!(
+                    "invalid selector: '{part}'; can't understand '{part}'"
+                ))
             })?;
         let known: &[&str] = match resource.plural.as_str() {
             "pods" => &["spec.nodeName", "spec.restartPolicy", "status.phase", "status.podIP"],

@@ -48,7 +48,7 @@ impl Route {
         };
         let (namespace, rest) = match rest.as_slice() {
             ["namespaces", ns, rest @ ..]
-                if !rest.is_empty() && !(group.is_empty() && is_namespace_part(rest)) =>
+                if !(rest.is_empty() || group.is_empty() && is_namespace_part(rest)) =>
             {
                 (*ns, rest)
             }
@@ -205,10 +205,14 @@ pub fn accepted(accept: Option<&str>) -> Result<Form, Failure> {
 ///
 /// 400 where it is neither.
 pub fn body(request: &Request<'_>) -> Result<Value, Failure> {
+    let media = request.content_type.unwrap_or_default();
+    if media.starts_with("application/vnd.kubernetes.protobuf") {
+        return Err(Failure::unsupported_media_type("application/json, application/yaml"));
+    }
     if let Ok(value) = serde_json::from_slice(request.body) {
         return Ok(value);
     }
-    let yaml = request.content_type.is_some_and(|t| t.contains("yaml"));
+    let yaml = media.contains("yaml");
     let text = std::str::from_utf8(request.body)
         .map_err(|_| Failure::bad_request("the body of the request is not UTF-8"))?;
     if yaml {

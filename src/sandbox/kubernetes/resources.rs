@@ -192,17 +192,41 @@ pub fn find(store: &Store, group: &str, version: &str, plural: &str) -> Option<R
     }
     let name = format!("{plural}.{group}");
     let crd = store.get("apiextensions.k8s.io", "customresourcedefinitions", "", &name)?;
-    of_crd(crd).into_iter().find(|r| r.version == version)
+    of_crd_where(crd, |name| name == version).pop()
 }
 
 /// The kind of objects with this `apiVersion` and kind.
 pub fn find_kind(store: &Store, api_version: &str, kind: &str) -> Option<Resource> {
     let (group, version) = split_api_version(api_version);
-    served(store).into_iter().find(|r| r.group == group && r.version == version && r.kind == kind)
+    let fits = |r: &&Resource| r.group == group && r.version == version && r.kind == kind;
+    if let Some(found) = BUILT_IN.iter().find(fits) {
+        return Some(found.clone());
+    }
+    let definitions = store.list("apiextensions.k8s.io", "customresourcedefinitions", None);
+    let crd = definitions
+        .into_iter()
+        .find(|crd| text(crd, "/spec/group") == group && text(crd, "/spec/names/kind") == kind)?;
+    of_crd_where(crd, |name| name == version).pop()
+}
+
+/// Group and plural of every namespaced kind, each once.
+pub fn namespaced(store: &Store) -> Vec<(String, String)> {
+    let built_in = BUILT_IN.iter().filter(|r| r.namespaced && r.storage_group() == r.group);
+    let mut kinds: Vec<_> = built_in.map(|r| (r.group.clone(), r.plural.clone())).collect();
+    let definitions = store.list("apiextensions.k8s.io", "customresourcedefinitions", None);
+    let custom = definitions.into_iter().filter(|crd| text(crd, "/spec/scope") == "Namespaced");
+    kinds.extend(custom.map(|crd| {
+        (text(crd, "/spec/group").to_owned(), text(crd, "/spec/names/plural").to_owned())
+    }));
+    kinds
 }
 
 /// The versions that a CRD serves, none before it is established.
 pub fn of_crd(crd: &Value) -> Vec<Resource> {
+    of_crd_where(crd, |_| true)
+}
+
+fn of_crd_where(crd: &Value, wanted: impl Fn(&str) -> bool) -> Vec<Resource> {
     let established = items(crd, "/status/conditions")
         .iter()
         .any(|c| text(c, "/type") == "Established" && text(c, "/status") == "True");
@@ -217,7 +241,7 @@ pub fn of_crd(crd: &Value) -> Vec<Resource> {
     let kind = text(&names, "/kind");
     items(crd, "/spec/versions")
         .iter()
-        .filter(|v| v.get("served") == Some(&Value::Bool(true)))
+        .filter(|v| v.get("served") == Some(&Value::Bool(true)) && wanted(text(v, "/name")))
         .map(|version| Resource {
             group: group.to_owned(),
             version: text(version, "/name").to_owned(),

@@ -62,14 +62,24 @@ impl Store {
         self.revision += 1;
         metadata(&mut object)
             .insert("resourceVersion".to_owned(), self.revision.to_string().into());
-        let key =
-            key(group, plural, text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+        let key = key(
+            group,
+            plural,
+            text(&object, "/metadata/namespace"),
+            text(&object, "/metadata/name"),
+        );
         self.objects.insert(key, object.clone());
         object
     }
 
     /// Takes an object out; deleting is a write too.
-    pub fn remove(&mut self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+    pub fn remove(
+        &mut self,
+        group: &str,
+        plural: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Value> {
         let mut gone = self.objects.remove(&key(group, plural, namespace, name))?;
         self.revision += 1;
         fields(&mut gone);

@@ -97,8 +97,15 @@ fn merge_list(target: &mut Value, patch: &[Value], name: &str) {
 /// The key by which a list of this name merges, none for lists that are replaced.
 fn merge_key(name: &str) -> Option<&'static str> {
     Some(match name {
-        "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes"
-        | "imagePullSecrets" | "secrets" | "resourceClaims" | "schedulingGates" => "name",
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "env"
+        | "volumes"
+        | "imagePullSecrets"
+        | "secrets"
+        | "resourceClaims"
+        | "schedulingGates" => "name",
         "ports" => "containerPort",
         "servicePorts" => "port",
         "volumeMounts" => "mountPath",

@@ -180,9 +180,7 @@ fn columns(resource: &Resource) -> &'static [Column] {
             ("Schedule", |o| text(o, "/spec/schedule").into()),
             ("Suspend", |o| o.pointer("/spec/suspend").map_or("", |_| "False").into()),
         ],
-        ("scheduling.k8s.io", "priorityclasses") => {
-            &[("Value", |o| count(o, "/value").into())]
-        }
+        ("scheduling.k8s.io", "priorityclasses") => &[("Value", |o| count(o, "/value").into())],
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             &[("Created At", |o| text(o, "/metadata/creationTimestamp").into())]
         }

@@ -20,6 +20,9 @@ impl Cluster {
                 self.remove_definition(&crd, now);
             } else {
                 let status = status_of(&crd, now);
+                if crd.get("status") == Some(&status) {
+                    continue;
+                }
                 let name = text(&crd, "/metadata/name");
                 let version = "apiextensions.k8s.io/v1";
                 let kind = "CustomResourceDefinition";

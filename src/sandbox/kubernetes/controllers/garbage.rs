@@ -21,7 +21,8 @@ impl Cluster {
                 items(owner, "/metadata/finalizers").iter().any(|f| f.as_str() == Some(name))
             };
             let uid = text(owner, "/metadata/uid");
-            let dependents: Vec<&Value> = all.iter().filter(|o| owner_uids(o).contains(uid)).collect();
+            let dependents: Vec<&Value> =
+                all.iter().filter(|o| owner_uids(o).contains(uid)).collect();
             if has(ORPHAN) {
                 dependents.iter().for_each(|dependent| self.release(dependent, uid));
                 self.finish(owner, ORPHAN);

@@ -52,7 +52,12 @@ impl Cluster {
     }
 
     /// Creates an object that is not there; none where it is, or may not be made.
-    pub(super) fn put_as(&mut self, manager: &str, object: &Value, now: Timestamp) -> Option<Value> {
+    pub(super) fn put_as(
+        &mut self,
+        manager: &str,
+        object: &Value,
+        now: Timestamp,
+    ) -> Option<Value> {
         let route = self.route_of(object, "")?;
         if route.stored(&self.store).is_some() {
             return None;
@@ -69,7 +74,9 @@ impl Cluster {
     /// Writes an object that is there.
     pub(super) fn update_as(&mut self, manager: &str, object: &Value, now: Timestamp) {
         let Some(route) = self.route_of(object, "") else { return };
-        let Some(live) = route.stored(&self.store).cloned() else { return };
+        let Some(live) = route.stored(&self.store).filter(|l| *l != object).cloned() else {
+            return;
+        };
         self.with_write(&route, manager, now, |cluster, write| {
             cluster.update_to(write, live, object.clone())
         });
@@ -78,7 +85,9 @@ impl Cluster {
     /// Writes an object's status, and its annotations where the kind is built in.
     pub(super) fn update_status_as(&mut self, manager: &str, object: &Value, now: Timestamp) {
         let Some(route) = self.route_of(object, "status") else { return };
-        let Some(live) = route.stored(&self.store).cloned() else { return };
+        let Some(live) = route.stored(&self.store).filter(|l| *l != object).cloned() else {
+            return;
+        };
         self.with_write(&route, manager, now, |cluster, write| {
             cluster.update_to(write, live, object.clone())
         });
@@ -163,7 +172,8 @@ impl Cluster {
             .collect();
         let (group, plural) = (resource.storage_group().to_owned(), resource.plural.clone());
         if left.is_empty() && object.pointer("/metadata/deletionTimestamp").is_some() {
-            let (ns, name) = (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+            let (ns, name) =
+                (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
             self.store.remove(&group, &plural, ns, name);
             return;
         }
@@ -209,8 +219,7 @@ fn condition(
     now: Timestamp,
 ) -> Value {
     let status = if status { "True" } else { "False" };
-    let same =
-        before.iter().find(|c| text(c, "/type") == kind && text(c, "/status") == status);
+    let same = before.iter().find(|c| text(c, "/type") == kind && text(c, "/status") == status);
     let time = same.map_or_else(|| rfc3339(now), |c| text(c, "/lastTransitionTime").to_owned());
     json!({
         "type": kind, "status": status, "lastTransitionTime": time, "reason": reason,

@@ -5,11 +5,10 @@ use serde_json::{Value, json};
 
 use super::{MANAGER, condition, going};
 use crate::sandbox::kubernetes::Cluster;
-use crate::sandbox::kubernetes::resources::served;
+use crate::sandbox::kubernetes::resources::namespaced;
 use crate::sandbox::kubernetes::value::{items, set, text};
 
-const CERTIFICATE: &str =
-    "-----BEGIN CERTIFICATE-----\nsandbox\n-----END CERTIFICATE-----\n";
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nsandbox\n-----END CERTIFICATE-----\n";
 
 impl Cluster {
     pub(super) fn furnish_namespaces(&mut self, now: Timestamp) {
@@ -42,25 +41,15 @@ impl Cluster {
                 continue;
             }
             let name = text(&namespace, "/metadata/name");
-            let mut kinds: Vec<_> =
-                served(&self.store).into_iter().filter(|r| r.namespaced).collect();
-            kinds.dedup_by(|a, b| a.storage_group() == b.storage_group() && a.plural == b.plural);
             let mut left: Vec<(String, Value)> = Vec::new();
-            for resource in kinds {
-                let group = resource.storage_group().to_owned();
-                let found: Vec<Value> = self
-                    .store
-                    .list(&group, &resource.plural, Some(name))
-                    .into_iter()
-                    .cloned()
-                    .collect();
-                for object in found {
-                    if !going(&object) {
-                        self.delete_quietly(&resource, object, now);
-                    }
+            for (group, plural) in namespaced(&self.store) {
+                let found: Vec<Value> =
+                    self.store.list(&group, &plural, Some(name)).into_iter().cloned().collect();
+                for object in found.iter().filter(|o| !going(o)) {
+                    self.delete_as_controller(object, now);
                 }
-                let still = self.store.list(&group, &resource.plural, Some(name));
-                left.extend(still.into_iter().map(|o| (format!("{}.{group}", resource.plural), o.clone())));
+                let still = self.store.list(&group, &plural, Some(name));
+                left.extend(still.into_iter().map(|o| (format!("{plural}.{group}"), o.clone())));
             }
             if left.is_empty() {
                 self.store.remove("", "namespaces", "", name);
@@ -77,28 +66,64 @@ impl Cluster {
         let mut finalizers: Vec<(&str, usize)> = Vec::new();
         for (kind, object) in left {
             tally(&mut kinds, kind);
-            for finalizer in items(object, "/metadata/finalizers").iter().filter_map(Value::as_str) {
+            for finalizer in items(object, "/metadata/finalizers").iter().filter_map(Value::as_str)
+            {
                 tally(&mut finalizers, finalizer);
             }
         }
         let say = |list: &[(&str, usize)], verb: &str| {
-            let lines: Vec<_> =
-                list.iter().map(|(what, n)| format!("{what} {verb} {n} resource instances")).collect();
+            let lines: Vec<_> = list
+                .iter()
+                .map(|(what, n)| format!("{what} {verb} {n} resource instances"))
+                .collect();
             lines.join(", ")
         };
         let content = format!("Some resources are remaining: {}", say(&kinds, "has"));
-        let waiting =
-            format!("Some content in the namespace has finalizers remaining: {}", say(&finalizers, "in"));
+        let waiting = format!(
+            "Some content in the namespace has finalizers remaining: {}",
+            say(&finalizers, "in")
+        );
         let conditions = json!([
-            condition(before, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
-                "All resources successfully discovered", now),
-            condition(before, "NamespaceDeletionGroupVersionParsingFailure", false,
-                "ParsedGroupVersions", "All legacy kube types successfully parsed", now),
-            condition(before, "NamespaceDeletionContentFailure", false, "ContentDeleted",
-                "All content successfully deleted, may be waiting on finalization", now),
-            condition(before, "NamespaceContentRemaining", true, "SomeResourcesRemain", &content, now),
-            condition(before, "NamespaceFinalizersRemaining", !finalizers.is_empty(),
-                "SomeFinalizersRemain", &waiting, now),
+            condition(
+                before,
+                "NamespaceDeletionDiscoveryFailure",
+                false,
+                "ResourcesDiscovered",
+                "All resources successfully discovered",
+                now
+            ),
+            condition(
+                before,
+                "NamespaceDeletionGroupVersionParsingFailure",
+                false,
+                "ParsedGroupVersions",
+                "All legacy kube types successfully parsed",
+                now
+            ),
+            condition(
+                before,
+                "NamespaceDeletionContentFailure",
+                false,
+                "ContentDeleted",
+                "All content successfully deleted, may be waiting on finalization",
+                now
+            ),
+            condition(
+                before,
+                "NamespaceContentRemaining",
+                true,
+                "SomeResourcesRemain",
+                &content,
+                now
+            ),
+            condition(
+                before,
+                "NamespaceFinalizersRemaining",
+                !finalizers.is_empty(),
+                "SomeFinalizersRemain",
+                &waiting,
+                now
+            ),
         ]);
         let mut status = json!({"phase": "Terminating"});
         set(&mut status, "conditions", Some(conditions));

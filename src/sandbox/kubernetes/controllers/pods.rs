@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::replicas::is_ready;
 use super::{condition, going};
-use crate::sandbox::kubernetes::value::{
-    fields, has_labels, items, number, selects, set, text,
-};
+use crate::sandbox::kubernetes::value::{fields, has_labels, items, number, selects, set, text};
 use crate::sandbox::kubernetes::{Cluster, Connector, connectors, rfc3339};
 
 const KUBELET: &str = "kubelet";

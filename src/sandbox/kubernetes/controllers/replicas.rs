@@ -7,9 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{MANAGER, controls, going, owned_by};
 use crate::sandbox::kubernetes::Cluster;
 use crate::sandbox::kubernetes::safe_letter;
-use crate::sandbox::kubernetes::value::{
-    child, fields, items, metadata, number, set, text,
-};
+use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 
 /// A short text that differs where templates differ, as in `cloudflared-6df5f484cc`.
 pub fn template_hash(template: &Value) -> String {
@@ -24,7 +22,10 @@ fn canonical(value: &Value) -> Value {
         Value::Object(map) => {
             let mut keys: Vec<_> = map.iter().collect();
             keys.sort_by_key(|(key, _)| *key);
-            keys.into_iter().map(|(k, v)| (k.clone(), canonical(v))).collect::<serde_json::Map<_, _>>().into()
+            keys.into_iter()
+                .map(|(k, v)| (k.clone(), canonical(v)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         }
         Value::Array(list) => list.iter().map(canonical).collect(),
         other => other.clone(),
@@ -119,9 +120,11 @@ impl Cluster {
         let map = fields(&mut status);
         let observed = number(replica_set, "/metadata/generation").unwrap_or(1);
         map.insert("observedGeneration".to_owned(), observed.into());
-        for (field, n) in
-            [("fullyLabeledReplicas", pods.len()), ("readyReplicas", ready), ("availableReplicas", ready)]
-        {
+        for (field, n) in [
+            ("fullyLabeledReplicas", pods.len()),
+            ("readyReplicas", ready),
+            ("availableReplicas", ready),
+        ] {
             if n > 0 {
                 map.insert(field.to_owned(), n.into());
             }

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{EXTERNAL_SECRETS, condition, going, owned_by};
-use crate::sandbox::kubernetes::value::{
-    child, fields, items, metadata, number, set, text,
-};
+use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 use crate::sandbox::kubernetes::{Cluster, Outside, rfc3339};
 
 const GROUP: &str = "external-secrets.io";
@@ -56,9 +54,9 @@ impl Cluster {
     }
 
     fn sync(&mut self, external: &Value, outside: &Outside, now: Timestamp) {
-        let result = self.values(external, outside).and_then(|values| {
-            self.write_secret(external, &values, now)
-        });
+        let result = self
+            .values(external, outside)
+            .and_then(|values| self.write_secret(external, &values, now));
         let before = items(external, "/status/conditions");
         let mut status = external.get("status").cloned().unwrap_or_else(|| json!({}));
         let ready = match &result {
@@ -79,7 +77,11 @@ impl Cluster {
     }
 
     /// The values under their keys, or why there are none.
-    fn values(&self, external: &Value, outside: &Outside) -> Result<BTreeMap<String, String>, String> {
+    fn values(
+        &self,
+        external: &Value,
+        outside: &Outside,
+    ) -> Result<BTreeMap<String, String>, String> {
         let mut values = BTreeMap::new();
         for (i, source) in items(external, "/spec/dataFrom").iter().enumerate() {
             self.check_store(external, source.get("sourceRef"))?;
@@ -89,7 +91,9 @@ impl Cluster {
                 format!("error processing spec.dataFrom[{i}].extract (key: {key}), err: {why}")
             })?;
             let map: Value = serde_json::from_str(&value).map_err(|_| {
-                format!("error processing spec.dataFrom[{i}].extract, err: unable to unmarshal secret")
+                format!(
+                    "error processing spec.dataFrom[{i}].extract, err: unable to unmarshal secret"
+                )
             })?;
             for (key, member) in map.as_object().into_iter().flatten() {
                 values.insert(key.clone(), plain(member));
@@ -159,7 +163,9 @@ impl Cluster {
             let mine = text(external, "/metadata/uid");
             let controller = |o: &&Value| o.get("controller") == Some(&Value::Bool(true));
             if owners.iter().filter(controller).any(|o| text(o, "/uid") != mine) {
-                return Err(format!("the secret {namespace}/{name} is owned by another controller"));
+                return Err(format!(
+                    "the secret {namespace}/{name} is owned by another controller"
+                ));
             }
             metadata(&mut secret).insert("ownerReferences".to_owned(), owned_by(external));
         }

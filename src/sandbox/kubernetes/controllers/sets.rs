@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 
 use super::replicas::{is_ready, template_hash};
 use super::{MANAGER, condition, going};
-use crate::sandbox::kubernetes::value::{
-    child, fields, items, metadata, number, set, text,
-};
+use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 use crate::sandbox::kubernetes::{Cluster, rfc3339};
 
 const REVISION: &str = "controller-revision-hash";
@@ -204,12 +202,10 @@ fn mount_claims(template: &mut Value, claims: &[Value], pod: &str) {
     if claims.is_empty() {
         return;
     }
-    let own = |volume: &Value| {
-        claims.iter().any(|c| text(c, "/metadata/name") == text(volume, "/name"))
-    };
+    let own =
+        |volume: &Value| claims.iter().any(|c| text(c, "/metadata/name") == text(volume, "/name"));
     let spec = child(template, "spec");
-    let mut volumes: Vec<_> =
-        items(spec, "/volumes").iter().filter(|v| !own(v)).cloned().collect();
+    let mut volumes: Vec<_> = items(spec, "/volumes").iter().filter(|v| !own(v)).cloned().collect();
     for claim in claims {
         let name = text(claim, "/metadata/name");
         volumes.push(json!({

@@ -10,7 +10,13 @@ fn now() -> Timestamp {
     "2026-11-22T21:31:00Z".parse().expect("a time")
 }
 
-fn send(cluster: &mut Cluster, method: &str, path: &str, media: &str, body: &Value) -> (u16, Value) {
+fn send(
+    cluster: &mut Cluster,
+    method: &str,
+    path: &str,
+    media: &str,
+    body: &Value,
+) -> (u16, Value) {
     send_at(cluster, method, path, media, body, now())
 }
 
@@ -93,7 +99,11 @@ fn cloudflared() -> Value {
         "env": [{"name": "TUNNEL_TOKEN", "valueFrom": {"secretKeyRef":
             {"name": "tunnel-credentials", "key": "tunnel-token"}}}],
     });
-    deployment("cloudflared", &json!({"type": "RollingUpdate"}), &json!({"containers": [container]}))
+    deployment(
+        "cloudflared",
+        &json!({"type": "RollingUpdate"}),
+        &json!({"containers": [container]}),
+    )
 }
 
 fn app(image: &str, strategy: &str) -> Value {
@@ -327,7 +337,10 @@ fn sets_and_jobs_run() {
     cluster.reconcile(&Outside::default(), now());
     let set = get(&mut cluster, &format!("{apps}/statefulsets/s"));
     assert_eq!(set.pointer("/status/readyReplicas"), Some(&json!(2)));
-    assert_eq!(status_of(&mut cluster, "/api/v1/namespaces/default/persistentvolumeclaims/d-s-1"), 200);
+    assert_eq!(
+        status_of(&mut cluster, "/api/v1/namespaces/default/persistentvolumeclaims/d-s-1"),
+        200
+    );
     let set = get(&mut cluster, &format!("{apps}/daemonsets/d"));
     assert_eq!(set.pointer("/status/numberReady"), Some(&json!(2)));
     let job = get(&mut cluster, "/apis/batch/v1/namespaces/default/jobs/j");

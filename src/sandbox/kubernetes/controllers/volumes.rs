@@ -104,7 +104,15 @@ impl Cluster {
         });
         let (ns, key) = (text(claim, "/metadata/namespace"), text(claim, "/metadata/name"));
         self.set_status(MANAGER, "v1", "PersistentVolumeClaim", ns, key, status, now);
-        self.set_status(MANAGER, "v1", "PersistentVolume", "", name, json!({"phase": "Bound"}), now);
+        self.set_status(
+            MANAGER,
+            "v1",
+            "PersistentVolume",
+            "",
+            name,
+            json!({"phase": "Bound"}),
+            now,
+        );
     }
 
     /// A bound claim that wants more gets more, where its class can give it.

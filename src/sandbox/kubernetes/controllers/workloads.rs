@@ -28,8 +28,7 @@ impl Cluster {
         let hash = template_hash(&template);
         let name = format!("{}-{hash}", text(deployment, "/metadata/name"));
         let sets = self.replica_sets_of(deployment);
-        let mut revision =
-            sets.iter().map(revision_of).max().unwrap_or(0);
+        let mut revision = sets.iter().map(revision_of).max().unwrap_or(0);
         let current = sets.iter().find(|s| text(s, "/metadata/name") == name).cloned();
         let paused = deployment.pointer("/spec/paused") == Some(&Value::Bool(true));
         match &current {
@@ -118,7 +117,8 @@ impl Cluster {
         // Someone else may have written between the copy and now.
         let namespace = text(deployment, "/metadata/namespace");
         let key = text(deployment, "/metadata/name");
-        let Some(mut object) = self.store.get("apps", "deployments", namespace, key).cloned() else {
+        let Some(mut object) = self.store.get("apps", "deployments", namespace, key).cloned()
+        else {
             return;
         };
         set(&mut object, "status", Some(status));
@@ -142,7 +142,13 @@ fn revision_of(replica_set: &Value) -> i64 {
     text(replica_set, REVISION_AT).parse().unwrap_or(0)
 }
 
-fn replica_set(deployment: &Value, template: &Value, name: &str, hash: &str, revision: i64) -> Value {
+fn replica_set(
+    deployment: &Value,
+    template: &Value,
+    name: &str,
+    hash: &str,
+    revision: i64,
+) -> Value {
     let mut template = template.clone();
     set(child(child(&mut template, "metadata"), "labels"), HASH, Some(hash.into()));
     let mut selector = deployment.pointer("/spec/selector").cloned().unwrap_or_default();
@@ -221,7 +227,9 @@ fn condition(
 ) -> Value {
     let mut condition = super::condition(before, kind, status, reason, message, now);
     let same = before.iter().find(|c| {
-        ["/type", "/status", "/reason", "/message"].iter().all(|p| text(c, p) == text(&condition, p))
+        ["/type", "/status", "/reason", "/message"]
+            .iter()
+            .all(|p| text(c, p) == text(&condition, p))
     });
     let updated = same.map_or_else(|| rfc3339(now), |c| text(c, "/lastUpdateTime").to_owned());
     set(&mut condition, "lastUpdateTime", Some(updated.into()));

@@ -152,12 +152,15 @@ fn claim(new: &Value, live: &Value, causes: &mut Vec<Cause>) {
         view
     };
     // The claim's controller may fill in the volume of a claim that has none.
-    let binding = text(live, "/spec/volumeName").is_empty()
-        && !text(new, "/spec/volumeName").is_empty()
-        && {
+    let binding =
+        text(live, "/spec/volumeName").is_empty() && !text(new, "/spec/volumeName").is_empty() && {
             let mut filled = live.clone();
             if let Some(spec) = filled.get_mut("spec") {
-                super::super::value::set(spec, "volumeName", new.pointer("/spec/volumeName").cloned());
+                super::super::value::set(
+                    spec,
+                    "volumeName",
+                    new.pointer("/spec/volumeName").cloned(),
+                );
             }
             free(&filled) == free(new)
         };

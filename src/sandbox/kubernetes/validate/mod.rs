@@ -72,10 +72,8 @@ fn workload(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
         Some(selector) => {
             let empty = selector.as_object().is_some_and(serde_json::Map::is_empty);
             if empty {
-                let detail = "empty selector is invalid for deployment".replace(
-                    "deployment",
-                    &resource.singular,
-                );
+                let detail = "empty selector is invalid for deployment"
+                    .replace("deployment", &resource.singular);
                 causes.push(Cause::invalid("spec.selector", selector, &detail));
             }
             if !empty && !selects(selector, labels) {

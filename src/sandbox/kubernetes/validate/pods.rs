@@ -118,7 +118,9 @@ fn resources(container: &Value, at: &str, causes: &mut Vec<Cause>) {
 /// Causes against a port number.
 pub fn port(port: Option<&Value>, field: &str, causes: &mut Vec<Cause>) {
     match port.and_then(Value::as_i64) {
-        None | Some(0) if field.ends_with("containerPort") => causes.push(Cause::required(field, "")),
+        None | Some(0) if field.ends_with("containerPort") => {
+            causes.push(Cause::required(field, ""))
+        }
         Some(1..=65535) => {}
         other => {
             let value = other.unwrap_or(0).into();

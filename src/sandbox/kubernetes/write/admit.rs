@@ -156,9 +156,7 @@ fn pod(store: &Store, object: &mut Value) {
     let spec = child(object, "spec");
     default_to(spec, "priority", priority);
     default_to(spec, "preemptionPolicy", "PreemptLowerPriority");
-    let waits = |key: &str| {
-        json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
-    };
+    let waits = |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
     let mut tolerations = items(spec, "/tolerations").to_vec();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         if !tolerations.iter().any(|t| text(t, "/key") == key) {
@@ -167,9 +165,12 @@ fn pod(store: &Store, object: &mut Value) {
     }
     set(spec, "tolerations", Some(Value::Array(tolerations)));
     let resources = |name: &str| {
-        items(spec, "/containers").iter().any(|c| c.pointer(&format!("/resources/{name}")).is_some())
+        items(spec, "/containers")
+            .iter()
+            .any(|c| c.pointer(&format!("/resources/{name}")).is_some())
     };
-    let class = if resources("requests") || resources("limits") { "Burstable" } else { "BestEffort" };
+    let class =
+        if resources("requests") || resources("limits") { "Burstable" } else { "BestEffort" };
     set(object, "status", Some(json!({"phase": "Pending", "qosClass": class})));
 }
 

@@ -79,7 +79,8 @@ impl Cluster {
         }
         let group = resource.storage_group().to_owned();
         let object = self.store.put(&group, &resource.plural, object);
-        if going && items(&object, "/metadata/finalizers").is_empty() && !awaits(resource, &object) {
+        if going && items(&object, "/metadata/finalizers").is_empty() && !awaits(resource, &object)
+        {
             let (namespace, name) = (&write.route.namespace, text(&object, "/metadata/name"));
             self.store.remove(&group, &resource.plural, namespace, name);
         }
@@ -189,6 +190,7 @@ fn redefined(resource: &Resource, live: &Value, object: &Value) -> bool {
     let annotated = resource.is("apps", "deployments")
         && live.pointer(annotations) != object.pointer(annotations);
     // The controller notes a revision through the status endpoint, which is no new definition.
-    let revision = |o: &Value| o.pointer("/metadata/annotations/deployment.kubernetes.io~1revision").cloned();
+    let revision =
+        |o: &Value| o.pointer("/metadata/annotations/deployment.kubernetes.io~1revision").cloned();
     wanted(live) != wanted(object) || annotated && revision(live) == revision(object)
 }

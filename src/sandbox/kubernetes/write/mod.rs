@@ -1,6 +1,7 @@
 //! Writes: create, replace, patch and apply, of objects and of their subresources.
 
 mod admit;
+mod checks;
 mod commit;
 mod patch;
 mod scale;
@@ -11,11 +12,12 @@ use serde_json::{Value, json};
 
 use super::merge::{self, Applier, ApplyError, FieldSet, Managers, Merged, Schema, Updater};
 use super::request::{Options, Route, body};
-use super::resources::{Resource, split_api_version};
+use super::resources::Resource;
 use super::status::Failure;
 use super::value::{fields, metadata, set, text};
 use super::{Cluster, Request, Response, crd, defaults, normalise, read};
 
+use checks::{check_type, check_version, place, set_member};
 
 pub use scale::of as scale_of;
 
@@ -78,7 +80,11 @@ impl Cluster {
         Ok(response)
     }
 
-    pub(super) fn create(&mut self, write: &mut Write<'_>, mut object: Value) -> Result<Written, Failure> {
+    pub(super) fn create(
+        &mut self,
+        write: &mut Write<'_>,
+        mut object: Value,
+    ) -> Result<Written, Failure> {
         let route = write.route;
         check_type(&route.resource, &object)?;
         place(&mut object, route)?;
@@ -316,20 +322,23 @@ fn decode(write: &mut Write<'_>, mut object: Value) -> Result<Value, Failure> {
     }
     let unknown = match &resource.custom {
         Some(custom) => crd::prune(&custom.schema, &mut object),
-        None => Vec::new(),
+        None => {
+            let schema = schema_of(resource);
+            let unknown = schema.drop_unknown(&mut object);
+            let problems = schema.type_problems(&object);
+            if !problems.is_empty() {
+                let text = problems.join(", ");
+                return Err(Failure::bad_request(unreadable(resource, &text)));
+            }
+            unknown
+        }
     };
     if !unknown.is_empty() {
         let lines: Vec<_> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         match write.options.field_validation.as_str() {
             "Strict" => {
-                let kind = &resource.kind;
-                let message = format!(
-                    "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: \
-                     {}",
-                    resource.version,
-                    lines.join(", ")
-                );
-                return Err(Failure::bad_request(message));
+                let text = format!("strict decoding error: {}", lines.join(", "));
+                return Err(Failure::bad_request(unreadable(resource, &text)));
             }
             "Ignore" => {}
             _ => write.warnings.extend(lines),
@@ -337,6 +346,11 @@ fn decode(write: &mut Write<'_>, mut object: Value) -> Result<Value, Failure> {
     }
     write.warnings.extend(deprecation(resource));
     finish(resource, object)
+}
+
+fn unreadable(resource: &Resource, why: &str) -> String {
+    let (kind, version) = (&resource.kind, &resource.version);
+    format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}")
 }
 
 fn deprecation(resource: &Resource) -> Option<String> {
@@ -348,7 +362,9 @@ fn finish(resource: &Resource, mut object: Value) -> Result<Value, Failure> {
     match &resource.custom {
         Some(custom) => crd::apply_defaults(&custom.schema, &mut object),
         None => {
-            normalise::normalise(&mut object).map_err(Failure::bad_request)?;
+            normalise::quantities(&schema_of(resource), &mut object)
+                .map_err(|why| Failure::bad_request(unreadable(resource, why)))?;
+            normalise::leave_out_zeros(&mut object);
             defaults::apply(resource, &mut object);
         }
     }
@@ -356,74 +372,4 @@ fn finish(resource: &Resource, mut object: Value) -> Result<Value, Failure> {
     map.insert("apiVersion".to_owned(), resource.api_version().into());
     map.insert("kind".to_owned(), resource.kind.clone().into());
     Ok(object)
-}
-
-/// Refuses a body of another kind than the path's.
-fn check_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
-    let (api_version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
-    let fits = api_version == resource.api_version() && kind == resource.kind;
-    if fits || resource.has("scale") && kind == "Scale" {
-        return Ok(());
-    }
-    let (group, version) = split_api_version(api_version);
-    if !object.is_object() || kind.is_empty() && api_version.is_empty() {
-        let message = "Object 'Kind' is missing in the body of the request";
-        return Err(Failure::bad_request(message));
-    }
-    Err(Failure::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")))
-}
-
-/// Brings name and namespace of the body in line with the path.
-fn place(object: &mut Value, route: &Route) -> Result<(), Failure> {
-    let namespace = text(object, "/metadata/namespace").to_owned();
-    let name = text(object, "/metadata/name").to_owned();
-    if !namespace.is_empty() && namespace != route.namespace {
-        return Err(Failure::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
-    if !route.name.is_empty() && !name.is_empty() && name != route.name {
-        return Err(Failure::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            route.name
-        )));
-    }
-    if !route.name.is_empty() {
-        set_member(object, "name", Some(&route.name));
-    }
-    if !route.namespace.is_empty() {
-        set_member(object, "namespace", Some(&route.namespace));
-    }
-    Ok(())
-}
-
-fn set_member(object: &mut Value, key: &str, to: Option<&str>) {
-    let meta = metadata(object);
-    match to {
-        Some(to) => drop(meta.insert(key.to_owned(), to.into())),
-        None => drop(meta.shift_remove(key)),
-    }
-}
-
-/// Optimistic locking: a version or uid that was sent has to be the live one.
-fn check_version(resource: &Resource, new: &Value, live: &Value) -> Result<(), Failure> {
-    let name = text(live, "/metadata/name");
-    let differs = |pointer| {
-        let wanted = text(new, pointer);
-        !wanted.is_empty() && wanted != text(live, pointer)
-    };
-    if differs("/metadata/uid") {
-        let why = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            text(new, "/metadata/uid"),
-            text(live, "/metadata/uid")
-        );
-        return Err(Failure::conflict(&resource.group, &resource.plural, name, &why));
-    }
-    if differs("/metadata/resourceVersion") {
-        let why = "the object has been modified; please apply your changes to the latest version \
-                   and try again";
-        return Err(Failure::conflict(&resource.group, &resource.plural, name, why));
-    }
-    Ok(())
 }
