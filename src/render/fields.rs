@@ -38,7 +38,7 @@ pub(super) fn field(path: &str, value: &Json, options: &RenderOptions) -> String
     let head = format!("{}{}: ", " ".repeat(INDENT), clean(path));
     match value {
         Json::String(text) if text.contains('\n') => block(&head, "", text, options),
-        _ => format!("{}\n", cut(&format!("{head}{}", clean(&compact(value))), columns(options))),
+        _ => value_line(&head, &clean(&compact(value)), anstyle::Style::new(), options),
     }
 }
 
@@ -90,11 +90,18 @@ fn one_side(path: &str, sign: &str, value: &Json, options: &RenderOptions) -> St
     let head = format!("{}{sign} {path}: ", " ".repeat(INDENT));
     match value {
         Json::String(text) if text.contains('\n') => block(&head, sign, text, options),
-        _ => {
-            let room = columns(options).saturating_sub(width(&head)).max(8);
-            format!("{head}{}\n", paint(style, cut(&clean(&compact(value)), room)))
-        }
+        _ => value_line(&head, &clean(&compact(value)), style, options),
     }
+}
+
+/// A value after its path, or under it where there is no room.
+fn value_line(head: &str, value: &str, style: anstyle::Style, options: &RenderOptions) -> String {
+    if width(head) + width(value) <= columns(options) {
+        return format!("{head}{}\n", paint(style, value));
+    }
+    let indent = " ".repeat(INDENT + 4);
+    let value = cut(value, columns(options).saturating_sub(indent.len()));
+    format!("{}\n{indent}{}\n", head.trim_end(), paint(style, value))
 }
 
 /// A text of several lines under its path.
@@ -112,8 +119,7 @@ fn block(head: &str, sign: &str, text: &str, options: &RenderOptions) -> String 
     let shown = if options.verbose { lines.len() } else { SHOWN };
     for line in lines.iter().take(shown) {
         let line = cut(&clean(line), columns(options).saturating_sub(indent.len()));
-        out.push_str(format!("{indent}{}", paint(style, line)).trim_end());
-        out.push('\n');
+        out.push_str(&indented(&indent, line.trim_end(), style));
     }
     if lines.len() > shown {
         let more = format!("… {} more lines (-v shows them)", lines.len() - shown);
@@ -140,10 +146,17 @@ fn text_diff(path: &str, before: &str, after: &str, options: &RenderOptions) -> 
             };
             let text = clean(change.value().trim_end_matches(['\n', '\r']));
             let line = format!("{sign} {}", cut(&text, room));
-            out.push_str(&format!("{indent}{}\n", paint(style, line.trim_end())));
+            out.push_str(&indented(&indent, line.trim_end(), style));
         }
     }
     out
+}
+
+fn indented(indent: &str, line: &str, style: anstyle::Style) -> String {
+    match line.is_empty() {
+        true => "\n".to_owned(),
+        false => format!("{indent}{}\n", paint(style, line)),
+    }
 }
 
 /// Who wrote what is there, and what else there is to know.

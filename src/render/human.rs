@@ -4,9 +4,9 @@ use super::RenderOptions;
 use super::fields::{field, field_change};
 use super::mask::{Mask, leaves};
 use super::reports::report;
-use super::text::{Palette, clean, columns, count, cut, hanging, paint};
+use super::text::{Palette, clean, columns, count, hanging, paint, width};
 use crate::model::Json;
-use crate::model::change::{Action, Change, Confidence, DriftKind, Phase};
+use crate::model::change::{Action, Change, Confidence, DriftKind, FieldChange, Phase};
 use crate::model::error::Level;
 use crate::model::plan::{Plan, Refresh, Requests, StackPlan, Summary};
 
@@ -35,7 +35,8 @@ pub fn summary_line(summary: &Summary, options: &RenderOptions) -> String {
         };
         return format!("{} {rest}\n", paint(palette.bold, "No changes."));
     }
-    format!("{} {}.\n", paint(palette.bold, "Plan:"), counts(summary, "to "))
+    let head = format!("{} ", paint(palette.bold, "Plan:"));
+    hanging("Plan: ", &head, &format!("{}.", counts(summary, "to ")), columns(options))
 }
 
 /// `14 to create, 0 to update, 0 to delete`: what is rare only where it occurs.
@@ -183,23 +184,25 @@ pub(super) fn change(change: &Change, options: &RenderOptions) -> String {
         Action::Replace | Action::Delete => palette.remove,
         Action::Adopt | Action::Forget => palette.take,
     };
-    let mut tail = String::new();
-    if let Some(id) = &change.id {
-        tail.push_str(&format!("  (id {})", clean(id)));
-    }
-    if let Some(words) = phase_words(change.phase) {
-        tail.push_str(&format!("  [{words}]"));
-    }
-    if let Some(from) = &change.moved_from {
-        tail.push_str(&format!("  (was {from})"));
-    }
+    let mut tail: Vec<String> = Vec::new();
+    tail.extend(change.moved_from.as_ref().map(|from| format!("(was {from})")));
+    tail.extend(phase_words(change.phase).map(|words| format!("[{words}]")));
     let address = change.address.to_string();
-    let room = columns(options).saturating_sub(12 + super::text::width(&address)).max(12);
-    let mut out = format!(
-        "{} {address}{}\n",
-        paint(style, format!("{sign:>3} {verb:<7}")),
-        paint(palette.dim, cut(&tail, room))
-    );
+    // The id of a Kubernetes object is in its address already.
+    let id = change.id.as_ref().filter(|id| options.verbose || !address.ends_with(id.as_str()));
+    tail.extend(id.map(|id| format!("(id {})", clean(id))));
+    let mut out = paint(style, format!("{sign:>3} {verb:<7}"));
+    let mut used = 12;
+    for part in std::iter::once(address).chain(tail.iter().map(|part| paint(palette.dim, part))) {
+        let room = width(&anstream::adapter::strip_str(&part).to_string()) + 1;
+        if used > 12 && used + room > columns(options) {
+            out.push_str("\n     ");
+            used = 6;
+        }
+        used += room;
+        out.push_str(&format!(" {part}"));
+    }
+    out.push('\n');
     out.push_str(&body(change, options));
     out.push_str(&why(change, options));
     out
@@ -212,7 +215,14 @@ fn body(change: &Change, options: &RenderOptions) -> String {
         Action::Delete | Action::Forget if !options.verbose => String::new(),
         Action::Create => made(change, mask, options),
         Action::Replace if change.phase == Phase::Remove => String::new(),
-        _ => change.paths.iter().map(|one| field_change(one, mask, options)).collect(),
+        _ => change
+            .paths
+            .iter()
+            .map(|one| match one.note == change.reason {
+                true => field_change(&FieldChange { note: None, ..one.clone() }, mask, options),
+                false => field_change(one, mask, options),
+            })
+            .collect(),
     }
 }
 
@@ -292,7 +302,8 @@ mod tests {
     #[test]
     fn every_line_fits_but_for_addresses_and_paths() {
         let wide = RenderOptions { verbose: true, ..options(80) };
-        for line in plan(&samples::plan(), &wide).lines() {
+        let alone = |line: &str| !line.trim_start_matches([' ', '+', '-']).contains(' ');
+        for line in plan(&samples::plan(), &wide).lines().filter(|line| !alone(line)) {
             assert!(super::super::text::width(line) <= 80, "{line}");
         }
     }

@@ -5,7 +5,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin, Renderer, Snippet};
 
 use super::RenderOptions;
-use super::text::{Palette, clean, columns, hanging, paint};
+use super::text::{Palette, clean, columns, hanging, paint, wrap};
 use crate::model::error::{Level, Report};
 
 /// A report as text, ending in a line break.
@@ -26,7 +26,7 @@ pub fn report(report: &Report, options: &RenderOptions) -> String {
     for hint in &report.hints {
         out.push_str(&hanging(
             "  hint: ",
-            &format!("  {} ", paint(palette.take.bold(), "hint:")),
+            &format!("  {} ", paint(palette.hint, "hint:")),
             &clean(hint),
             columns(options),
         ));
@@ -83,7 +83,9 @@ fn located(report: &Report, options: &RenderOptions) -> String {
         Level::Warning => Mark::WARNING,
         Level::Note => Mark::NOTE,
     };
-    let (title, code) = (title(report), report.code.as_deref().map(clean).unwrap_or_default());
+    let code = report.code.as_deref().map(clean).unwrap_or_default();
+    let head = level_name(report.level).len() + code.len() + 4;
+    let title = wrap(&title(report), columns(options).saturating_sub(head)).join("\n");
     let mut head = level.primary_title(title.as_str());
     if !code.is_empty() {
         head = head.id(code.as_str());
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn a_report_shows_the_line_and_what_to_do() {
         let text = report(&located(13, 15), &RenderOptions::default());
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text);
     }
 
     #[test]

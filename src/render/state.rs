@@ -20,9 +20,11 @@ pub fn list(states: &[State], options: &RenderOptions) -> String {
                 row.push(clean(&state.stack));
             }
             row.push(address.to_string());
-            row.push(marks(record));
+            // The id of a Kubernetes object is in its address already.
+            let shown = options.verbose || !address.name().ends_with(&record.id);
+            row.push(if shown { clean(&record.id) } else { String::new() });
             row.push(day(&record.updated_at));
-            row.push(clean(&record.id));
+            row.push(marks(record));
             rows.push(row);
         }
     }
@@ -30,8 +32,8 @@ pub fn list(states: &[State], options: &RenderOptions) -> String {
         return "Nothing is recorded.\n".to_owned();
     }
     match several {
-        true => table(&["STACK", "ADDRESS", "", "WRITTEN", "ID"], &rows, options),
-        false => table(&["ADDRESS", "", "WRITTEN", "ID"], &rows, options),
+        true => table(&["STACK", "ADDRESS", "ID", "WRITTEN", ""], &rows, options),
+        false => table(&["ADDRESS", "ID", "WRITTEN", ""], &rows, options),
     }
 }
 

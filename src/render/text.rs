@@ -97,6 +97,7 @@ pub(super) struct Palette {
     pub error: Style,
     pub warning: Style,
     pub note: Style,
+    pub hint: Style,
 }
 
 impl Palette {
@@ -115,6 +116,7 @@ impl Palette {
             error: color(AnsiColor::Red).bold(),
             warning: color(AnsiColor::Yellow).bold(),
             note: color(AnsiColor::Blue).bold(),
+            hint: color(AnsiColor::Cyan).bold(),
         }
     }
 }
@@ -134,9 +136,11 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>], options: &RenderOpti
     let palette = Palette::of(options);
     let count = heading.len();
     let mut widths: Vec<usize> = heading.iter().map(|text| width(text)).collect();
+    // A long cell pushes the rest of its own line only.
+    let widest = columns(options) / 2;
     for row in rows {
         for (column, cell) in widths.iter_mut().zip(row) {
-            *column = (*column).max(width(cell));
+            *column = (*column).max(width(cell).min(widest));
         }
     }
     let line = |cells: &[String]| {
