@@ -221,7 +221,6 @@ async fn carry_out(
     confirm: impl FnOnce(&Ui) -> Result<bool, Stop>,
 ) -> Result<Exit, Stop> {
     let Ready { plan, observations, refused } = ready;
-    wires.pause();
     if !ui.json {
         planning::show(session, ui, &plan)?;
     }
@@ -249,6 +248,7 @@ async fn carry_out(
              runners that are thrown away lose it",
         );
     }
+    wires.expect(&plan);
     let watcher = wires.watch_signals();
     let mut exit = Exit::Done;
     let context = wires.context(session.project.timing);

@@ -30,7 +30,6 @@ pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, 
     let context = wires.context(session.project.timing);
     let (found, observations) =
         pipeline::find_drift(&context, &session.project, gathered.subjects).await?;
-    wires.finish();
     for (subject, found) in observations.subjects.iter().zip(found) {
         let name = &subject.stack.name;
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));

@@ -108,7 +108,6 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
     let wires = Wires::connect(session, ui, gathered.secrets_taken()).await?;
     let (plan, _) = make(session, &wires, gathered, &command.options).await?;
-    wires.finish();
     show(session, ui, &plan)?;
     if let Some(out) = &command.out {
         let path = plan_path(&session.dir, &session.project.state_dir, out);

@@ -61,6 +61,13 @@ pub struct Gathered {
     pub reports: Vec<Report>,
 }
 
+impl Gathered {
+    /// The secrets, taken out.
+    pub fn secrets_taken(&self) -> Secrets {
+        std::mem::take(&mut *crate::run::write(&self.secrets))
+    }
+}
+
 /// The project's directory, as said or found.
 ///
 /// # Errors
@@ -173,6 +180,21 @@ impl Session {
             orphans,
             secrets: RwLock::new(loaded.secrets),
             reports: loaded.reports,
+        })
+    }
+
+    /// Stacks of which only the states are left, or wanted.
+    ///
+    /// # Errors
+    /// A state can't be read.
+    pub fn from_states(&self, names: &[String]) -> Result<Gathered, Stop> {
+        let stack = |name: &String| Stack { name: name.clone(), ..Stack::default() };
+        let subjects = names.iter().map(|name| self.subject(stack(name), false));
+        Ok(Gathered {
+            subjects: subjects.collect::<Result<_, Stop>>()?,
+            orphans: Vec::new(),
+            secrets: RwLock::new(Secrets::new()),
+            reports: Vec::new(),
         })
     }
 

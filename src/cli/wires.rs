@@ -1,5 +1,6 @@
 //! What a run is connected to: the APIs, the renderer of its events, the signals.
 
+use std::io::IsTerminal;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
@@ -11,7 +12,8 @@ use crate::model::project::Timing;
 use crate::model::secret::Secrets;
 use crate::providers::Apis;
 use crate::render::json::EventLines;
-use crate::render::progress::Progress;
+use crate::model::plan::Plan;
+use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
 
 use super::session::Session;
@@ -76,7 +78,15 @@ impl Wires {
         let renderer = if ui.json {
             Renderer::Json(EventLines::new(std::io::stdout()))
         } else {
-            Renderer::Human(Progress::to_stderr(&ui.err, ui.quiet))
+            let live = std::io::stderr().is_terminal() && !ui.quiet;
+            let sink = || -> Box<dyn std::io::Write + Send> {
+                if ui.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
+            };
+            Renderer::Human(if live {
+                Progress::live(ui.err)
+            } else {
+                Progress::plain(sink(), local_time(), ui.err)
+            })
         };
         Ok(Wires {
             apis,
@@ -105,26 +115,18 @@ impl Wires {
         self.renderer.as_ref()
     }
 
-    /// Takes the live display away, so that something else can be printed.
-    pub fn pause(&self) {
+    /// Tells the renderer which plan is about to be carried out.
+    pub fn expect(&self, plan: &Plan) {
         if let Renderer::Human(progress) = self.renderer.as_ref() {
-            progress.clear();
+            progress.expect(plan);
         }
-    }
-
-    /// The end of a command that only reads.
-    pub fn finish(&self) {
-        self.pause();
     }
 
     /// The end of an apply.
     pub fn done(&self, exit: Exit) {
-        match self.renderer.as_ref() {
-            Renderer::Human(progress) => progress.clear(),
-            Renderer::Json(lines) => {
-                // A closed pipe is the reader's decision.
-                let _ = lines.finish(exit);
-            }
+        if let Renderer::Json(lines) = self.renderer.as_ref() {
+            // A closed pipe is the reader's decision.
+            let _ = lines.finish(exit);
         }
     }
 

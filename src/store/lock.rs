@@ -108,6 +108,15 @@ impl LocalStore {
         self.dir().join(format!("{stack}.lock"))
     }
 
+    /// Who holds the lock of a stack, if anyone does. Takes nothing.
+    pub fn holder(&self, stack: &str) -> Option<String> {
+        let mut file = OpenOptions::new().read(true).open(self.lock_path(stack)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
     /// Locks stacks, all or none, waiting up to `timeout` for others to let go of them.
     ///
     /// # Errors
