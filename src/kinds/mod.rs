@@ -2,8 +2,30 @@
 
 use crate::model::kind::Kind;
 
+pub mod access_application;
+pub mod access_application_policy;
+pub mod access_policy;
+pub mod access_rules;
+pub mod compare;
+pub mod dns_content;
+pub mod dns_record;
+pub mod lookup;
+pub mod origin;
+pub mod ssm_parameter;
+pub mod support;
+pub mod tunnel;
+pub mod tunnel_config;
+
 /// Every kind. Adding one is a file in this folder and a line here.
-pub static KINDS: &[&dyn Kind] = &[];
+pub static KINDS: &[&dyn Kind] = &[
+    &tunnel::Tunnel,
+    &tunnel_config::TunnelConfig,
+    &dns_record::DnsRecord,
+    &access_policy::AccessPolicy,
+    &access_application::AccessApplication,
+    &access_application_policy::AccessApplicationPolicy,
+    &ssm_parameter::SsmParameter,
+];
 
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {

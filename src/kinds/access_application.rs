@@ -1,0 +1,785 @@
+//! A Zero Trust Access application (contract 6.1).
+
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::access_application_policy::is_own;
+use super::access_policy::check_duration;
+use super::access_rules::{network, provider_id};
+use super::compare::{self, Compared};
+use super::support::{
+    duration, fields, hostname, hostname_problem, interleave, is_gone, is_id, items, pick, refused,
+    remote_of, text, with_ignored,
+};
+use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::change::FieldChange;
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
+};
+use crate::model::observed::Remote;
+use crate::model::scope::{Need, Scope};
+use crate::model::{Json, JsonMap};
+
+/// What stands before a hostname and asks who is there.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessApplicationSpec {
+    /// The name.
+    pub name: Option<String>,
+    /// `self_hosted` (the default), `ssh`, `vnc`, `rdp`, `saas`, `bookmark`, `infrastructure`,
+    /// `mcp`, `mcp_portal`, `proxy_endpoint`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// What it guards: a hostname, maybe with a path; `*.` and `/*` are wildcards.
+    pub domain: Option<String>,
+    /// What it guards, where that is more than a domain.
+    pub destinations: Option<Vec<Destination>>,
+    /// What it guards, in the older form.
+    pub self_hosted_domains: Option<Vec<String>>,
+    /// How long a session lasts; 24h by default.
+    pub session_duration: Option<String>,
+    /// Ids of the account's policies, in the order in which they are tried. `[]` takes them all
+    /// away; where it is left out they are left alone.
+    pub policies: Option<Vec<String>>,
+    /// Identity providers that may be used, by name, type or id; all by default.
+    pub allowed_idps: Option<Vec<String>>,
+    /// Goes to the identity provider at once; wants exactly one of `allowed_idps`.
+    pub auto_redirect_to_identity: Option<bool>,
+    /// Whether the App Launcher shows it; on by default.
+    pub app_launcher_visible: Option<bool>,
+    /// Whether scripts are kept from the cookie; on by default.
+    pub http_only_cookie_attribute: Option<bool>,
+    /// Binds the cookie to the browser.
+    pub enable_binding_cookie: Option<bool>,
+    /// Lets preflight requests through.
+    pub options_preflight_bypass: Option<bool>,
+    /// Leaves the page between login and application out.
+    pub skip_interstitial: Option<bool>,
+    /// Restricts the cookie to the path.
+    pub path_cookie_attribute: Option<bool>,
+    /// Answers 401 rather than a redirect to requests with a service token that does not fit.
+    pub service_auth_401_redirect: Option<bool>,
+    /// Lets other pages show it in a frame.
+    pub allow_iframe: Option<bool>,
+    /// The SameSite attribute of the cookie: `none`, `lax`, `strict`.
+    pub same_site_cookie_attribute: Option<String>,
+    /// Whether WARP's session is enough.
+    pub allow_authenticate_via_warp: Option<bool>,
+    /// What those are told who don't get in.
+    pub custom_deny_message: Option<String>,
+    /// Where those are sent who don't get in.
+    pub custom_deny_url: Option<String>,
+    /// Where those are sent who don't get in by service authentication.
+    pub custom_non_identity_deny_url: Option<String>,
+    /// The logo's URL.
+    pub logo_url: Option<String>,
+    /// Ids of custom pages.
+    pub custom_pages: Option<Vec<String>>,
+    /// Tags, which have to exist.
+    pub tags: Option<Vec<String>>,
+    /// What Access answers to preflight requests.
+    pub cors_headers: Option<CorsHeaders>,
+    /// Where users are provisioned to.
+    pub scim_config: Option<serde_json::Map<String, Json>>,
+    /// What is asked for beside the login.
+    pub mfa_config: Option<serde_json::Map<String, Json>>,
+    /// How it serves OAuth clients.
+    pub oauth_configuration: Option<serde_json::Map<String, Json>>,
+    /// What a `saas` application is.
+    pub saas_app: Option<serde_json::Map<String, Json>>,
+    /// What an `infrastructure` application may be reached by.
+    pub target_criteria: Option<Vec<serde_json::Map<String, Json>>>,
+    /// The header that service tokens are read from.
+    pub read_service_tokens_from_header: Option<String>,
+    /// Redirects as soon as a cookie is set; on by default.
+    pub eager_redirect_cookie_setting: Option<bool>,
+    /// Has the App Launcher open it by clientless isolation.
+    pub use_clientless_isolation_app_launcher_url: Option<bool>,
+}
+
+/// Something that an application guards.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// `public` (the default), `private`, `via_mcp_server_portal`, or a newer type.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// A hostname, maybe with a path; for public ones.
+    pub uri: Option<String>,
+    /// A network; for private ones.
+    pub cidr: Option<String>,
+    /// A hostname; for private ones.
+    pub hostname: Option<String>,
+    /// `tcp` or `udp`; for private ones.
+    pub l4_protocol: Option<String>,
+    /// A port or a range of ports; for private ones.
+    pub port_range: Option<String>,
+    /// A virtual network's id; for private ones.
+    pub vnet_id: Option<String>,
+    /// An MCP server's id.
+    pub mcp_server_id: Option<String>,
+    /// What is otherwise for this destination.
+    pub overrides: Option<Vec<Json>>,
+}
+
+/// What Access answers to preflight requests.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorsHeaders {
+    /// Allows all headers.
+    pub allow_all_headers: Option<bool>,
+    /// Allows all methods.
+    pub allow_all_methods: Option<bool>,
+    /// Allows all origins.
+    pub allow_all_origins: Option<bool>,
+    /// Allows credentials.
+    pub allow_credentials: Option<bool>,
+    /// Headers that are allowed.
+    pub allowed_headers: Option<Vec<String>>,
+    /// Methods that are allowed.
+    pub allowed_methods: Option<Vec<String>>,
+    /// Origins that are allowed.
+    pub allowed_origins: Option<Vec<String>>,
+    /// How long the answer may be kept, in seconds.
+    pub max_age: Option<i32>,
+}
+
+/// The kind `access_application`.
+pub struct AccessApplication;
+
+const FIELDS: [&str; 33] = [
+    "name",
+    "type",
+    "domain",
+    "destinations",
+    "self_hosted_domains",
+    "session_duration",
+    "allowed_idps",
+    "auto_redirect_to_identity",
+    "app_launcher_visible",
+    "http_only_cookie_attribute",
+    "enable_binding_cookie",
+    "options_preflight_bypass",
+    "skip_interstitial",
+    "path_cookie_attribute",
+    "service_auth_401_redirect",
+    "allow_iframe",
+    "same_site_cookie_attribute",
+    "allow_authenticate_via_warp",
+    "custom_deny_message",
+    "custom_deny_url",
+    "custom_non_identity_deny_url",
+    "logo_url",
+    "custom_pages",
+    "tags",
+    "cors_headers",
+    "scim_config",
+    "mfa_config",
+    "oauth_configuration",
+    "saas_app",
+    "target_criteria",
+    "read_service_tokens_from_header",
+    "eager_redirect_cookie_setting",
+    "use_clientless_isolation_app_launcher_url",
+];
+const SERVER_SET: [&str; 6] = ["id", "uid", "aud", "created_at", "updated_at", "domain_type"];
+/// Where one is declared, the service makes the others from it (contract 6.1).
+const GUARDED: [&str; 3] = ["domain", "destinations", "self_hosted_domains"];
+const OFF: [&str; 8] = [
+    "auto_redirect_to_identity",
+    "enable_binding_cookie",
+    "options_preflight_bypass",
+    "skip_interstitial",
+    "path_cookie_attribute",
+    "service_auth_401_redirect",
+    "allow_iframe",
+    "use_clientless_isolation_app_launcher_url",
+];
+const ON: [&str; 3] =
+    ["app_launcher_visible", "http_only_cookie_attribute", "eager_redirect_cookie_setting"];
+const LISTS: [&str; 3] = ["allowed_idps", "tags", "custom_pages"];
+const SETS: [&str; 5] =
+    ["allowed_idps", "tags", "custom_pages", "destinations", "self_hosted_domains"];
+const TYPES: [&str; 10] = [
+    "self_hosted",
+    "ssh",
+    "vnc",
+    "rdp",
+    "saas",
+    "bookmark",
+    "infrastructure",
+    "mcp",
+    "mcp_portal",
+    "proxy_endpoint",
+];
+/// The account has one of each already (contract 6.1).
+const SINGLETONS: [&str; 4] = ["warp", "app_launcher", "biso", "dash_sso"];
+/// Types that stand before a hostname.
+const GUARDS: [&str; 4] = ["self_hosted", "ssh", "vnc", "rdp"];
+
+/// The account's applications.
+pub fn listing(scope: &Scope) -> Listing {
+    let call =
+        Call::get(Service::Cloudflare, collection(scope)).purpose("listing Access applications");
+    Listing { call, paging: Paging::Pages(100) }
+}
+
+fn collection(scope: &Scope) -> String {
+    format!("/accounts/{}/access/apps", scope.account_id)
+}
+
+/// A domain as the API answers it: the host in lower case, the path as it is.
+fn canonical_domain(domain: &str) -> String {
+    let domain = domain.trim();
+    match domain.split_once('/') {
+        Some((host, path)) if !path.is_empty() => format!("{}/{path}", hostname(host)),
+        Some((host, _)) => hostname(host),
+        None => hostname(domain),
+    }
+}
+
+fn host_of(domain: &str) -> String {
+    hostname(domain.split('/').next().unwrap_or(domain))
+}
+
+fn public(domain: &str) -> Json {
+    json!({"type": "public", "uri": canonical_domain(domain)})
+}
+
+fn canonical_destination(value: &Json) -> Json {
+    let Some(map) = value.as_object().filter(|_| !super::support::is_special(value)) else {
+        return value.clone();
+    };
+    let mut out = JsonMap::new();
+    let kind = map.get("type").cloned().unwrap_or_else(|| json!("public"));
+    out.insert("type".to_owned(), kind);
+    for (key, value) in map.iter().filter(|(key, value)| *key != "type" && !value.is_null()) {
+        let value = match (key.as_str(), value.as_str()) {
+            ("uri", Some(uri)) => json!(canonical_domain(uri)),
+            ("hostname", Some(host)) => json!(hostname(host)),
+            ("cidr", Some(_)) => network(value),
+            _ => value.clone(),
+        };
+        out.insert(key.clone(), value);
+    }
+    Json::Object(out)
+}
+
+fn canonical_list(value: &Json, item: impl Fn(&Json) -> Json) -> Json {
+    value
+        .as_array()
+        .map_or_else(|| value.clone(), |list| json!(list.iter().map(item).collect::<Vec<_>>()))
+}
+
+fn canonical_field(key: &str, value: &Json) -> Json {
+    let domain = |value: &Json| {
+        value.as_str().map_or_else(|| value.clone(), |text| json!(canonical_domain(text)))
+    };
+    match key {
+        "domain" => domain(value),
+        "self_hosted_domains" => canonical_list(value, domain),
+        "destinations" => canonical_list(value, canonical_destination),
+        "session_duration" => duration(value),
+        _ => value.clone(),
+    }
+}
+
+fn observed_policies(raw: &Json) -> Vec<Json> {
+    let mut policies: Vec<&Json> = items(raw, "policies").iter().collect();
+    policies.sort_by_key(|policy| policy.get("precedence").and_then(Json::as_u64));
+    policies.iter().filter_map(|policy| policy.get("id").cloned()).collect()
+}
+
+/// Policies at the service that neither were sent nor are declared.
+fn foreign_policies(sent: Option<&Json>, declared: Option<&Json>, observed: &[Json]) -> Vec<Json> {
+    let known = |id: &&Json| {
+        [sent, declared].into_iter().flatten().any(|spec| items(spec, "policies").contains(id))
+    };
+    observed.iter().filter(|id| !known(id)).cloned().collect()
+}
+
+fn shares(shared: &[String], field: &str) -> bool {
+    shared.iter().any(|path| path == field || path == "**")
+}
+
+/// The policy on the application as an item of a write: a link to a reusable one; one of the
+/// application's own whole, since a bare link would lose it.
+fn policy_item(id: &Json, index: usize, raw: &Json) -> Json {
+    let own = items(raw, "policies").iter().find(|p| p.get("id") == Some(id) && is_own(p));
+    let mut item = own.map(fields).unwrap_or_default();
+    for name in ["uid", "created_at", "updated_at", "reusable", "app_id"] {
+        item.shift_remove(name);
+    }
+    item.insert("id".to_owned(), id.clone());
+    item.insert("precedence".to_owned(), json!(index + 1));
+    Json::Object(item)
+}
+
+fn policy_items(ids: &[Json], raw: &Json) -> Json {
+    json!(ids.iter().enumerate().map(|(at, id)| policy_item(id, at, raw)).collect::<Vec<_>>())
+}
+
+/// The policies to send: None leaves those there are (contract 6.1.1).
+fn policies_to_send(work: &Work<'_>, raw: &Json) -> Option<Json> {
+    let observed = observed_policies(raw);
+    if covered(work.ignore, "policies") {
+        return None;
+    }
+    let ids = match work.spec.get("policies") {
+        Some(_) => {
+            let declared = items(work.spec, "policies");
+            if shares(work.shared, "policies") {
+                let foreign = foreign_policies(work.sent, Some(work.spec), &observed);
+                interleave(&observed, |id| foreign.contains(id), declared)
+            } else {
+                declared.to_vec()
+            }
+        }
+        None if work.removed.iter().any(|path| path == "policies") => {
+            foreign_policies(work.sent, None, &observed)
+        }
+        None => return None,
+    };
+    Some(policy_items(&ids, raw))
+}
+
+fn covered(ignore: &[String], field: &str) -> bool {
+    compare::covered(field, ignore)
+}
+
+/// What the application guards, as destinations.
+fn guarded(raw: &Json) -> Vec<Json> {
+    let destinations = items(raw, "destinations");
+    if !destinations.is_empty() {
+        return destinations.iter().map(canonical_destination).collect();
+    }
+    let domains = items(raw, "self_hosted_domains").iter().filter_map(Json::as_str);
+    let mut found: Vec<Json> = domains.map(public).collect();
+    if found.is_empty() {
+        found.extend(text(raw, "domain").map(public));
+    }
+    found
+}
+
+/// What the spec guards, as destinations.
+fn wanted(spec: &Json) -> Vec<Json> {
+    guarded(spec)
+}
+
+/// Declares a domain while what others added beside the old one stays.
+fn move_domain(body: &mut JsonMap, raw: &Json, new: &str) {
+    let old = text(raw, "domain").map(canonical_domain).unwrap_or_default();
+    let mut destinations: Vec<Json> = Vec::new();
+    for item in guarded(raw) {
+        let item = if item == public(&old) { public(new) } else { item };
+        if !destinations.contains(&item) {
+            destinations.push(item);
+        }
+    }
+    if destinations == [public(new)] || destinations.is_empty() {
+        body.shift_remove("destinations");
+    } else {
+        body.insert("destinations".to_owned(), Json::Array(destinations));
+    }
+    body.shift_remove("self_hosted_domains");
+}
+
+/// The body of a full replacement: what was read less what the service sets, what left the files
+/// taken out, and the declared fields on top. Undeclared policies stay as they are.
+fn replacement_body(work: &Work<'_>, raw: &Json) -> JsonMap {
+    let mut body = fields(raw);
+    body.retain(|key, value| !SERVER_SET.contains(&key.as_str()) && !value.is_null());
+    body.shift_remove("policies");
+    for path in work.removed {
+        let mut value = Json::Object(body);
+        super::support::take_out(&mut value, path);
+        body = fields(&value);
+    }
+    let mut spec = fields(&with_ignored(work.spec, raw, work.ignore));
+    spec.shift_remove("policies");
+    if shares(work.shared, "destinations") && spec.contains_key("destinations") {
+        let observed = guarded(raw);
+        let ours = items(work.spec, "destinations");
+        let sent = work.sent.map(wanted).unwrap_or_default();
+        let foreign = |item: &Json| !ours.contains(item) && !sent.contains(item);
+        let merged = interleave(&observed, foreign, ours);
+        spec.insert("destinations".to_owned(), Json::Array(merged));
+    }
+    let several = spec.contains_key("destinations") || spec.contains_key("self_hosted_domains");
+    if several {
+        GUARDED.iter().for_each(|field| {
+            body.shift_remove(*field);
+        });
+    } else if let Some(domain) = spec.get("domain").and_then(Json::as_str) {
+        move_domain(&mut body, raw, domain);
+    }
+    body.extend(spec);
+    if let Some(policies) = policies_to_send(work, raw) {
+        body.insert("policies".to_owned(), policies);
+    }
+    body
+}
+
+/// The application as it is, with the new destinations beside the old ones.
+fn widened_body(work: &Work<'_>, raw: &Json) -> JsonMap {
+    let mut body = fields(raw);
+    body.retain(|key, value| !SERVER_SET.contains(&key.as_str()) && !value.is_null());
+    body.shift_remove("policies");
+    body.shift_remove("self_hosted_domains");
+    let mut destinations = guarded(raw);
+    for item in wanted(work.spec) {
+        if !destinations.contains(&item) {
+            destinations.push(item);
+        }
+    }
+    body.insert("destinations".to_owned(), Json::Array(destinations));
+    body
+}
+
+fn create_body(spec: &Json) -> JsonMap {
+    let mut body = fields(spec);
+    if body.contains_key("policies") {
+        body.insert("policies".to_owned(), policy_items(items(spec, "policies"), &Json::Null));
+    }
+    body
+}
+
+impl Kind for AccessApplication {
+    fn name(&self) -> &'static str {
+        "access_application"
+    }
+
+    fn doc(&self) -> &'static str {
+        "A Zero Trust Access application: what stands before a hostname and asks who is there."
+    }
+
+    fn service(&self) -> Service {
+        Service::Cloudflare
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(AccessApplicationSpec)
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        &[
+            Output { name: "id", secret: false, doc: "The application's UUID." },
+            Output { name: "aud", secret: false, doc: "The audience tag of its tokens." },
+            Output { name: "domain", secret: false, doc: "What it guards first." },
+        ]
+    }
+
+    fn known_outputs(&self, spec: &Json, _scope: &Scope) -> JsonMap {
+        let mut out = JsonMap::new();
+        if let Some(domain) = text(spec, "domain") {
+            out.insert("domain".to_owned(), json!(canonical_domain(domain)));
+        }
+        out
+    }
+
+    fn check(&self, spec: &Json, _scope: &Scope) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let kind = match spec.get("type") {
+            None => Some("self_hosted"),
+            Some(kind) => kind.as_str(),
+        };
+        if let Some(kind) = kind {
+            check_type(kind, spec, &mut problems);
+        }
+        check_guarded(spec, &mut problems);
+        check_duration(spec, "session_duration", &mut problems);
+        if spec.get("auto_redirect_to_identity") == Some(&json!(true))
+            && items(spec, "allowed_idps").len() != 1
+        {
+            problems.push(Problem::error(
+                "auto_redirect_to_identity",
+                "this wants exactly one identity provider in `allowed_idps`",
+            ));
+        }
+        if let Some(value) = text(spec, "same_site_cookie_attribute")
+            && !["none", "lax", "strict"].contains(&value)
+        {
+            problems.push(
+                Problem::error("same_site_cookie_attribute", format!("`{value}` is not a value"))
+                    .hint("the values are none, lax and strict"),
+            );
+        }
+        if spec.get("policies").and_then(Json::as_array).is_some_and(Vec::is_empty) {
+            problems.push(Problem::warning(
+                "no-policy",
+                "policies",
+                "an application without a policy lets nobody in",
+            ));
+        }
+        problems
+    }
+
+    fn hostnames(&self, spec: &Json, _scope: &Scope) -> Vec<String> {
+        let mut found = Vec::new();
+        for item in wanted(spec).iter().chain(text(spec, "domain").map(public).iter()) {
+            let host = text(item, "uri").map(host_of);
+            if let Some(host) = host.filter(|host| !found.contains(host)) {
+                found.push(host);
+            }
+        }
+        found
+    }
+
+    fn needs(&self, spec: &Json) -> Vec<Need> {
+        let named = |idp: &Json| idp.as_str().is_some_and(|name| !is_id(name));
+        if items(spec, "allowed_idps").iter().any(named) {
+            vec![Need::IdentityProviders]
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
+        let mut out = JsonMap::new();
+        for (key, value) in fields(spec).into_iter().filter(|(_, value)| !value.is_null()) {
+            let value = canonical_field(&key, &value);
+            out.insert(key, value);
+        }
+        out.entry("type").or_insert(json!("self_hosted"));
+        if let Some(Json::Array(providers)) = out.get_mut("allowed_idps") {
+            for (index, provider) in providers.iter_mut().enumerate() {
+                if let Some(name) = provider.as_str() {
+                    *provider = json!(provider_id(name, &format!("allowed_idps[{index}]"), scope)?);
+                }
+            }
+        }
+        Ok(Json::Object(out))
+    }
+
+    fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
+        Some(Locate::In(vec![listing(scope)]))
+    }
+
+    fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
+        let Some(id) = text(item, "id").filter(|_| item.get("decision").is_none()) else {
+            return Vec::new();
+        };
+        let mut spec = JsonMap::new();
+        for (key, value) in pick(item, &FIELDS) {
+            let value = canonical_field(&key, &value);
+            spec.insert(key, value);
+        }
+        spec.insert("policies".to_owned(), Json::Array(observed_policies(item)));
+        let session = text(item, "session_duration").filter(|value| !value.is_empty());
+        spec.insert("session_duration".to_owned(), duration(&json!(session.unwrap_or("24h"))));
+        for (path, value) in application_defaults() {
+            spec.entry(path).or_insert(value);
+        }
+        let mut outputs = pick(item, &["id", "aud"]);
+        let first = text(item, "domain").map(canonical_domain);
+        let first = first
+            .or_else(|| guarded(item).iter().find_map(|item| text(item, "uri").map(str::to_owned)));
+        outputs.insert("domain".to_owned(), json!(first.unwrap_or_default()));
+        vec![Remote {
+            id: id.to_owned(),
+            spec: Json::Object(spec),
+            outputs,
+            version: None,
+            raw: item.clone(),
+        }]
+    }
+
+    fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {
+        let path = format!("{}/{id}", collection(scope));
+        Some(Call::get(Service::Cloudflare, path).purpose("reading the application"))
+    }
+
+    /// Two applications cannot guard one thing, so what it guards first names it.
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        let (ours, theirs) = (wanted(spec), guarded(&remote.raw));
+        match ours.first() {
+            Some(first) => theirs.contains(first),
+            None => {
+                spec.get("name").is_some()
+                    && spec.get("name") == remote.spec.get("name")
+                    && spec.get("type") == remote.spec.get("type")
+            }
+        }
+    }
+
+    fn key(&self, spec: &Json) -> JsonMap {
+        let guarded = pick(spec, &GUARDED);
+        if guarded.is_empty() { pick(spec, &["type", "name"]) } else { guarded }
+    }
+
+    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
+        Some(diff(facts))
+    }
+
+    fn sets(&self) -> &'static [&'static str] {
+        &SETS
+    }
+
+    fn defaults(&self, _spec: &Json) -> JsonMap {
+        application_defaults()
+    }
+
+    fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {
+        (path == "type").then(|| "an application's type cannot be changed".to_owned())
+    }
+
+    fn never_replaced(&self) -> Option<&'static str> {
+        Some(
+            "its hostname would be open in between, and its `aud` would be another one: \
+             add a second application under another name for what is new, move over, then take \
+             the old one out of the files",
+        )
+    }
+
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        if work.verb == Verb::Create {
+            return match answers.last() {
+                Some(answer) => Ok(Next::done(remote_of(self.read(&answer.body, work.scope))?)),
+                None => {
+                    let mut key = self.key(work.spec);
+                    key.shift_remove("policies");
+                    let call =
+                        Call::change(Service::Cloudflare, Method::Post, collection(work.scope))
+                            .body(Json::Object(create_body(work.spec)))
+                            .key(key)
+                            .purpose("creating the application");
+                    Ok(Next::call(call))
+                }
+            };
+        }
+        let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+        let path = format!("{}/{}", collection(work.scope), remote.id);
+        match (work.verb, answers) {
+            (Verb::Delete, []) => {
+                let call = Call::change(Service::Cloudflare, Method::Delete, path)
+                    .tolerate(&[404])
+                    .purpose("deleting the application");
+                Ok(Next::call(call))
+            }
+            (Verb::Delete, [answer, ..]) if is_gone(answer) => Ok(Next::gone()),
+            (Verb::Delete, [answer, ..]) => Err(refused(answer, None)),
+            (_, []) => {
+                let call = Call::get(Service::Cloudflare, path)
+                    .purpose("reading the application before its change");
+                Ok(Next::call(call))
+            }
+            (verb, [read]) => {
+                let (body, purpose) = match verb {
+                    Verb::Widen => (widened_body(work, &read.body), "widening the application"),
+                    _ => (replacement_body(work, &read.body), "changing the application"),
+                };
+                let call = Call::change(Service::Cloudflare, Method::Put, path)
+                    .body(Json::Object(body))
+                    .purpose(purpose);
+                Ok(Next::call(call))
+            }
+            (_, [_, written, ..]) => {
+                Ok(Next::done(remote_of(self.read(&written.body, work.scope))?))
+            }
+        }
+    }
+
+    /// Access comes before what is routed.
+    fn rank(&self, _spec: &Json) -> u32 {
+        50
+    }
+}
+
+/// What an application has where nothing is said (contract 8).
+fn application_defaults() -> JsonMap {
+    let mut out = JsonMap::new();
+    out.insert("session_duration".to_owned(), json!("24h"));
+    OFF.iter().for_each(|field| {
+        out.insert((*field).to_owned(), json!(false));
+    });
+    ON.iter().for_each(|field| {
+        out.insert((*field).to_owned(), json!(true));
+    });
+    LISTS.iter().for_each(|field| {
+        out.insert((*field).to_owned(), json!([]));
+    });
+    out
+}
+
+fn without_policies(spec: &Json, out: &[Json]) -> Json {
+    let mut spec = fields(spec);
+    if let Some(Json::Array(policies)) = spec.get_mut("policies") {
+        policies.retain(|id| !out.contains(id));
+    }
+    Json::Object(spec)
+}
+
+fn diff(facts: &Facts<'_>) -> Diffed {
+    let observed = items(&facts.remote.spec, "policies");
+    let written = facts.declared.or(facts.sent).is_some_and(|spec| spec.get("policies").is_some());
+    let kept = !written || shares(facts.shared, "policies");
+    let foreign = foreign_policies(facts.sent, facts.declared, observed);
+    let mut seen = facts.remote.clone();
+    let answered = facts.answered.map(|answered| {
+        let old = foreign_policies(facts.sent, facts.declared, items(answered, "policies"));
+        without_policies(answered, if kept { &old } else { &[] })
+    });
+    if kept {
+        seen.spec = without_policies(&facts.remote.spec, &foreign);
+    }
+    let inner = Facts { remote: &seen, answered: answered.as_ref(), ..*facts };
+    let how = Compared { sets: &SETS, defaults: application_defaults(), ..Compared::default() };
+    let mut diffed = compare::fields(&inner, &how);
+    if kept && !covered(facts.ignore, "policies") {
+        diffed.foreign.extend(foreign.iter().map(|id| {
+            let policies = items(&facts.remote.raw, "policies");
+            let policy = policies.iter().find(|policy| policy.get("id") == Some(id));
+            let shown = policy.map(|p| pick(p, &["id", "name", "decision"])).unwrap_or_default();
+            let id = id.as_str().unwrap_or_default();
+            let mut change =
+                FieldChange::new(format!("policies[id=\"{id}\"]"), None, Some(Json::Object(shown)));
+            change.note = Some("a policy beside those of the files".to_owned());
+            change
+        }));
+    }
+    diffed
+}
+
+fn check_type(kind: &str, spec: &Json, problems: &mut Vec<Problem>) {
+    if SINGLETONS.contains(&kind) {
+        let message = format!("the account has one `{kind}` application, which is not made here");
+        problems.push(Problem::error("type", message));
+    } else if !TYPES.contains(&kind) {
+        problems.push(
+            Problem::error("type", format!("`{kind}` is not a type of application"))
+                .hint(format!("the types are {}", TYPES.join(", "))),
+        );
+    } else if GUARDS.contains(&kind) && GUARDED.iter().all(|field| spec.get(field).is_none()) {
+        problems.push(
+            Problem::error("", "the application guards nothing")
+                .hint("write `domain: <hostname>` (or `destinations`)"),
+        );
+    }
+}
+
+fn check_guarded(spec: &Json, problems: &mut Vec<Problem>) {
+    let mut check = |path: String, domain: &str| {
+        let host = domain.split('/').next().unwrap_or(domain);
+        if domain.contains("://") {
+            problems.push(
+                Problem::error(path, format!("`{domain}` is a URL"))
+                    .hint("write the hostname, and the path after it where one is meant"),
+            );
+        } else if let Some(message) = hostname_problem(&host.replace('*', "x"), true) {
+            problems.push(Problem::error(path, message));
+        }
+    };
+    if let Some(domain) = text(spec, "domain") {
+        check("domain".to_owned(), domain);
+    }
+    for (index, item) in items(spec, "self_hosted_domains").iter().enumerate() {
+        if let Some(domain) = item.as_str() {
+            check(format!("self_hosted_domains[{index}]"), domain);
+        }
+    }
+    for (index, item) in items(spec, "destinations").iter().enumerate() {
+        if let Some(uri) = text(item, "uri") {
+            check(format!("destinations[{index}].uri"), uri);
+        }
+    }
+}

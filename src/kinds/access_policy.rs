@@ -1,0 +1,404 @@
+//! A reusable Access policy of the account (contract 6.2).
+
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::access_rules::{self, Rule};
+use super::support::{
+    duration, fields, is_gone, items, pick, refused, remote_of, required_text, text, with_ignored,
+};
+use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Verb, Work};
+use crate::model::observed::Remote;
+use crate::model::scope::{Need, Scope};
+use crate::model::{Json, JsonMap};
+
+/// Who gets in: a policy that several applications may use.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessPolicySpec {
+    /// The name.
+    pub name: String,
+    /// What happens to those it fits.
+    pub decision: Decision,
+    /// Any of these has to fit.
+    pub include: Vec<Rule>,
+    /// None of these may fit.
+    pub exclude: Option<Vec<Rule>>,
+    /// All of these have to fit.
+    pub require: Option<Vec<Rule>>,
+    /// How long a session lasts, `24h`; that of the application where it is left out.
+    pub session_duration: Option<String>,
+    /// Whether someone has to approve each session.
+    pub approval_required: Option<bool>,
+    /// Who may approve.
+    pub approval_groups: Option<Vec<ApprovalGroup>>,
+    /// Whether the application is shown in an isolated browser.
+    pub isolation_required: Option<bool>,
+    /// Whether users have to say what they want.
+    pub purpose_justification_required: Option<bool>,
+    /// How they are asked.
+    pub purpose_justification_prompt: Option<String>,
+    /// Rules for remote desktops.
+    pub connection_rules: Option<serde_json::Map<String, Json>>,
+    /// What is asked for beside the login.
+    pub mfa_config: Option<serde_json::Map<String, Json>>,
+}
+
+/// What happens to those whom a policy fits.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// They get in.
+    Allow,
+    /// They don't.
+    Deny,
+    /// They get in without Access looking at all.
+    Bypass,
+    /// They get in without an identity: service tokens, certificates.
+    NonIdentity,
+}
+
+/// A group of people who may approve.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalGroup {
+    /// How many of them have to.
+    pub approvals_needed: u32,
+    /// Their email addresses.
+    pub email_addresses: Option<Vec<String>>,
+    /// A list of their email addresses, by id.
+    pub email_list_uuid: Option<String>,
+}
+
+/// The kind `access_policy`.
+pub struct AccessPolicy;
+
+pub(super) const FIELDS: [&str; 14] = [
+    "name",
+    "decision",
+    "include",
+    "exclude",
+    "require",
+    "session_duration",
+    "approval_required",
+    "approval_groups",
+    "isolation_required",
+    "purpose_justification_required",
+    "purpose_justification_prompt",
+    "connection_rules",
+    "mfa_config",
+    "precedence",
+];
+/// What the service sets; the rest of a reading goes back in a full replacement.
+const SERVER_SET: [&str; 8] =
+    ["id", "uid", "created_at", "updated_at", "reusable", "app_count", "account_id", "app_id"];
+pub(super) const SETS: [&str; 3] = ["include", "exclude", "require"];
+
+/// The account's reusable policies.
+pub fn listing(scope: &Scope) -> Listing {
+    let call = Call::get(Service::Cloudflare, collection(scope)).purpose("listing Access policies");
+    Listing { call, paging: Paging::Pages(1000) }
+}
+
+fn collection(scope: &Scope) -> String {
+    format!("/accounts/{}/access/policies", scope.account_id)
+}
+
+/// What is wrong with a policy, reusable or not.
+pub(super) fn check_policy(spec: &Json) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    required_text(spec, "name", &mut problems);
+    for field in SETS {
+        access_rules::check(spec, field, &mut problems);
+    }
+    let include = spec.get("include");
+    if include.is_none() || include.and_then(Json::as_array).is_some_and(Vec::is_empty) {
+        problems.push(
+            Problem::error("include", "a policy without `include` fits nobody")
+                .hint("name who it is for, as in `include: [{email: me@example.org}]`"),
+        );
+    }
+    if let Some(decision) = text(spec, "decision")
+        && !["allow", "deny", "bypass", "non_identity"].contains(&decision)
+    {
+        let message = format!("`{decision}` is not a decision");
+        problems.push(
+            Problem::error("decision", message)
+                .hint("the decisions are allow, deny, bypass and non_identity"),
+        );
+    }
+    let tokens = items(spec, "include").iter().position(|rule| {
+        rule.get("service_token").is_some() || rule.get("any_valid_service_token").is_some()
+    });
+    if let (Some(index), Some("allow")) = (tokens, text(spec, "decision")) {
+        problems.push(
+            Problem::warning(
+                "service-token-allow",
+                format!("include[{index}]"),
+                "a service token gets in by a policy with `decision: non_identity` only",
+            )
+            .hint("give service tokens a policy of their own"),
+        );
+    }
+    check_duration(spec, "session_duration", &mut problems);
+    problems
+}
+
+/// What is wrong with a session's length.
+pub(super) fn check_duration(spec: &Json, field: &str, problems: &mut Vec<Problem>) {
+    let wrong = |value: &&str| {
+        let known = value.is_empty() || *value == "no_expiry" || *value == "0";
+        !known && super::support::nanoseconds(value).is_none()
+    };
+    if let Some(value) = text(spec, field).filter(wrong) {
+        problems.push(
+            Problem::error(field, format!("`{value}` is not a duration"))
+                .hint("write it as `24h`, `30m` or `1h30m`"),
+        );
+    }
+}
+
+/// A policy's spec in canonical form.
+pub(super) fn declare_policy(spec: &Json, scope: &Scope) -> Result<Json, Problem> {
+    let mut out = JsonMap::new();
+    for (key, value) in fields(spec) {
+        let value = match key.as_str() {
+            "session_duration" => duration(&value),
+            field if SETS.contains(&field) => access_rules::canonical(&value, field, scope)?,
+            _ => value,
+        };
+        if !value.is_null() {
+            out.insert(key, value);
+        }
+    }
+    Ok(Json::Object(out))
+}
+
+/// A policy of the API in the words of the spec, with what the service leaves out.
+pub(super) fn spec_of(item: &Json, scope: &Scope) -> JsonMap {
+    let mut spec = pick(item, &FIELDS);
+    for field in SETS {
+        let rules = item.get(field).cloned().unwrap_or_default();
+        spec.insert(field.to_owned(), access_rules::from_wire(&rules, scope));
+    }
+    let session = text(item, "session_duration").filter(|value| !value.is_empty());
+    spec.insert("session_duration".to_owned(), duration(&json!(session.unwrap_or("24h"))));
+    for field in ["approval_required", "isolation_required", "purpose_justification_required"] {
+        spec.entry(field).or_insert(json!(false));
+    }
+    spec.entry("approval_groups").or_insert(json!([]));
+    spec.entry("purpose_justification_prompt").or_insert(json!(""));
+    spec
+}
+
+/// What a policy has where nothing is said (contract 8).
+pub(super) fn policy_defaults() -> JsonMap {
+    [
+        ("exclude", json!([])),
+        ("require", json!([])),
+        ("session_duration", json!("24h")),
+        ("approval_required", json!(false)),
+        ("approval_groups", json!([])),
+        ("isolation_required", json!(false)),
+        ("purpose_justification_required", json!(false)),
+        ("purpose_justification_prompt", json!("")),
+    ]
+    .into_iter()
+    .map(|(path, value)| (path.to_owned(), value))
+    .collect()
+}
+
+/// The body of a create.
+pub(super) fn policy_body(spec: &Json) -> JsonMap {
+    let mut body = fields(spec);
+    body.shift_remove("application");
+    body.extend(access_rules::lists_to_wire(spec));
+    body
+}
+
+/// The body of a full replacement: what was read less what the service sets, with the declared
+/// fields on top and those that left the files taken out.
+pub(super) fn replacement_body(work: &Work<'_>, remote: &Remote, raw: &Json) -> JsonMap {
+    let mut body = fields(raw);
+    body.retain(|key, value| !SERVER_SET.contains(&key.as_str()) && !value.is_null());
+    for path in work.removed {
+        body.shift_remove(path.split(['.', '[']).next().unwrap_or(path));
+    }
+    body.extend(policy_body(&with_ignored(work.spec, &remote.spec, work.ignore)));
+    body
+}
+
+fn marked(name: &Json, mark: &str) -> Json {
+    match name.as_str() {
+        Some(name) => json!(format!("{name} [boxctl {mark}]")),
+        None => name.clone(),
+    }
+}
+
+/// A name and the mark in it: `policy [boxctl 1f2e]`.
+fn split_mark(name: &str) -> Option<(&str, &str)> {
+    let (plain, mark) = name.strip_suffix(']')?.rsplit_once(" [boxctl ")?;
+    Some((plain, mark))
+}
+
+impl AccessPolicy {
+    fn replace(&self, work: &Work<'_>, id: &str, body: JsonMap) -> Call {
+        let path = format!("{}/{id}", collection(work.scope));
+        Call::change(Service::Cloudflare, Method::Put, path).body(Json::Object(body))
+    }
+
+    fn create(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        let mut body = policy_body(work.spec);
+        match answers {
+            [] => {
+                let name = marked(body.get("name").unwrap_or(&Json::Null), work.mark);
+                body.insert("name".to_owned(), name.clone());
+                let mut key = JsonMap::new();
+                key.insert("name".to_owned(), name);
+                let call = Call::change(Service::Cloudflare, Method::Post, collection(work.scope))
+                    .body(Json::Object(body))
+                    .key(key)
+                    .purpose("creating the policy");
+                Ok(Next::call(call))
+            }
+            [created] => {
+                let id = text(&created.body, "id");
+                let id = id.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+                let call = self.replace(work, id, body).purpose("giving the policy its name");
+                Ok(Next::call(call))
+            }
+            [_, renamed, ..] => Ok(Next::done(remote_of(self.read(&renamed.body, work.scope))?)),
+        }
+    }
+
+    fn update(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+        let path = format!("{}/{}", collection(work.scope), remote.id);
+        match answers {
+            [] => Ok(Next::call(
+                Call::get(Service::Cloudflare, path)
+                    .purpose("reading the policy before its change"),
+            )),
+            [read] => {
+                let body = replacement_body(work, remote, &read.body);
+                let call = self.replace(work, &remote.id, body).purpose("changing the policy");
+                Ok(Next::call(call))
+            }
+            [_, written, ..] => Ok(Next::done(remote_of(self.read(&written.body, work.scope))?)),
+        }
+    }
+}
+
+impl Kind for AccessPolicy {
+    fn name(&self) -> &'static str {
+        "access_policy"
+    }
+
+    fn doc(&self) -> &'static str {
+        "An Access policy of the account, which applications name in `policies`."
+    }
+
+    fn service(&self) -> Service {
+        Service::Cloudflare
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(AccessPolicySpec)
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        &[
+            Output { name: "id", secret: false, doc: "The policy's UUID." },
+            Output { name: "name", secret: false, doc: "Its name." },
+        ]
+    }
+
+    fn known_outputs(&self, spec: &Json, _scope: &Scope) -> JsonMap {
+        text(spec, "name").map_or_else(JsonMap::new, |_| pick(spec, &["name"]))
+    }
+
+    fn check(&self, spec: &Json, _scope: &Scope) -> Vec<Problem> {
+        check_policy(spec)
+    }
+
+    fn needs(&self, spec: &Json) -> Vec<Need> {
+        let named = SETS.iter().any(|field| access_rules::names_providers(items(spec, field)));
+        if named { vec![Need::IdentityProviders] } else { Vec::new() }
+    }
+
+    fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
+        declare_policy(spec, scope)
+    }
+
+    fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
+        Some(Locate::In(vec![listing(scope)]))
+    }
+
+    fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {
+        let (Some(id), Some(name)) = (text(item, "id"), text(item, "name")) else {
+            return Vec::new();
+        };
+        if item.get("reusable") == Some(&json!(false)) || item.get("decision").is_none() {
+            return Vec::new();
+        }
+        let mut spec = spec_of(item, scope);
+        spec.shift_remove("precedence");
+        let mut outputs = JsonMap::new();
+        outputs.insert("id".to_owned(), json!(id));
+        outputs.insert("name".to_owned(), json!(name));
+        vec![Remote {
+            id: id.to_owned(),
+            spec: Json::Object(spec),
+            outputs,
+            version: None,
+            raw: item.clone(),
+        }]
+    }
+
+    fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {
+        let path = format!("{}/{id}", collection(scope));
+        Some(Call::get(Service::Cloudflare, path).purpose("reading the policy"))
+    }
+
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        let (Some(wanted), Some(name)) = (text(spec, "name"), text(&remote.spec, "name")) else {
+            return false;
+        };
+        wanted == name || split_mark(name).is_some_and(|(plain, _)| plain == wanted)
+    }
+
+    fn key(&self, spec: &Json) -> JsonMap {
+        pick(spec, &["name"])
+    }
+
+    fn mark_of(&self, remote: &Remote) -> Option<String> {
+        let (_, mark) = split_mark(text(&remote.spec, "name")?)?;
+        Some(mark.to_owned())
+    }
+
+    fn sets(&self) -> &'static [&'static str] {
+        &SETS
+    }
+
+    fn defaults(&self, _spec: &Json) -> JsonMap {
+        policy_defaults()
+    }
+
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        match (work.verb, answers.last()) {
+            (Verb::Create, _) => self.create(work, answers),
+            (Verb::Update | Verb::Widen, _) => self.update(work, answers),
+            (Verb::Delete, None) => {
+                let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+                let path = format!("{}/{}", collection(work.scope), remote.id);
+                let call = Call::change(Service::Cloudflare, Method::Delete, path)
+                    .tolerate(&[404])
+                    .purpose("deleting the policy");
+                Ok(Next::call(call))
+            }
+            (Verb::Delete, Some(answer)) if is_gone(answer) => Ok(Next::gone()),
+            (Verb::Delete, Some(answer)) => Err(refused(answer, None)),
+        }
+    }
+}

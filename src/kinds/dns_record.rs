@@ -1,0 +1,550 @@
+//! A DNS record of a zone (contract 3).
+
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::dns_content::{self, SIMPLE, STRUCTURED};
+use super::support::{
+    fields, flag, hostname, hostname_problem, is_gone, is_special, pick, refused, remote_of, text,
+    with_ignored,
+};
+use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Verb, Work};
+use crate::model::observed::Remote;
+use crate::model::scope::{Need, Scope, Zone};
+use crate::model::{Json, JsonMap};
+
+/// A DNS record.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DnsRecordSpec {
+    /// The name: whole (`app.example.com`), relative to the zone (`app`), or `"@"` for the zone
+    /// itself.
+    pub name: String,
+    /// The record's type.
+    #[serde(rename = "type")]
+    pub kind: RecordType,
+    /// What the record says, for A, AAAA, CNAME, MX, NS, OPENPGPKEY, PTR and TXT.
+    pub content: Option<String>,
+    /// What the record says, for the other types.
+    pub data: Option<serde_json::Map<String, Json>>,
+    /// The zone, by name or id, for a relative name in a project with several zones.
+    pub zone: Option<String>,
+    /// How long resolvers may keep it, in seconds: 60 to 86400 (from 30 for Enterprise zones), or 1,
+    /// the default, for automatic. Proxied records always have 1.
+    pub ttl: Option<u32>,
+    /// Whether requests go through Cloudflare; A, AAAA and CNAME only. Off by default.
+    pub proxied: Option<bool>,
+    /// The priority, for MX and URI.
+    pub priority: Option<u16>,
+    /// A note, in one line: up to 100 characters on the Free plan.
+    pub comment: Option<String>,
+    /// `name:value` tags; not for zones on the Free plan.
+    pub tags: Option<Vec<String>>,
+    /// Settings of A, AAAA and CNAME records.
+    pub settings: Option<RecordSettings>,
+    /// Whether the address is private to the account's networks; A and AAAA only.
+    pub private_routing: Option<bool>,
+}
+
+/// Settings of a record.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordSettings {
+    /// Answers a CNAME with what it points to; not for proxied records.
+    pub flatten_cname: Option<bool>,
+    /// Answers with IPv4 only; proxied records, and not on every plan.
+    pub ipv4_only: Option<bool>,
+    /// Answers with IPv6 only; proxied records, and not on every plan.
+    pub ipv6_only: Option<bool>,
+}
+
+/// The types of records.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs)]
+pub enum RecordType {
+    A,
+    Aaaa,
+    Caa,
+    Cert,
+    Cname,
+    Dnskey,
+    Ds,
+    Https,
+    Loc,
+    Mx,
+    Naptr,
+    Ns,
+    Openpgpkey,
+    Ptr,
+    Smimea,
+    Srv,
+    Sshfp,
+    Svcb,
+    Tlsa,
+    Txt,
+    Uri,
+}
+
+/// The kind `dns_record`.
+pub struct DnsRecord;
+
+const SETTINGS: [&str; 3] = ["flatten_cname", "ipv4_only", "ipv6_only"];
+const PROXIABLE: [&str; 3] = ["A", "AAAA", "CNAME"];
+
+/// The records of a zone.
+pub fn listing(zone: &Zone) -> Listing {
+    let call = Call::get(Service::Cloudflare, collection(&zone.id))
+        .purpose(format!("listing the records of {}", zone.name));
+    Listing { call, paging: Paging::Pages(5000) }
+}
+
+fn collection(zone: &str) -> String {
+    format!("/zones/{zone}/dns_records")
+}
+
+fn kind_of(spec: &Json) -> Option<String> {
+    text(spec, "type").map(str::to_ascii_uppercase)
+}
+
+/// The record's whole name and its zone.
+fn place(spec: &Json, scope: &Scope) -> Result<Option<(String, Zone)>, Problem> {
+    let Some(name) = text(spec, "name") else { return Ok(None) };
+    let whole = hostname(name);
+    let said = match spec.get("zone") {
+        None => None,
+        Some(Json::String(zone)) => {
+            let plain = hostname(zone);
+            let found = scope.zones.iter().find(|z| z.name == plain || z.id == *zone);
+            Some(found.cloned().ok_or_else(|| unknown_zone("zone", zone, scope))?)
+        }
+        Some(_) => return Ok(None),
+    };
+    let below = |zone: &Zone| {
+        whole == zone.name || whole.strip_suffix(&zone.name).is_some_and(|h| h.ends_with('.'))
+    };
+    if let Some(zone) = &said {
+        if name == "@" {
+            return Ok(Some((zone.name.clone(), zone.clone())));
+        }
+        let full = if below(zone) { whole } else { format!("{whole}.{}", zone.name) };
+        return match scope.zone_of(&full) {
+            Some(nearest) if nearest.name != zone.name => Err(Problem::error(
+                "zone",
+                format!("{full} belongs to the zone {}, not to {}", nearest.name, zone.name),
+            )),
+            _ => Ok(Some((full, zone.clone()))),
+        };
+    }
+    if let Some(zone) = scope.zone_of(&whole) {
+        return Ok(Some((whole, zone.clone())));
+    }
+    if name.ends_with('.') {
+        return Err(unknown_zone("name", name, scope));
+    }
+    match scope.zones.as_slice() {
+        [zone] if name == "@" => Ok(Some((zone.name.clone(), zone.clone()))),
+        [zone] => Ok(Some((format!("{whole}.{}", zone.name), zone.clone()))),
+        _ => Err(unknown_zone("name", name, scope)),
+    }
+}
+
+fn unknown_zone(path: &str, name: &str, scope: &Scope) -> Problem {
+    let zones: Vec<&str> = scope.zones.iter().map(|zone| zone.name.as_str()).collect();
+    let message = if path == "zone" {
+        format!("the project has no zone `{name}`")
+    } else {
+        format!("`{name}` belongs to none of the project's zones")
+    };
+    let hint = if zones.is_empty() {
+        "list the zone under `cloudflare: {zones: […]}` in boxctl.yaml".to_owned()
+    } else {
+        format!("the project has {}: write a name below one of them", zones.join(", "))
+    };
+    Problem::error(path, message).hint(hint)
+}
+
+/// Whether zones are known by name: before the network some may be known by id only.
+fn zones_are_named(scope: &Scope) -> bool {
+    scope.zones.iter().all(|zone| !super::support::is_id(&zone.name) && !zone.name.is_empty())
+}
+
+/// The record in canonical words, apart from name and zone.
+fn canonical_fields(spec: &Json) -> JsonMap {
+    let mut out = JsonMap::new();
+    let kind = kind_of(spec);
+    for (key, value) in fields(spec) {
+        let value = match key.as_str() {
+            "type" => kind.as_ref().map_or(value, |kind| json!(kind)),
+            "content" => match (&kind, value.as_str()) {
+                (Some(kind), Some(content)) => json!(dns_content::canonical(kind, content)),
+                _ => value,
+            },
+            "data" => dns_content::canonical_data(&value),
+            _ => value,
+        };
+        if !value.is_null() {
+            out.insert(key, value);
+        }
+    }
+    out
+}
+
+/// The body of a create; of an update too, with what left the files at its defaults.
+fn body(spec: &Json) -> JsonMap {
+    let mut body = fields(spec);
+    body.shift_remove("zone");
+    body
+}
+
+fn zone_id(work: &Work<'_>) -> Result<String, KindError> {
+    if let Some((zone, _)) = work.remote.and_then(|remote| remote.id.split_once('/')) {
+        return Ok(zone.to_owned());
+    }
+    let name = text(work.spec, "zone").unwrap_or_default();
+    let zone = work.scope.zones.iter().find(|zone| zone.name == name && !zone.id.is_empty());
+    zone.map(|zone| zone.id.clone()).ok_or_else(|| KindError::Impossible {
+        message: format!("the id of the zone {name} is not known"),
+        hint: Some("the token has to see the zone: it wants `Zone Read` for it".to_owned()),
+    })
+}
+
+fn record_path(work: &Work<'_>) -> Result<String, KindError> {
+    let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+    let (zone, record) = remote.id.split_once('/').unwrap_or(("", &remote.id));
+    let zone = if zone.is_empty() { zone_id(work)? } else { zone.to_owned() };
+    Ok(format!("{}/{record}", collection(&zone)))
+}
+
+fn update_body(work: &Work<'_>, remote: &Remote) -> Json {
+    let mut body = body(&with_ignored(work.spec, &remote.spec, work.ignore));
+    for path in work.removed {
+        match path.as_str() {
+            "comment" => body.insert("comment".to_owned(), json!("")),
+            "tags" => body.insert("tags".to_owned(), json!([])),
+            "private_routing" => body.insert("private_routing".to_owned(), json!(false)),
+            path if path == "settings" || path.starts_with("settings.") => {
+                let settings = body.entry("settings").or_insert_with(|| json!({}));
+                for name in SETTINGS {
+                    let sent = work.sent.and_then(|sent| sent.get("settings")?.get(name));
+                    if sent.is_some() && settings.get(name).is_none() {
+                        super::support::put_at(settings, name, json!(false));
+                    }
+                }
+                None
+            }
+            _ => None,
+        };
+    }
+    Json::Object(body)
+}
+
+impl Kind for DnsRecord {
+    fn name(&self) -> &'static str {
+        "dns_record"
+    }
+
+    fn doc(&self) -> &'static str {
+        "A DNS record of a zone at Cloudflare."
+    }
+
+    fn service(&self) -> Service {
+        Service::Cloudflare
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(DnsRecordSpec)
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        &[
+            Output { name: "id", secret: false, doc: "The record's id." },
+            Output { name: "hostname", secret: false, doc: "The record's whole name." },
+        ]
+    }
+
+    fn known_outputs(&self, spec: &Json, scope: &Scope) -> JsonMap {
+        let mut out = JsonMap::new();
+        if let Ok(Some((name, _))) = place(spec, scope) {
+            out.insert("hostname".to_owned(), json!(name));
+        }
+        out
+    }
+
+    fn check(&self, spec: &Json, scope: &Scope) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(name) = text(spec, "name").filter(|name| *name != "@")
+            && let Some(message) = hostname_problem(name, true)
+        {
+            problems.push(Problem::error("name", message));
+        } else if zones_are_named(scope)
+            && let Err(problem) = place(spec, scope)
+        {
+            problems.push(problem);
+        }
+        let kind = kind_of(spec);
+        if let Some(kind) = &kind {
+            check_value(kind, spec, &mut problems);
+            check_fields(kind, spec, scope, &mut problems);
+        }
+        problems
+    }
+
+    fn hostnames(&self, spec: &Json, scope: &Scope) -> Vec<String> {
+        let published = kind_of(spec).is_some_and(|kind| PROXIABLE.contains(&kind.as_str()));
+        match place(spec, scope) {
+            Ok(Some((name, _))) if published => vec![name],
+            _ => Vec::new(),
+        }
+    }
+
+    fn needs(&self, _spec: &Json) -> Vec<Need> {
+        vec![Need::Zones]
+    }
+
+    fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
+        let mut out = canonical_fields(spec);
+        if let Some((name, zone)) = place(spec, scope)? {
+            out.insert("name".to_owned(), json!(name));
+            out.insert("zone".to_owned(), json!(zone.name));
+        }
+        out.entry("ttl").or_insert(json!(1));
+        if kind_of(spec).is_some_and(|kind| PROXIABLE.contains(&kind.as_str())) {
+            out.entry("proxied").or_insert(json!(false));
+        }
+        Ok(Json::Object(out))
+    }
+
+    fn locate(&self, spec: Option<&Json>, id: Option<&str>, scope: &Scope) -> Option<Locate> {
+        let by_spec = spec.and_then(|spec| {
+            let (_, zone) = place(spec, scope).ok()??;
+            scope.zones.iter().find(|known| known.name == zone.name)
+        });
+        let by_id = || {
+            let zone = id?.split_once('/')?.0;
+            scope.zones.iter().find(|known| known.id == zone)
+        };
+        let mut zones: Vec<&Zone> = by_spec.into_iter().collect();
+        if let Some(zone) = by_id().filter(|zone| !zones.contains(zone)) {
+            zones.push(zone);
+        }
+        if zones.is_empty() || zones.iter().any(|zone| zone.id.is_empty()) {
+            return None;
+        }
+        Some(Locate::In(zones.into_iter().map(listing).collect()))
+    }
+
+    fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {
+        let (Some(id), Some(name), Some(_)) =
+            (text(item, "id"), text(item, "name"), text(item, "type"))
+        else {
+            return Vec::new();
+        };
+        let name = hostname(name);
+        let zone = scope.zone_of(&name);
+        let words = [
+            "name",
+            "type",
+            "content",
+            "data",
+            "ttl",
+            "proxied",
+            "priority",
+            "comment",
+            "tags",
+            "private_routing",
+        ];
+        let mut spec = canonical_fields(&Json::Object(pick(item, &words)));
+        let kind = kind_of(item).unwrap_or_default();
+        if STRUCTURED.contains(&kind.as_str()) {
+            spec.shift_remove("content");
+        }
+        spec.insert("name".to_owned(), json!(name));
+        spec.insert("zone".to_owned(), json!(zone.map_or("", |zone| &zone.name)));
+        if flag(item, "proxied") == Some(true) {
+            spec.insert("ttl".to_owned(), json!(1));
+        }
+        spec.entry("ttl").or_insert(json!(1));
+        spec.entry("proxied").or_insert(json!(false));
+        spec.entry("comment").or_insert(json!(""));
+        spec.entry("tags").or_insert(json!([]));
+        spec.entry("private_routing").or_insert(json!(false));
+        let settings = item.get("settings").cloned().unwrap_or_default();
+        let settings: JsonMap = SETTINGS
+            .iter()
+            .map(|key| ((*key).to_owned(), json!(flag(&settings, key).unwrap_or(false))))
+            .collect();
+        spec.insert("settings".to_owned(), Json::Object(settings));
+        let mut outputs = JsonMap::new();
+        outputs.insert("id".to_owned(), json!(id));
+        outputs.insert("hostname".to_owned(), json!(name));
+        let zone = zone.map_or("", |zone| &zone.id);
+        vec![Remote {
+            id: format!("{zone}/{id}"),
+            spec: Json::Object(spec),
+            outputs,
+            version: None,
+            raw: item.clone(),
+        }]
+    }
+
+    fn fetch(&self, id: &str, _scope: &Scope) -> Option<Call> {
+        let (zone, record) = id.split_once('/').filter(|(zone, _)| !zone.is_empty())?;
+        let path = format!("{}/{record}", collection(zone));
+        Some(Call::get(Service::Cloudflare, path).purpose("reading the record"))
+    }
+
+    /// A CNAME is alone at its name; of the others there may be several, told apart by what they
+    /// say.
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        let equal = |field: &str| spec.get(field) == remote.spec.get(field);
+        let known = |field: &str| spec.get(field).is_none_or(|value| is_special(value));
+        let alone = text(spec, "type") == Some("CNAME");
+        equal("name")
+            && equal("type")
+            && (alone || known("content") || equal("content"))
+            && (known("data") || equal("data"))
+    }
+
+    fn key(&self, spec: &Json) -> JsonMap {
+        pick(spec, &["name", "type", "content", "data"])
+    }
+
+    fn sets(&self) -> &'static [&'static str] {
+        &["tags"]
+    }
+
+    fn defaults(&self, _spec: &Json) -> JsonMap {
+        [
+            ("comment", json!("")),
+            ("tags", json!([])),
+            ("settings.flatten_cname", json!(false)),
+            ("settings.ipv4_only", json!(false)),
+            ("settings.ipv6_only", json!(false)),
+            ("private_routing", json!(false)),
+        ]
+        .into_iter()
+        .map(|(path, value)| (path.to_owned(), value))
+        .collect()
+    }
+
+    fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {
+        match path {
+            "type" => Some("a record's type cannot be changed".to_owned()),
+            "zone" => Some("a record cannot move to another zone".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        match (work.verb, answers.last()) {
+            (Verb::Delete, None) => {
+                let path = record_path(work)?;
+                let call = Call::change(Service::Cloudflare, Method::Delete, path)
+                    .tolerate(&[404])
+                    .purpose("deleting the record");
+                Ok(Next::call(call))
+            }
+            (Verb::Delete, Some(answer)) if is_gone(answer) => Ok(Next::gone()),
+            (Verb::Delete, Some(answer)) => Err(refused(answer, None)),
+            (_, Some(answer)) => Ok(Next::done(remote_of(self.read(&answer.body, work.scope))?)),
+            (Verb::Create, None) => {
+                let body = body(work.spec);
+                let call =
+                    Call::change(Service::Cloudflare, Method::Post, collection(&zone_id(work)?))
+                        .key(self.key(work.spec))
+                        .body(Json::Object(body))
+                        .purpose("creating the record");
+                Ok(Next::call(call))
+            }
+            (Verb::Update | Verb::Widen, None) => {
+                let path = record_path(work)?;
+                let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+                let call = Call::change(Service::Cloudflare, Method::Patch, path)
+                    .body(update_body(work, remote))
+                    .purpose("changing the record");
+                Ok(Next::call(call))
+            }
+        }
+    }
+
+    fn rank(&self, _spec: &Json) -> u32 {
+        100
+    }
+}
+
+fn check_value(kind: &str, spec: &Json, problems: &mut Vec<Problem>) {
+    let (content, data) = (spec.get("content"), spec.get("data"));
+    if SIMPLE.contains(&kind) {
+        match content {
+            None => problems.push(Problem::error("", format!("a {kind} record needs `content`"))),
+            Some(Json::String(content)) => problems.extend(dns_content::check(kind, content)),
+            Some(_) => {}
+        }
+        if data.is_some() {
+            let message = format!("a {kind} record has `content`, not `data`");
+            problems.push(Problem::error("data", message));
+        }
+    } else if STRUCTURED.contains(&kind) {
+        if data.is_none() {
+            problems.push(Problem::error("", format!("a {kind} record needs `data`")));
+        }
+        if content.is_some() {
+            let message = format!("the service makes the content of a {kind} record from `data`");
+            problems.push(Problem::error("content", message));
+        }
+    } else {
+        let mut all: Vec<&str> = SIMPLE.iter().chain(&STRUCTURED).copied().collect();
+        all.sort_unstable();
+        problems.push(
+            Problem::error("type", format!("`{kind}` is not a type of record"))
+                .hint(format!("the types are {}", all.join(", "))),
+        );
+    }
+}
+
+fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Problem>) {
+    let proxied = flag(spec, "proxied") == Some(true);
+    let ttl = spec.get("ttl").and_then(Json::as_u64);
+    if proxied && !PROXIABLE.contains(&kind) {
+        problems.push(Problem::error("proxied", format!("a {kind} record cannot be proxied")));
+    }
+    match ttl {
+        Some(ttl) if proxied && ttl != 1 => problems.push(
+            Problem::error("ttl", "a proxied record has no ttl of its own")
+                .hint("leave `ttl` out, or write 1"),
+        ),
+        Some(ttl) if ttl != 1 && !(30..=86_400).contains(&ttl) => problems.push(Problem::error(
+            "ttl",
+            format!("{ttl} is not a ttl: 1 (automatic), or 60 to 86400 (from 30 for Enterprise)"),
+        )),
+        _ => {}
+    }
+    if kind == "MX" && spec.get("priority").is_none() {
+        problems.push(Problem::error("", "an MX record needs `priority`"));
+    }
+    if let Some(comment) = text(spec, "comment") {
+        if comment.contains(['\n', '\r']) {
+            problems.push(Problem::error("comment", "a comment is one line"));
+        }
+        if comment.chars().count() > 500 {
+            problems.push(Problem::error("comment", "a comment has at most 500 characters"));
+        }
+    }
+    let Ok(Some((name, _))) = place(spec, scope) else { return };
+    let content = text(spec, "content").map(hostname).unwrap_or_default();
+    if kind == "CNAME" && content == name {
+        problems.push(Problem::error("content", "a CNAME cannot point to itself"));
+    }
+    if kind == "CNAME" && content.ends_with(".cfargotunnel.com") && !proxied {
+        problems.push(
+            Problem::warning(
+                "unproxied-tunnel",
+                "proxied",
+                "a record that points to a tunnel works only when it is proxied",
+            )
+            .hint("write `proxied: true`"),
+        );
+    }
+}

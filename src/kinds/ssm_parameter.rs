@@ -1,0 +1,686 @@
+//! A parameter of AWS SSM's Parameter Store.
+
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::compare::{self, Compared};
+use super::support::{fields, is_special, pick, refused, required_text, same, text, with_ignored};
+use crate::model::call::{Answer, Call, Listing, Paging, Service};
+use crate::model::change::FieldChange;
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work,
+};
+use crate::model::observed::Remote;
+use crate::model::scope::Scope;
+use crate::model::secret::SecretId;
+use crate::model::value::Special;
+use crate::model::{Json, JsonMap};
+
+/// A parameter of AWS SSM's Parameter Store.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SsmParameterSpec {
+    /// The name: letters, digits and `_.-`, or a path that begins with `/`.
+    pub name: String,
+    /// What it holds.
+    pub value: ParameterValue,
+    /// `SecureString`, the default, `String` or `StringList`.
+    #[serde(rename = "type")]
+    pub kind: Option<ParameterType>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The KMS key that a SecureString is encrypted with; `alias/aws/ssm` by default.
+    pub key_id: Option<String>,
+    /// `Standard`, the default, `Advanced` or `Intelligent-Tiering`.
+    pub tier: Option<Tier>,
+    /// A regular expression that values have to match.
+    pub allowed_pattern: Option<String>,
+    /// `text`, the default, `aws:ec2:image` or `aws:ssm:integration`.
+    pub data_type: Option<String>,
+    /// Tags; those of others stay.
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// What a parameter holds.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum ParameterValue {
+    /// The text: most often a reference, as `${tunnel.<name>.token}`.
+    Text(String),
+    /// Made by boxctl once.
+    Generated(Generated),
+    /// Written by someone else and never touched.
+    ByHand(ByHand),
+}
+
+/// A value that boxctl makes once.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generated {
+    /// How.
+    pub generate: Generate,
+}
+
+/// How a value is made.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generate {
+    /// How many random characters.
+    pub length: u16,
+}
+
+/// A value that is managed elsewhere.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByHand {
+    /// `true`.
+    pub by_hand: bool,
+}
+
+/// The types of parameters.
+#[derive(Debug, JsonSchema)]
+#[allow(missing_docs)]
+pub enum ParameterType {
+    SecureString,
+    String,
+    StringList,
+}
+
+/// The tiers of parameters.
+#[derive(Debug, JsonSchema)]
+#[allow(missing_docs)]
+pub enum Tier {
+    Standard,
+    Advanced,
+    #[serde(rename = "Intelligent-Tiering")]
+    IntelligentTiering,
+}
+
+/// The kind `ssm_parameter`.
+pub struct SsmParameter;
+
+const WORDS: [(&str, &str); 7] = [
+    ("name", "Name"),
+    ("type", "Type"),
+    ("description", "Description"),
+    ("key_id", "KeyId"),
+    ("tier", "Tier"),
+    ("allowed_pattern", "AllowedPattern"),
+    ("data_type", "DataType"),
+];
+/// A parameter's value may have this many bytes at most (crates.md, section 7: AWS).
+const MOST_BYTES: usize = 8192;
+
+/// The description of one parameter. The sender puts such listings together, up to 50 names each,
+/// and where `TagsOf` names the parameter, adds its tags to the item.
+pub fn listing(name: &str, tags: bool) -> Listing {
+    let mut input = json!({
+        "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [name]}],
+    });
+    if tags {
+        super::support::put_at(&mut input, "TagsOf", json!([name]));
+    }
+    let call = Call::operation("DescribeParameters", input).purpose("describing parameters");
+    Listing { call, paging: Paging::Token }
+}
+
+fn describe(name: &str, tags: bool) -> Call {
+    listing(name, tags).call
+}
+
+fn by_hand(spec: &Json) -> bool {
+    spec.get("value").and_then(|value| value.get("by_hand")) == Some(&json!(true))
+}
+
+fn generated(spec: &Json) -> Option<u64> {
+    spec.get("value")?.get("generate")?.get("length")?.as_u64()
+}
+
+/// The text that a file writes for a SecureString, to be kept as a secret.
+pub fn literal_secret(spec: &Json) -> Option<&str> {
+    let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
+    text(spec, "value").filter(|_| secure)
+}
+
+fn remote(item: &Json, version: Option<String>) -> Option<Remote> {
+    let name = text(item, "Name")?;
+    let mut spec = JsonMap::new();
+    for (file, wire) in WORDS {
+        if let Some(value) = item.get(wire).filter(|value| !value.is_null()) {
+            spec.insert(file.to_owned(), value.clone());
+        }
+    }
+    if spec.get("key_id").is_none() && spec.get("type") == Some(&json!("SecureString")) {
+        spec.insert("key_id".to_owned(), json!("alias/aws/ssm"));
+    }
+    spec.entry("description").or_insert(json!(""));
+    spec.entry("tier").or_insert(json!("Standard"));
+    spec.entry("data_type").or_insert(json!("text"));
+    if let Some(tags) = item.get("Tags").and_then(Json::as_array) {
+        let tags = tags.iter().filter_map(|tag| {
+            Some((text(tag, "Key")?.to_owned(), tag.get("Value").cloned().unwrap_or(json!(""))))
+        });
+        spec.insert("tags".to_owned(), Json::Object(tags.collect()));
+    }
+    let mut outputs = JsonMap::new();
+    outputs.insert("name".to_owned(), json!(name));
+    if let Some(arn) = item.get("ARN").filter(|arn| arn.is_string()) {
+        outputs.insert("arn".to_owned(), arn.clone());
+    }
+    if let Some(version) = item.get("Version") {
+        outputs.insert("version".to_owned(), json!(version.to_string()));
+    }
+    Some(Remote {
+        id: name.to_owned(),
+        spec: Json::Object(spec),
+        outputs,
+        version: version.or_else(|| version_of(item)),
+        raw: item.clone(),
+    })
+}
+
+/// `Version@LastModifiedDate`, by which a foreign write is seen without reading the value.
+fn version_of(item: &Json) -> Option<String> {
+    let version = item.get("Version")?.as_u64()?;
+    let date = match item.get("LastModifiedDate") {
+        Some(Json::String(date)) => date.clone(),
+        Some(Json::Number(date)) => date.to_string(),
+        _ => String::new(),
+    };
+    Some(format!("{version}@{date}"))
+}
+
+/// Whether two versions are the same; a date that is not known says nothing.
+fn same_version(a: &str, b: &str) -> bool {
+    let parts = |text: &str| {
+        let (version, date) = text.split_once('@').unwrap_or((text, ""));
+        (version.to_owned(), date.to_owned())
+    };
+    let ((a, a_date), (b, b_date)) = (parts(a), parts(b));
+    a == b && (a_date == b_date || a_date.is_empty() || b_date.is_empty())
+}
+
+fn tag_list(tags: &JsonMap) -> Json {
+    json!(tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect::<Vec<_>>())
+}
+
+fn tags_of(spec: Option<&Json>) -> JsonMap {
+    spec.and_then(|spec| spec.get("tags")).map(fields).unwrap_or_default()
+}
+
+/// The input of PutParameter, without value and tags.
+fn put_input(spec: &Json) -> JsonMap {
+    let mut input = JsonMap::new();
+    for (file, wire) in WORDS {
+        if let Some(value) = spec.get(file) {
+            input.insert(wire.to_owned(), value.clone());
+        }
+    }
+    input
+}
+
+fn changing(operation: &str, input: JsonMap, purpose: &str) -> Call {
+    Call {
+        mutating: true,
+        ..Call::operation(operation, Json::Object(input)).purpose(purpose.to_owned())
+    }
+}
+
+fn own_value(work: &Work<'_>) -> Json {
+    Special::secret(SecretId::output(work.address, "value"), None)
+}
+
+/// One thing that an update has to do, in order.
+enum Step {
+    Describe,
+    ReadValue,
+    Put,
+    AddTags(JsonMap),
+    RemoveTags(Vec<String>),
+    Look,
+}
+
+/// The steps of an update. The value is written whenever the files say it: a version that someone
+/// else wrote has to be covered. A value that the files don't say is only read and put back, for a
+/// change of what stands around it.
+fn update_steps(work: &Work<'_>, remote: &Remote) -> Vec<Step> {
+    let spec = with_ignored(work.spec, &remote.spec, work.ignore);
+    let kept = by_hand(&spec) || generated(&spec).is_some();
+    let around = WORDS.iter().any(|(file, _)| {
+        spec.get(*file).is_some_and(|value| remote.spec.get(*file) != Some(value))
+    }) || work.removed.iter().any(|path| !path.starts_with("tags"));
+    let mut steps = vec![Step::Describe];
+    if !kept || around {
+        if kept {
+            steps.push(Step::ReadValue);
+        }
+        steps.push(Step::Put);
+    }
+    let (declared, seen) = (tags_of(Some(&spec)), tags_of(Some(&remote.spec)));
+    let add: JsonMap =
+        declared.iter().filter(|(key, value)| seen.get(*key) != Some(value)).map(owned).collect();
+    let gone = tags_of(work.sent).into_iter().map(|(key, _)| key);
+    let gone: Vec<String> = gone.filter(|key| !declared.contains_key(key)).collect();
+    if !add.is_empty() {
+        steps.push(Step::AddTags(add));
+    }
+    if !gone.is_empty() {
+        steps.push(Step::RemoveTags(gone));
+    }
+    steps.push(Step::Look);
+    steps
+}
+
+fn owned((key, value): (&String, &Json)) -> (String, Json) {
+    (key.clone(), value.clone())
+}
+
+/// The one parameter that a description shows.
+fn described<'a>(answer: &'a Answer, name: &str) -> Option<&'a Json> {
+    super::support::items(&answer.body, "Parameters").iter().find(|p| text(p, "Name") == Some(name))
+}
+
+fn covered_version(before: Option<u64>, answer: &Answer) -> Result<(), KindError> {
+    let after = answer.body.get("Version").and_then(Json::as_u64);
+    let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
+    if after == before + 1 {
+        return Ok(());
+    }
+    Err(KindError::Impossible {
+        message: format!(
+            "version {after} was written, but version {} had come in between from someone else \
+             and is covered now",
+            after.saturating_sub(1)
+        ),
+        hint: Some(format!(
+            "look at it with `aws ssm get-parameter-history`; if version {} was meant, bring its \
+             value into the files; running this again goes on",
+            after.saturating_sub(1)
+        )),
+    })
+}
+
+impl SsmParameter {
+    fn create(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        let name = text(work.spec, "name").unwrap_or_default();
+        if by_hand(work.spec) {
+            return Err(KindError::Impossible {
+                message: format!("{name} is written by hand, and is not there yet"),
+                hint: Some(format!(
+                    "make it with `aws ssm put-parameter --name {name} --type SecureString \
+                     --value …`, then run this again with `adopt: true`"
+                )),
+            });
+        }
+        match answers {
+            [] => {
+                let mut input = put_input(work.spec);
+                let value = match generated(work.spec) {
+                    Some(_) => own_value(work),
+                    None => work.spec.get("value").cloned().unwrap_or_default(),
+                };
+                input.insert("Value".to_owned(), value);
+                let tags = tags_of(Some(work.spec));
+                if !tags.is_empty() {
+                    input.insert("Tags".to_owned(), tag_list(&tags));
+                }
+                let mut key = JsonMap::new();
+                key.insert("Name".to_owned(), json!(name));
+                Ok(Next::call(changing("PutParameter", input, "creating the parameter").key(key)))
+            }
+            [_] => Ok(Next::call(describe(name, work.spec.get("tags").is_some()))),
+            [put, look, ..] => written(work, name, put, look),
+        }
+    }
+
+    fn update(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        let remote = work.remote.ok_or_else(|| KindError::Answer("Name".to_owned()))?;
+        let name = remote.id.as_str();
+        let steps = update_steps(work, remote);
+        let put = steps.iter().position(|step| matches!(step, Step::Put));
+        let written_answer = put.and_then(|index| answers.get(index));
+        if let (Some(answer), Some(first)) = (written_answer, answers.first()) {
+            let before = described(first, name).and_then(|p| p.get("Version")?.as_u64());
+            covered_version(before, answer)?;
+        }
+        let Some(step) = steps.get(answers.len()) else {
+            let look = answers.last().ok_or_else(|| KindError::Answer("Name".to_owned()))?;
+            return written(work, name, written_answer.unwrap_or(look), look);
+        };
+        let tagged = |mut input: JsonMap, operation: &str| {
+            input.insert("ResourceType".to_owned(), json!("Parameter"));
+            input.insert("ResourceId".to_owned(), json!(name));
+            changing(operation, input, "changing the parameter's tags")
+        };
+        let one = |key: &str, value: Json| JsonMap::from_iter([(key.to_owned(), value)]);
+        Ok(Next::call(match step {
+            Step::Describe => describe(name, false),
+            Step::Look => describe(name, work.spec.get("tags").is_some()),
+            Step::ReadValue => {
+                Call::operation("GetParameter", json!({"Name": name, "WithDecryption": true}))
+                    .purpose("reading the value, to be put back")
+            }
+            Step::Put => changing("PutParameter", overwrite(work, remote), "writing the parameter"),
+            Step::AddTags(tags) => tagged(one("Tags", tag_list(tags)), "AddTagsToResource"),
+            Step::RemoveTags(keys) => tagged(one("TagKeys", json!(keys)), "RemoveTagsFromResource"),
+        }))
+    }
+}
+
+/// The input of a PutParameter that overwrites; tags go by calls of their own.
+fn overwrite(work: &Work<'_>, remote: &Remote) -> JsonMap {
+    let spec = with_ignored(work.spec, &remote.spec, work.ignore);
+    let mut input = put_input(&spec);
+    for path in work.removed {
+        match path.as_str() {
+            "description" => input.insert("Description".to_owned(), json!("")),
+            "allowed_pattern" => input.insert("AllowedPattern".to_owned(), json!("")),
+            "key_id" => input.insert("KeyId".to_owned(), json!("alias/aws/ssm")),
+            "data_type" => input.insert("DataType".to_owned(), json!("text")),
+            _ => None,
+        };
+    }
+    let kept = by_hand(&spec) || generated(&spec).is_some();
+    let value = if kept { own_value(work) } else { spec.get("value").cloned().unwrap_or_default() };
+    input.insert("Value".to_owned(), value);
+    input.insert("Overwrite".to_owned(), json!(true));
+    input
+}
+
+/// The parameter after a write. A description that lags behind says nothing about when.
+fn written(work: &Work<'_>, name: &str, put: &Answer, look: &Answer) -> Result<Next, KindError> {
+    let version = put.body.get("Version").and_then(Json::as_u64);
+    let seen = described(look, name);
+    let current = seen.and_then(|p| p.get("Version")?.as_u64());
+    if let (Some(seen), true) = (seen, version.is_none() || current == version) {
+        let remote = remote(seen, None).ok_or_else(|| KindError::Answer("Name".to_owned()))?;
+        return Ok(Next::done(remote));
+    }
+    let mut item = put_input(work.spec);
+    item.insert("Name".to_owned(), json!(name));
+    if let Some(arn) = seen.and_then(|seen| seen.get("ARN")) {
+        item.insert("ARN".to_owned(), arn.clone());
+    }
+    let version = version.ok_or_else(|| KindError::Answer("Version".to_owned()))?;
+    item.insert("Version".to_owned(), json!(version));
+    item.insert("Tags".to_owned(), tag_list(&tags_of(Some(work.spec))));
+    let remote = remote(&Json::Object(item), Some(format!("{version}@")));
+    remote.map(Next::done).ok_or_else(|| KindError::Answer("Name".to_owned()))
+}
+
+impl Kind for SsmParameter {
+    fn name(&self) -> &'static str {
+        "ssm_parameter"
+    }
+
+    fn doc(&self) -> &'static str {
+        "A parameter of AWS SSM's Parameter Store, a SecureString unless said otherwise."
+    }
+
+    fn service(&self) -> Service {
+        Service::Ssm
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(SsmParameterSpec)
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        &[
+            Output { name: "name", secret: false, doc: "The parameter's name." },
+            Output { name: "arn", secret: false, doc: "Its ARN, where SSM tells it." },
+            Output { name: "version", secret: false, doc: "The number of its newest version." },
+            Output { name: "value", secret: true, doc: "What it holds." },
+        ]
+    }
+
+    fn known_outputs(&self, spec: &Json, _scope: &Scope) -> JsonMap {
+        text(spec, "name").map_or_else(JsonMap::new, |_| pick(spec, &["name"]))
+    }
+
+    fn check(&self, spec: &Json, _scope: &Scope) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        required_text(spec, "name", &mut problems);
+        if let Some(problem) = text(spec, "name").and_then(name_problem) {
+            problems.push(Problem::error("name", problem));
+        }
+        check_value(spec, &mut problems);
+        let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
+        if !secure && spec.get("key_id").is_some_and(|key| !is_special(key)) {
+            problems.push(Problem::error("key_id", "only a SecureString is encrypted with a key"));
+        }
+        if text(spec, "description").is_some_and(|text| text.chars().count() > 1024) {
+            problems.push(Problem::error("description", "it has more than 1024 characters"));
+        }
+        if tags_of(Some(spec)).len() > 50 {
+            problems.push(Problem::error("tags", "a parameter has at most 50 tags"));
+        }
+        problems
+    }
+
+    fn declare(&self, spec: &Json, _scope: &Scope) -> Result<Json, Problem> {
+        let mut out = fields(spec);
+        out.retain(|_, value| !value.is_null());
+        out.entry("type").or_insert(json!("SecureString"));
+        Ok(Json::Object(out))
+    }
+
+    fn locate(&self, spec: Option<&Json>, id: Option<&str>, _scope: &Scope) -> Option<Locate> {
+        let name = spec.and_then(|spec| text(spec, "name"));
+        let tags = spec.is_some_and(|spec| spec.get("tags").is_some());
+        let mut names: Vec<&str> = name.into_iter().collect();
+        names.extend(id.filter(|id| Some(*id) != name));
+        let listings: Vec<Listing> = names.into_iter().map(|name| listing(name, tags)).collect();
+        (!listings.is_empty()).then_some(Locate::In(listings))
+    }
+
+    /// An item of a listing, or the whole answer of [`Kind::fetch`].
+    fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
+        match item.get("Parameters").and_then(Json::as_array) {
+            Some(parameters) => parameters.iter().filter_map(|item| remote(item, None)).collect(),
+            None => remote(item, None).into_iter().collect(),
+        }
+    }
+
+    fn fetch(&self, id: &str, _scope: &Scope) -> Option<Call> {
+        Some(describe(id, false))
+    }
+
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        text(spec, "name") == Some(&remote.id)
+    }
+
+    fn key(&self, spec: &Json) -> JsonMap {
+        let mut key = JsonMap::new();
+        if let Some(name) = spec.get("name") {
+            key.insert("Name".to_owned(), name.clone());
+        }
+        key
+    }
+
+    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
+        let how = Compared {
+            apart: &["value"],
+            defaults: self.defaults(facts.declared.unwrap_or(&Json::Null)),
+            ..Compared::default()
+        };
+        let mut diffed = compare::fields(facts, &how);
+        if !compare::covered("value", facts.ignore) {
+            diff_value(facts, &mut diffed);
+        }
+        Some(diffed)
+    }
+
+    fn defaults(&self, spec: &Json) -> JsonMap {
+        let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
+        let key = if secure { json!("alias/aws/ssm") } else { Json::Null };
+        [
+            ("description", json!("")),
+            ("key_id", key),
+            ("allowed_pattern", Json::Null),
+            ("data_type", json!("text")),
+        ]
+        .into_iter()
+        .map(|(path, value)| (path.to_owned(), value))
+        .collect()
+    }
+
+    fn replaces(&self, path: &str, spec: &Json, remote: &Remote) -> Option<String> {
+        match path {
+            "name" => Some("a parameter's name cannot be changed".to_owned()),
+            "type" => Some("a parameter's type cannot be changed".to_owned()),
+            "tier" => {
+                let lowered = text(&remote.spec, "tier") == Some("Advanced")
+                    && text(spec, "tier") == Some("Standard");
+                lowered.then(|| "an Advanced parameter cannot become a Standard one".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn makes(&self, spec: &Json) -> Vec<(&'static str, Recipe)> {
+        let length = generated(spec).and_then(|length| usize::try_from(length).ok());
+        length.map(|length| ("value", Recipe::Characters(length))).into_iter().collect()
+    }
+
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        match (work.verb, answers.last()) {
+            (Verb::Create, _) => self.create(work, answers),
+            (Verb::Update | Verb::Widen, _) => self.update(work, answers),
+            (Verb::Delete, None) => {
+                let name = work.remote.map(|remote| remote.id.as_str());
+                let name = name.or_else(|| text(work.spec, "name")).unwrap_or_default();
+                let input = JsonMap::from_iter([("Name".to_owned(), json!(name))]);
+                let call =
+                    changing("DeleteParameter", input, "deleting the parameter").tolerate(&[400]);
+                Ok(Next::call(call))
+            }
+            (Verb::Delete, Some(answer)) => {
+                let code = super::support::code_of(answer);
+                if answer.is_success() || code.as_deref() == Some("ParameterNotFound") {
+                    Ok(Next::gone())
+                } else {
+                    Err(refused(answer, None))
+                }
+            }
+        }
+    }
+
+    fn secrets_in_answers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("value", "/Parameter/Value")]
+    }
+
+    fn reveal(
+        &self,
+        remote: &Remote,
+        output: &str,
+        _scope: &Scope,
+    ) -> Option<(Call, &'static str)> {
+        if output != "value" {
+            return None;
+        }
+        let input = json!({"Name": remote.id, "WithDecryption": true});
+        let call = Call::operation("GetParameter", input).purpose("reading the parameter's value");
+        Some((call, "/Parameter/Value"))
+    }
+}
+
+/// A value is compared with what was sent, and its version with the one that was written.
+fn diff_value(facts: &Facts<'_>, diffed: &mut Diffed) {
+    let (Some(sent), seen) = (facts.sent, facts.remote.version.as_deref()) else { return };
+    let before = sent.get("value").cloned();
+    let foreign = match (facts.version, seen) {
+        (Some(recorded), Some(seen)) => !same_version(recorded, seen),
+        _ => false,
+    };
+    let secret = text(sent, "type") != Some("String") && text(sent, "type") != Some("StringList");
+    let wanted = facts.declared.and_then(|declared| declared.get("value"));
+    let said = |spec: &Json| !by_hand(spec) && generated(spec).is_none();
+    let field = |from: Option<Json>, to: Option<Json>| {
+        let mut change = FieldChange::new("value", from, to);
+        change.secret = secret;
+        change.by = text(&facts.remote.raw, "LastModifiedUser").map(str::to_owned);
+        change
+    };
+    if foreign && !by_hand(sent) {
+        let mut change = field(before.clone(), None);
+        let plain = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
+        change.note = Some(format!(
+            "someone wrote version {} after version {}",
+            seen.map(plain).unwrap_or_default(),
+            facts.version.map(plain).unwrap_or_default()
+        ));
+        diffed.drift.push(change);
+    }
+    let Some(declared) = facts.declared else { return };
+    let differs = match (wanted, &before) {
+        (Some(wanted), Some(before)) => !same(wanted, before),
+        (wanted, before) => wanted.is_some() != before.is_some(),
+    };
+    if said(declared) && (foreign || differs) {
+        let mut change = field(before.filter(|_| !foreign), wanted.cloned());
+        if !differs {
+            change.note = Some("written again over a foreign version".to_owned());
+        }
+        diffed.changes.push(change);
+    }
+}
+
+fn name_problem(name: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+    if !name.chars().all(allowed) {
+        return Some(format!("`{name}` may hold letters, digits and `_.-/` only"));
+    }
+    if name.contains('/') && !name.starts_with('/') {
+        return Some(format!("`{name}` is a path, and those begin with `/`"));
+    }
+    if name.ends_with('/') || name.contains("//") {
+        return Some(format!("`{name}` has an empty part"));
+    }
+    if name.matches('/').count() > 15 {
+        return Some(format!("`{name}` has more than 15 levels"));
+    }
+    let first = name.trim_start_matches('/').to_ascii_lowercase();
+    if first.starts_with("aws") || first.starts_with("ssm") {
+        return Some(format!("`{name}` begins with `aws` or `ssm`, which AWS keeps for itself"));
+    }
+    (name.len() > 1011).then(|| "it has more than 1011 characters".to_owned())
+}
+
+fn check_value(spec: &Json, problems: &mut Vec<Problem>) {
+    let Some(value) = spec.get("value") else { return };
+    if let Some(text) = value.as_str() {
+        let advanced = spec.get("tier").is_some_and(|tier| tier != "Standard");
+        let most = if advanced { MOST_BYTES } else { 4096 };
+        if text.is_empty() {
+            problems.push(Problem::error("value", "a parameter's value cannot be empty"));
+        }
+        if text.len() > most {
+            problems.push(
+                Problem::error("value", format!("it has {} bytes, and {most} fit", text.len()))
+                    .hint("`tier: Advanced` takes up to 8192 bytes"),
+            );
+        }
+        if text.contains("{{") {
+            problems.push(Problem::error("value", "SSM refuses values with `{{` in them"));
+        }
+        return;
+    }
+    if is_special(value) {
+        return;
+    }
+    match (value.get("generate"), value.get("by_hand")) {
+        (Some(generate), None) => match generate.get("length").and_then(Json::as_u64) {
+            Some(16..=4096) => {}
+            _ => problems.push(
+                Problem::error("value.generate.length", "a length from 16 to 4096 is needed")
+                    .hint("32 is a good one"),
+            ),
+        },
+        (None, Some(Json::Bool(true))) => {}
+        _ => problems.push(
+            Problem::error("value", "this is not a value")
+                .hint("write a text, `{generate: {length: 32}}`, or `{by_hand: true}`"),
+        ),
+    }
+}

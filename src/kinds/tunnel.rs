@@ -1,0 +1,212 @@
+//! A Cloudflare Tunnel that is configured at Cloudflare.
+
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::support::{code_of, is_gone, refused, remote_of, required_text, text};
+use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work};
+use crate::model::observed::Remote;
+use crate::model::scope::Scope;
+use crate::model::secret::SecretId;
+use crate::model::value::Special;
+use crate::model::{Json, JsonMap};
+
+/// A Cloudflare Tunnel. Its secret is made at create and kept nowhere.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TunnelSpec {
+    /// The name, unique among the account's tunnels.
+    pub name: String,
+}
+
+/// The kind `tunnel`.
+pub struct Tunnel;
+
+/// Cloudflare refuses to delete a tunnel whose connectors it still counts (contract 1.6).
+const ACTIVE_CONNECTIONS: &str = "1022";
+/// How many times connections are cleaned up and the delete is sent; the sender pauses in between.
+const DELETE_ROUNDS: usize = 5;
+
+/// The hostname that records of a tunnel point to (contract 4.3).
+pub fn cname(id: &str) -> String {
+    format!("{id}.cfargotunnel.com")
+}
+
+/// The account's live tunnels.
+pub fn listing(scope: &Scope) -> Listing {
+    let call = Call::get(Service::Cloudflare, collection(scope))
+        .query("is_deleted", "false")
+        .purpose("listing tunnels");
+    Listing { call, paging: Paging::Pages(1000) }
+}
+
+fn collection(scope: &Scope) -> String {
+    format!("/accounts/{}/cfd_tunnel", scope.account_id)
+}
+
+fn clean_up(scope: &Scope, id: &str) -> Call {
+    let path = format!("{}/{id}/connections", collection(scope));
+    Call::change(Service::Cloudflare, Method::Delete, path)
+        .tolerate(&[404])
+        .purpose("cleaning up the tunnel's connections")
+}
+
+fn remove(scope: &Scope, id: &str) -> Call {
+    Call::change(Service::Cloudflare, Method::Delete, format!("{}/{id}", collection(scope)))
+        .tolerate(&[400, 404, 409])
+        .purpose("deleting the tunnel")
+}
+
+/// Connections are cleaned up before each attempt, since a live connector comes back in seconds.
+fn delete(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+    let Some(remote) = work.remote else { return Ok(Next::gone()) };
+    let Some(last) = answers.last() else {
+        return Ok(Next::call(clean_up(work.scope, &remote.id)));
+    };
+    if answers.len() % 2 == 1 {
+        return Ok(Next::call(remove(work.scope, &remote.id)));
+    }
+    if is_gone(last) {
+        return Ok(Next::gone());
+    }
+    if code_of(last).as_deref() == Some(ACTIVE_CONNECTIONS) && answers.len() < 2 * DELETE_ROUNDS {
+        return Ok(Next::call(clean_up(work.scope, &remote.id)));
+    }
+    Err(refused(
+        last,
+        Some(
+            "stop the connectors (cloudflared) of this tunnel and run this again: Cloudflare \
+             forgets ended connections after some minutes",
+        ),
+    ))
+}
+
+impl Kind for Tunnel {
+    fn name(&self) -> &'static str {
+        "tunnel"
+    }
+
+    fn doc(&self) -> &'static str {
+        "A Cloudflare Tunnel, configured at Cloudflare."
+    }
+
+    fn service(&self) -> Service {
+        Service::Cloudflare
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(TunnelSpec)
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        &[
+            Output { name: "id", secret: false, doc: "The tunnel's UUID." },
+            Output { name: "cname", secret: false, doc: "What its records point to." },
+            Output { name: "token", secret: true, doc: "What cloudflared runs with." },
+        ]
+    }
+
+    fn check(&self, spec: &Json, _scope: &Scope) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        required_text(spec, "name", &mut problems);
+        if text(spec, "name").is_some_and(|name| uuid::Uuid::parse_str(name).is_ok()) {
+            problems.push(
+                Problem::error("name", "a tunnel cannot be called by a UUID")
+                    .hint("cloudflared takes such a name for an id"),
+            );
+        }
+        problems
+    }
+
+    fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
+        Some(Locate::In(vec![listing(scope)]))
+    }
+
+    fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
+        let tombstone = item.get("deleted_at").is_some_and(|at| !at.is_null());
+        let (Some(id), Some(name), false) = (text(item, "id"), text(item, "name"), tombstone)
+        else {
+            return Vec::new();
+        };
+        let mut outputs = JsonMap::new();
+        outputs.insert("id".to_owned(), json!(id));
+        outputs.insert("cname".to_owned(), json!(cname(id)));
+        vec![Remote {
+            id: id.to_owned(),
+            spec: json!({"name": name}),
+            outputs,
+            version: None,
+            raw: item.clone(),
+        }]
+    }
+
+    fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {
+        let path = format!("{}/{id}", collection(scope));
+        Some(Call::get(Service::Cloudflare, path).purpose("reading the tunnel"))
+    }
+
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        text(spec, "name").is_some() && spec.get("name") == remote.spec.get("name")
+    }
+
+    fn key(&self, spec: &Json) -> JsonMap {
+        super::support::pick(spec, &["name"])
+    }
+
+    fn mark_of(&self, remote: &Remote) -> Option<String> {
+        Some(remote.raw.get("metadata")?.get("boxctl")?.as_str()?.to_owned())
+    }
+
+    fn makes(&self, _spec: &Json) -> Vec<(&'static str, Recipe)> {
+        vec![("secret", Recipe::HashedCharacters)]
+    }
+
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        let name = work.spec.get("name").cloned().unwrap_or_default();
+        match (work.verb, answers.last()) {
+            (Verb::Delete, _) => delete(work, answers),
+            (Verb::Create | Verb::Update | Verb::Widen, Some(answer)) => {
+                Ok(Next::done(remote_of(self.read(&answer.body, work.scope))?))
+            }
+            (Verb::Create, None) => {
+                let secret = Special::secret(SecretId::output(work.address, "secret"), None);
+                let body = json!({
+                    "name": name,
+                    "config_src": "cloudflare",
+                    "tunnel_secret": secret,
+                    "metadata": {"boxctl": work.mark},
+                });
+                let call = Call::change(Service::Cloudflare, Method::Post, collection(work.scope))
+                    .body(body)
+                    .key(self.key(work.spec))
+                    .purpose("creating the tunnel");
+                Ok(Next::call(call))
+            }
+            (Verb::Update | Verb::Widen, None) => {
+                let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
+                let path = format!("{}/{}", collection(work.scope), remote.id);
+                let call = Call::change(Service::Cloudflare, Method::Patch, path)
+                    .body(json!({"name": name}))
+                    .purpose("renaming the tunnel");
+                Ok(Next::call(call))
+            }
+        }
+    }
+
+    fn secrets_in_answers(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("token", "/token"),
+            ("secret", "/tunnel_secret"),
+            ("secret", "/credentials_file/TunnelSecret"),
+        ]
+    }
+
+    fn reveal(&self, remote: &Remote, output: &str, scope: &Scope) -> Option<(Call, &'static str)> {
+        if output != "token" {
+            return None;
+        }
+        let path = format!("{}/{}/token", collection(scope), remote.id);
+        Some((Call::get(Service::Cloudflare, path).purpose("reading the tunnel's token"), ""))
+    }
+}
