@@ -70,6 +70,13 @@ fn workload(plural: &str, object: &mut Value) {
             }
             default_to(spec, "revisionHistoryLimit", 10);
             default_to(spec, "progressDeadlineSeconds", 600);
+            // These times are written as null where nobody set them (recording 14).
+            if let Some(status) = object.get_mut("status") {
+                each(status, "conditions", |condition| {
+                    default_to(condition, "lastUpdateTime", Value::Null);
+                    default_to(condition, "lastTransitionTime", Value::Null);
+                });
+            }
         }
         "statefulsets" => {
             default_to(spec, "replicas", 1);
@@ -103,7 +110,7 @@ fn workload(plural: &str, object: &mut Value) {
         "replicasets" => default_to(spec, "replicas", 1),
         _ => return,
     }
-    template(child(spec, "template"));
+    template(child(child(object, "spec"), "template"));
 }
 
 fn job(spec: &mut Value) {

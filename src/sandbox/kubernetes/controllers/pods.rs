@@ -52,6 +52,10 @@ impl Cluster {
             self.store.put("", "pods", pod);
             return;
         }
+        // A cluster without nodes has no scheduler either (recording 14).
+        if self.store.list("", "nodes", None).is_empty() {
+            return;
+        }
         let message = "no node fits the pod's node selector and affinity";
         let before = items(&pod, "/status/conditions").to_vec();
         let waits = condition(&before, "PodScheduled", false, "Unschedulable", message, now);
