@@ -4,10 +4,12 @@
 use crate::model::change::FieldChange;
 use crate::model::kind::{Diffed, Facts, Problem};
 use crate::model::observed::Preview;
-use crate::model::value::{Special, canonical_text};
+use crate::model::value::{canonical_text, has_unknown};
 use crate::model::{Json, JsonMap};
 
-use super::fields::{Element, Managed, Path, covered, managed, other_owner, own, resolve};
+use super::fields::{Element, Path, covered};
+use super::local::{local, removed};
+use super::owners::{MANAGER, Managed, managed, other_owner, own, resolve};
 use super::{object, secret};
 
 /// The warning that another tool keeps an object of boxctl's, too.
@@ -42,7 +44,7 @@ pub fn diff(facts: &Facts<'_>) -> Diffed {
         }
         Some(Preview::Unchecked(_)) => split(facts, declared, &owners, &mut found),
         None => {
-            found.wants_preview = true;
+            found.wants_preview = !has_unknown(declared);
             split(facts, declared, &owners, &mut found);
         }
     }
@@ -78,10 +80,10 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
             continue;
         }
         let now = path.get(live);
-        let is_value = hidden && secret::is_value(text);
+        let is_value = recorded == secret::HIDDEN || hides(facts, text);
         let same = match (recorded, now) {
             (Json::Null, None) => true,
-            // The values of a Secret are not recorded: whoever changes one takes its ownership.
+            // Secret values are not recorded: whoever changes one takes its ownership.
             (_, Some(_)) if is_value => ours.contains(&path),
             // What others add beneath a container that boxctl left empty is theirs.
             (Json::Object(map), Some(Json::Object(_))) if map.is_empty() => ours.contains(&path),
@@ -104,7 +106,7 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
     {
         let mut change = FieldChange::new("data", None, None);
         change.since = Some(now.clone());
-        change.by = Some(super::fields::MANAGER.to_owned());
+        change.by = Some(MANAGER.to_owned());
         change.note = Some("written again under boxctl's name, by another run".to_owned());
         hide(&mut change, true);
         found.push(change);
@@ -112,7 +114,11 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
     found
 }
 
-fn hide(change: &mut FieldChange, is_value: bool) {
+pub fn hides(facts: &Facts<'_>, path: &str) -> bool {
+    secret::hides(path, &[Some(&facts.remote.raw), facts.declared, facts.sent])
+}
+
+pub fn hide(change: &mut FieldChange, is_value: bool) {
     if is_value {
         change.secret = true;
         let hidden = || Json::String(secret::HIDDEN.to_owned());
@@ -172,6 +178,15 @@ fn previewed(
             paths.push(path);
         }
     }
+    if secret::is_secret(&new) {
+        // What was written as `stringData` is owned as that, and kept as `data`.
+        for key in new.get("data").and_then(Json::as_object).into_iter().flat_map(JsonMap::keys) {
+            let path = Path(vec![Element::Field("data".into()), Element::Field(key.clone())]);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
     let mut seen: Vec<&Path> = Vec::new();
     for path in &paths {
         let (before, after) = (path.get(live), path.get(&new));
@@ -181,7 +196,7 @@ fn previewed(
         seen.push(path);
         let text = path.to_string();
         let mut change = FieldChange::new(text.clone(), before.cloned(), after.cloned());
-        hide(&mut change, secret::is_secret(live) && secret::is_value(&text));
+        hide(&mut change, hides(facts, &text));
         if own_new.contains(path) {
             file(facts, owners, path, change, found);
         } else {
@@ -192,7 +207,7 @@ fn previewed(
         let note = |path: &Path, note: &str| {
             let value = path.get(live).cloned();
             let text = path.to_string();
-            let is_value = secret::is_secret(live) && secret::is_value(&text);
+            let is_value = hides(facts, &text);
             let mut change = FieldChange::new(text, value.clone(), value);
             change.note = Some(note.to_owned());
             hide(&mut change, is_value);
@@ -237,7 +252,7 @@ fn refused(
             let text = path.to_string();
             let (before, after) = (path.get(live).cloned(), path.get(declared).cloned());
             let mut change = FieldChange::new(text.clone(), before, after);
-            hide(&mut change, secret::is_secret(live) && secret::is_value(&text));
+            hide(&mut change, hides(facts, &text));
             file(facts, owners, &path, change, found);
         }
         return;
@@ -287,170 +302,6 @@ fn split(facts: &Facts<'_>, declared: &Json, owners: &[Managed], found: &mut Dif
             None => found.changes.push(change),
         }
     }
-}
-
-/// Fields that left the manifest, of those that boxctl applied.
-fn removed(facts: &Facts<'_>, declared: &Json) -> Vec<String> {
-    let answered = facts.answered.and_then(Json::as_object);
-    let gone = |text: &&String| {
-        Path::parse(text)
-            .is_some_and(|path| path.get(declared).is_none() && !covered(facts.ignore, &path))
-            && facts
-                .sent
-                .is_some_and(|sent| Path::parse(text).is_some_and(|p| p.get(sent).is_some()))
-    };
-    answered.into_iter().flat_map(JsonMap::keys).filter(gone).cloned().collect()
-}
-
-/// The manifest against the object, without a schema: what it says and the object has otherwise,
-/// and what boxctl applied and it says no more.
-fn local(facts: &Facts<'_>, declared: &Json, owners: &[Managed]) -> Vec<FieldChange> {
-    let live = &facts.remote.raw;
-    let mut changes = Vec::new();
-    if let Json::Object(map) = declared {
-        for (key, value) in map.iter().filter(|(key, _)| *key != "apiVersion" && *key != "kind") {
-            let mut at = vec![Element::Field(key.clone())];
-            subset(value, live.get(key), &mut at, &mut changes);
-        }
-    }
-    for text in removed(facts, declared) {
-        if let Some(before) = Path::parse(&text).and_then(|path| path.get(live).cloned())
-            && !others_own(owners, &text)
-        {
-            changes.push(FieldChange::new(text, Some(before), None));
-        }
-    }
-    changes.retain(|change| {
-        Path::parse(&change.path).is_none_or(|path| !covered(facts.ignore, &path))
-    });
-    if secret::is_secret(live) {
-        for change in &mut changes {
-            let is_value = secret::is_value(&change.path);
-            hide(change, is_value);
-        }
-        changes
-            .retain(|change| !change.secret || change.before.is_none() || change.after.is_none());
-    }
-    changes
-}
-
-fn others_own(owners: &[Managed], text: &str) -> bool {
-    Path::parse(text).is_some_and(|path| other_owner(owners, &path).is_some())
-}
-
-fn subset(want: &Json, have: Option<&Json>, at: &mut Vec<Element>, out: &mut Vec<FieldChange>) {
-    if Special::of(want).is_some() {
-        if have.is_none() {
-            out.push(FieldChange::new(Path(at.clone()).to_string(), None, Some(want.clone())));
-        }
-        return;
-    }
-    match (want, have) {
-        (Json::Object(want), Some(Json::Object(have))) => {
-            for (key, value) in want {
-                at.push(Element::Field(key.clone()));
-                subset(value, have.get(key), at, out);
-                at.pop();
-            }
-        }
-        (Json::Array(want), Some(Json::Array(have))) if identity(want).is_some() => {
-            let key = identity(want).unwrap_or_default();
-            for item in want {
-                let value = item.get(key).cloned().unwrap_or_default();
-                let found = have.iter().find(|other| other.get(key) == Some(&value));
-                at.push(Element::Item(vec![(key.to_owned(), value)]));
-                subset(item, found, at, out);
-                at.pop();
-            }
-        }
-        (Json::Array(want_items), Some(Json::Array(have_items)))
-            if want_items.len() == have_items.len() =>
-        {
-            for (index, (item, other)) in want_items.iter().zip(have_items).enumerate() {
-                at.push(Element::Index(index));
-                subset(item, Some(other), at, out);
-                at.pop();
-            }
-        }
-        (want, None) if is_empty(want) => {}
-        (want, have) => {
-            if have.is_none_or(|have| !same_value(want, have, at)) {
-                let path = Path(at.clone()).to_string();
-                out.push(FieldChange::new(path, have.cloned(), Some(want.clone())));
-            }
-        }
-    }
-}
-
-/// What the server leaves out of objects.
-fn is_empty(value: &Json) -> bool {
-    match value {
-        Json::Null | Json::Bool(false) => true,
-        Json::Bool(true) => false,
-        Json::Number(number) => number.as_f64() == Some(0.0),
-        Json::String(text) => text.is_empty(),
-        Json::Array(items) => items.is_empty(),
-        Json::Object(map) => map.values().all(is_empty),
-    }
-}
-
-/// The field that tells the items of a list apart, as in most lists of built-in kinds.
-fn identity(items: &[Json]) -> Option<&'static str> {
-    ["name", "mountPath", "devicePath", "containerPort", "port", "ip", "uid", "type"]
-        .into_iter()
-        .find(|key| {
-            let values: Vec<&Json> = items.iter().filter_map(|item| item.get(*key)).collect();
-            !items.is_empty()
-                && values.len() == items.len()
-                && values.iter().enumerate().all(|(i, value)| {
-                    !matches!(value, Json::Object(_) | Json::Array(_))
-                        && values.iter().skip(i + 1).all(|other| other != value)
-                })
-        })
-}
-
-fn same_value(want: &Json, have: &Json, at: &[Element]) -> bool {
-    if want == have {
-        return true;
-    }
-    let is_quantity = at.iter().any(|element| {
-        matches!(element, Element::Field(name)
-            if matches!(name.as_str(), "limits" | "requests" | "capacity" | "hard" | "sizeLimit" | "divisor"))
-    });
-    is_quantity
-        && quantity(want)
-            .is_some_and(|a| quantity(have).is_some_and(|b| (a - b).abs() <= a.abs() * 1e-12))
-}
-
-/// The number that a quantity stands for: `1000m`, `1Gi`, `0.5`, `1e3`.
-fn quantity(value: &Json) -> Option<f64> {
-    let text = match value {
-        Json::Number(number) => return number.as_f64(),
-        Json::String(text) => text.trim(),
-        _ => return None,
-    };
-    let units: [(&str, f64); 16] = [
-        ("Ki", 1024.0),
-        ("Mi", 1024f64.powi(2)),
-        ("Gi", 1024f64.powi(3)),
-        ("Ti", 1024f64.powi(4)),
-        ("Pi", 1024f64.powi(5)),
-        ("Ei", 1024f64.powi(6)),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
-        ("", 1.0),
-    ];
-    units.into_iter().find_map(|(unit, factor)| {
-        let number = text.strip_suffix(unit)?;
-        number.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n * factor)
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::super::local::quantity;
 use super::super::object::Object;
 use super::super::recordings;
 use super::*;

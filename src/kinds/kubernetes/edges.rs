@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::Json;
 use crate::model::address::Address;
 
-use super::object::{defines, group_of, has_pod_template, kind_of, name, namespace};
+use super::names::{defines, group_of, has_pod_template, kind_of, name, namespace};
 
 const SSM_PARAMETER: &str = "ssm_parameter";
 const ESO: &str = "external-secrets.io";
@@ -213,10 +213,10 @@ fn store_secrets<'a>(
     match value {
         Json::Object(map) => {
             for (key, inner) in map {
-                if key.ends_with("SecretRef") || key == "secretRef" {
-                    if let Some(name) = text(inner, "/name") {
-                        visit(text(inner, "/namespace").or(ns), name);
-                    }
+                if (key.ends_with("SecretRef") || key == "secretRef")
+                    && let Some(name) = text(inner, "/name")
+                {
+                    visit(text(inner, "/namespace").or(ns), name);
                 }
                 store_secrets(inner, ns, visit);
             }

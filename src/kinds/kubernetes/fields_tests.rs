@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::owners::owned_values;
 use super::super::recordings;
 use super::*;
+use crate::model::JsonMap;
 
 #[test]
 fn a_path_reads_back_as_it_was_written() {

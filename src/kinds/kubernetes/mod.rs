@@ -3,7 +3,10 @@
 pub mod compare;
 pub mod edges;
 pub mod fields;
+mod local;
+pub mod names;
 pub mod object;
+pub mod owners;
 pub mod ready;
 pub mod secret;
 pub mod write;

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::super::names::{defines, is_going, served};
 use super::super::recordings;
 use super::*;
 use crate::model::address::Address;

@@ -5,6 +5,9 @@ use std::hash::BuildHasher;
 use std::sync::OnceLock;
 
 use crate::model::Json;
+use crate::model::value::{Special, each_special};
+
+use super::fields::Path;
 
 /// What stands for a value.
 pub const HIDDEN: &str = "(secret)";
@@ -52,8 +55,23 @@ pub fn mark(object: &Json) -> Json {
     })
 }
 
-/// Whether a path leads to a value of a Secret.
-pub fn is_value(path: &str) -> bool {
+/// Whether what a path leads to may not be seen: a value of a Secret, by the object or manifest, or
+/// what a manifest puts a secret into.
+pub fn hides(path: &str, objects: &[Option<&Json>]) -> bool {
+    objects.iter().flatten().any(|object| {
+        if is_secret(object) && is_value(path) {
+            return true;
+        }
+        let mut found = false;
+        if let Some(value) = Path::parse(path).and_then(|path| path.get(object)) {
+            each_special(value, &mut |special| found |= matches!(special, Special::Secret(_)));
+        }
+        found
+    })
+}
+
+/// Whether a path leads to a value, in a Secret.
+fn is_value(path: &str) -> bool {
     ["data", "stringData"].into_iter().any(|field| {
         path.strip_prefix(field).is_some_and(|r| r.is_empty() || r.starts_with(['.', '[']))
     }) || (path.starts_with("metadata.annotations") && path.contains(LAST_APPLIED))

@@ -10,8 +10,10 @@ use crate::model::value::has_unknown;
 use crate::model::{Json, JsonMap};
 
 use super::compare::{is_claimable, is_immutable, may_take, without};
-use super::fields::{Element, MANAGER, Path, RESTART_MANAGER, covered, managed, own, resolve};
-use super::object::{self, RESTART_ANNOTATION};
+use super::fields::{Element, Path, covered};
+use super::names::{self, RESTART_ANNOTATION};
+use super::object;
+use super::owners::{MANAGER, RESTART_MANAGER, managed, own, resolve};
 use super::secret;
 
 const APPLY: &str = "application/apply-patch+yaml";
@@ -25,14 +27,20 @@ struct Place<'a> {
 }
 
 fn place<'a>(manifest: &Json, scope: &'a Scope) -> Result<Place<'a>, KindError> {
-    let (api_version, kind) = object::kind_of(manifest);
+    let (api_version, kind) = names::kind_of(manifest);
     let resource = scope.api_resource(api_version, kind).ok_or_else(|| KindError::Impossible {
         message: format!("the cluster does not serve {kind} in {api_version}"),
         hint: Some(
             "install what defines it, or put its CustomResourceDefinition into the stack".into(),
         ),
     })?;
-    let path = object::object_path(resource, object::namespace(manifest), object::name(manifest));
+    if resource.namespaced && names::namespace(manifest).is_none() {
+        return Err(KindError::Impossible {
+            message: format!("a {kind} lives in a namespace, and none is said"),
+            hint: Some("write `metadata.namespace`, or `namespace:` in the stack".into()),
+        });
+    }
+    let path = names::object_path(resource, names::namespace(manifest), names::name(manifest));
     Ok(Place { resource, path })
 }
 
@@ -52,6 +60,8 @@ struct Progress<'a> {
     stage: Stage,
     force: bool,
     claims: Vec<Path>,
+    /// Fields that were sent last and belong to others by now: no claim needs them.
+    lost: Vec<Path>,
     applied: Option<&'a Answer>,
 }
 
@@ -65,8 +75,13 @@ enum Stage {
 
 fn apply(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
     let place = place(work.spec, work.scope)?;
-    let mut progress =
-        Progress { stage: Stage::Apply, force: false, claims: Vec::new(), applied: None };
+    let mut progress = Progress {
+        stage: Stage::Apply,
+        force: false,
+        claims: Vec::new(),
+        lost: Vec::new(),
+        applied: None,
+    };
     for answer in answers {
         advance(work, &mut progress, answer)?;
     }
@@ -77,7 +92,7 @@ fn apply(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
                 _ => "applying the manifest",
             })
         }
-        Stage::Claim => patch(&place, claim_body(work, &progress.claims)?, MANAGER, progress.force)
+        Stage::Claim => patch(&place, claim_body(work, &progress)?, MANAGER, false)
             .purpose("claiming defaults that stand in the way"),
         Stage::Restart => {
             let body = restart_body(work, work.restart.unwrap_or_default());
@@ -107,9 +122,21 @@ fn advance<'a>(
         return Ok(());
     }
     match (answer.status, progress.stage) {
-        (409, Stage::Apply | Stage::Claim) if !progress.force => {
+        (409, Stage::Apply) if !progress.force => {
             may_force(work, answer)?;
             progress.force = true;
+            Ok(())
+        }
+        (409, Stage::Claim) => {
+            let owners = work.remote.map(|remote| managed(&remote.raw)).unwrap_or_default();
+            let lost: Vec<Path> = causes(answer)
+                .filter_map(|(field, _)| resolve(&owners, field))
+                .filter(|path| !progress.lost.contains(path))
+                .collect();
+            if lost.is_empty() {
+                return Err(refused(answer));
+            }
+            progress.lost.extend(lost);
             Ok(())
         }
         (422, Stage::Apply) => {
@@ -207,7 +234,7 @@ fn claim_root(path: &Path, sent: Option<&Json>) -> Path {
 }
 
 /// What was sent last, with the claimed fields as they are.
-fn claim_body(work: &Work<'_>, claims: &[Path]) -> Result<Json, KindError> {
+fn claim_body(work: &Work<'_>, progress: &Progress<'_>) -> Result<Json, KindError> {
     let live = work.remote.map_or(&Json::Null, |remote| &remote.raw);
     let mut body = match work.sent {
         Some(sent) if !secret::is_secret(sent) => keeping(sent, Some(live), work.ignore),
@@ -222,7 +249,10 @@ fn claim_body(work: &Work<'_>, claims: &[Path]) -> Result<Json, KindError> {
             });
         }
     };
-    for path in claims {
+    for path in &progress.lost {
+        path.remove(&mut body);
+    }
+    for path in &progress.claims {
         if let Some(value) = path.get(live) {
             path.put(&mut body, value.clone());
         }
@@ -238,7 +268,7 @@ fn identity(manifest: &Json) -> Json {
             metadata.insert(key.to_owned(), value.clone());
         }
     }
-    let (api_version, kind) = object::kind_of(manifest);
+    let (api_version, kind) = names::kind_of(manifest);
     json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
 }
 
@@ -276,7 +306,7 @@ fn restart_body(work: &Work<'_>, versions: &str) -> Json {
     let mut body = identity(work.spec);
     let field = |name: &str| Element::Field(name.to_owned());
     let mut path = Vec::new();
-    if object::has_pod_template(work.spec) {
+    if names::has_pod_template(work.spec) {
         path.extend([field("spec"), field("template")]);
     }
     path.extend([field("metadata"), field("annotations"), field(RESTART_ANNOTATION)]);
@@ -333,10 +363,9 @@ pub fn preview_from(answer: &Answer) -> Preview {
 fn delete(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
     let path = match place(work.spec, work.scope) {
         Ok(place) => place.path,
-        Err(error) => work
-            .remote
-            .and_then(|remote| object::path_of_id(&remote.id, work.scope))
-            .ok_or(error)?,
+        Err(error) => {
+            work.remote.and_then(|remote| names::path_of_id(&remote.id, work.scope)).ok_or(error)?
+        }
     };
     let uid = work.remote.and_then(|remote| remote.outputs.get("uid")).and_then(Json::as_str);
     let Some(last) = answers.last() else {

@@ -187,7 +187,7 @@ fn a_restart_is_asked_for_under_a_manager_of_its_own() {
     let body = unpinned(&step.call(&[answer(&secrets[6])]));
     assert_eq!(body["metadata"]["annotations"], json!({"boxctl/parameter-versions": "v2"}));
     assert!(body.get("spec").is_none());
-    assert_eq!(object::restart_text(&body), Some("v2"));
+    assert_eq!(names::restart_text(&body), Some("v2"));
 }
 
 #[test]
