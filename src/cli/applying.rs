@@ -298,7 +298,7 @@ async fn one_stack(
     let wiring = wiring::of(&subject.stack.resources);
     let run = StackRun::new(
         context,
-        &scope,
+        scope,
         &plan.stack,
         &subject.stack.resources,
         &plan.needs,

@@ -113,9 +113,10 @@ impl Diagnostics {
 
     /// Adds a report, at a place where there is one.
     pub fn push(&mut self, mark: Option<Mark>, report: Report) {
-        let known = self.reports.iter().any(|(m, r)| {
-            *m == mark && r.message == report.message && r.address == report.address
-        });
+        let known = self
+            .reports
+            .iter()
+            .any(|(m, r)| *m == mark && r.message == report.message && r.address == report.address);
         if !known {
             self.reports.push((mark, report));
         }
@@ -186,8 +187,8 @@ impl Diagnostics {
         let Some(source) = self.sources.get(mark.source) else { return (None, mark.width) };
         let Some(line) = self.line(mark.source, mark.line) else { return (None, mark.width) };
         let masks = &source.masks;
-        let hidden = masks.all
-            || masks.documents.iter().any(|(a, b)| (*a..=*b).contains(&mark.line));
+        let hidden =
+            masks.all || masks.documents.iter().any(|(a, b)| (*a..=*b).contains(&mark.line));
         if !hidden {
             return (Some(line.to_owned()), mark.width.max(1));
         }
@@ -212,10 +213,7 @@ pub(super) fn shown_path(dir: &Path, path: &Path) -> String {
 }
 
 /// The name nearest to a misspelt one, if one is near.
-pub(super) fn nearest<'a>(
-    name: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     names
         .into_iter()

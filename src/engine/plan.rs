@@ -434,11 +434,6 @@ impl<'a> Planner<'a> {
         remote: &Remote,
     ) -> Option<Remote> {
         let address = &resource.address;
-        if let Some(other) = kind.tracked_by(remote) {
-            let text = format!("{address} is kept by {other} as well, and boxctl's");
-            let hint = format!("take it out of {other}, or out of the stack (`forget`)");
-            self.checks.push(Report::warning("two-owners", text).about(address).hint(hint));
-        }
         let facts = Facts {
             declared: Some(spec),
             sent: Some(&recorded.sent),
@@ -798,6 +793,7 @@ impl<'a> Planner<'a> {
             check.level == crate::model::error::Level::Error
                 || check.code.as_ref().is_none_or(|code| !accepted.contains_key(code))
         });
+        one_of_two_owners(&mut checks);
         if self.input.options.strict {
             for check in &mut checks {
                 if check.level == crate::model::error::Level::Warning {
@@ -836,6 +832,30 @@ impl<'a> Planner<'a> {
     pub(super) fn action(&self, address: &Address) -> Option<Action> {
         self.changes.get(address).map(|change| change.action)
     }
+}
+
+/// However many objects another tool keeps as well, that is one warning.
+fn one_of_two_owners(checks: &mut Vec<Report>) {
+    let is = |check: &Report| check.code.as_deref() == Some("two-owners");
+    let addresses: BTreeSet<Address> =
+        checks.iter().filter(|check| is(check)).filter_map(|check| check.address.clone()).collect();
+    if addresses.len() < 2 {
+        return;
+    }
+    let mut first = true;
+    checks.retain_mut(|check| {
+        if !is(check) {
+            return true;
+        }
+        if std::mem::take(&mut first) {
+            check.message = format!("{} objects are kept by another tool as well", addresses.len());
+            check.causes = addresses.iter().map(Address::to_string).collect();
+            check.address = None;
+            check.location = None;
+            return true;
+        }
+        false
+    });
 }
 
 fn orphan(address: &Address, recorded: &Recorded, action: Action) -> Change {

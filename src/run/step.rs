@@ -2,7 +2,7 @@
 //! noted after it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use base64::prelude::*;
 use sha2::{Digest, Sha256};
@@ -51,8 +51,6 @@ pub struct Shared {
 pub struct StackRun<'a> {
     /// What every part of a run is given.
     pub context: &'a Context<'a>,
-    /// The accounts.
-    pub scope: &'a Scope,
     /// The stack's name.
     pub stack: &'a str,
     /// What is declared.
@@ -63,6 +61,7 @@ pub struct StackRun<'a> {
     pub readers: &'a BTreeMap<Address, Vec<Address>>,
     /// Whether apply waits until things are ready.
     pub wait: bool,
+    scope: RwLock<Arc<Scope>>,
     shared: Mutex<Shared>,
 }
 
@@ -117,7 +116,7 @@ impl<'a> StackRun<'a> {
     )]
     pub fn new(
         context: &'a Context<'a>,
-        scope: &'a Scope,
+        scope: Scope,
         stack: &'a str,
         declared: &[Resource],
         needs: &'a BTreeMap<Address, BTreeSet<Address>>,
@@ -142,7 +141,26 @@ impl<'a> StackRun<'a> {
         }
         let shared = Shared { state, journal, known, remotes, broken: false, changed: false };
         let shared = Mutex::new(shared);
+        let scope = RwLock::new(Arc::new(scope));
         StackRun { context, scope, stack, declared, needs, readers, wait, shared }
+    }
+
+    /// The accounts, as they are known by now.
+    pub fn scope(&self) -> Arc<Scope> {
+        self.scope.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads anew what the cluster serves, where a step needs a kind that it did not serve yet: the
+    /// definition may have come with an earlier step.
+    async fn refresh_scope(&self, spec: &Json) -> Result<(), StepError> {
+        let text = |key: &str| spec.get(key).and_then(Json::as_str).unwrap_or_default();
+        if self.scope().api_resource(text("apiVersion"), text("kind")).is_some() {
+            return Ok(());
+        }
+        let resources = self.context.transport.api_resources().await?;
+        let scope = Scope { api_resources: Some(resources), ..self.scope().as_ref().clone() };
+        *self.scope.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(scope);
+        Ok(())
     }
 
     /// What the steps share. A panic in one step does not take the others' records with it.
@@ -216,6 +234,9 @@ impl<'a> StackRun<'a> {
             .declared
             .get(address)
             .ok_or_else(|| StepError::other(format!("{address} is not declared")))?;
+        if address.is_kubernetes() {
+            self.refresh_scope(&resource.spec).await?;
+        }
         let spec = self.spec(kind, resource).await?;
         if change.reason.as_deref().is_some_and(|_| change.action == Action::Create) {
             self.wait_until_gone(kind, address).await?;
@@ -271,7 +292,7 @@ impl<'a> StackRun<'a> {
             return Err(StepError::other("a value that it needs is still unknown"));
         }
         let spec = kind
-            .declare(&resolved, self.scope)
+            .declare(&resolved, &self.scope())
             .map_err(|problem| StepError::Other { message: problem.message, hint: problem.hint })?;
         for source in needed_secrets(&spec) {
             self.fetch_secret(&source).await?;
@@ -288,7 +309,7 @@ impl<'a> StackRun<'a> {
         let (address, output) = source.as_output().ok_or_else(missing)?;
         let kind = (self.context.kinds)(address.kind()).ok_or_else(missing)?;
         let remote = self.shared().remotes.get(&address).cloned().ok_or_else(missing)?;
-        let (call, pointer) = kind.reveal(&remote, output, self.scope).ok_or_else(missing)?;
+        let (call, pointer) = kind.reveal(&remote, output, &self.scope()).ok_or_else(missing)?;
         let answer = self.context.transport.send(&call, self.context.secrets).await?;
         let value = answer.body.pointer(pointer).and_then(Json::as_str).ok_or_else(missing)?;
         write(self.context.secrets).insert(source.clone(), Secret::new(value));
@@ -365,7 +386,8 @@ impl<'a> StackRun<'a> {
             let sent = recorded.map(|recorded| recorded.sent.clone());
             (sent, remote.filter(|_| verb != Verb::Create))
         };
-        let mark = fingerprint::mark(&self.scope.lineage, address);
+        let scope = self.scope();
+        let mark = fingerprint::mark(&scope.lineage, address);
         let versions = self.versions(address);
         let restart = restart::text(&versions);
         let mut force = resource.meta.force.clone();
@@ -382,7 +404,7 @@ impl<'a> StackRun<'a> {
             shared: &resource.meta.shared,
             ignore: &resource.meta.ignore,
             force: &force,
-            scope: self.scope,
+            scope: &scope,
             mark: &mark,
             restart: (!change.restart.is_empty()).then_some(restart.as_str()),
         };
@@ -396,7 +418,8 @@ impl<'a> StackRun<'a> {
             let sent = shared.state.resources.get(address).map(|recorded| recorded.sent.clone());
             (sent.unwrap_or(Json::Null), shared.remotes.get(address).cloned())
         };
-        let mark = fingerprint::mark(&self.scope.lineage, address);
+        let scope = self.scope();
+        let mark = fingerprint::mark(&scope.lineage, address);
         let work = Work {
             verb: Verb::Delete,
             address,
@@ -407,7 +430,7 @@ impl<'a> StackRun<'a> {
             shared: &[],
             ignore: &[],
             force: &[],
-            scope: self.scope,
+            scope: &scope,
             mark: &mark,
             restart: None,
         };
@@ -618,7 +641,7 @@ impl<'a> StackRun<'a> {
         let (Some(resource), Verb::Create, false) = (resource, work.verb, known) else {
             return Vec::new();
         };
-        let Some(remote) = kind.read(&answer.body, self.scope).into_iter().next() else {
+        let Some(remote) = kind.read(&answer.body, &self.scope()).into_iter().next() else {
             return Vec::new();
         };
         let mut record = self.recorded(kind, resource, work.spec, &remote, change);
@@ -706,7 +729,7 @@ impl<'a> StackRun<'a> {
     fn learn(&self, kind: &dyn Kind, address: &Address, spec: &Json, remote: &Remote) {
         let mut shared = self.shared();
         let mut outputs = outputs(self.context, address, remote, &shared.state);
-        outputs.plain.extend(kind.known_outputs(spec, self.scope));
+        outputs.plain.extend(kind.known_outputs(spec, &self.scope()));
         shared.known.insert(address.clone(), outputs);
         shared.remotes.insert(address.clone(), remote.clone());
     }
@@ -714,13 +737,16 @@ impl<'a> StackRun<'a> {
     /// What stands under the name and is being deleted has to be gone first.
     async fn wait_until_gone(&self, kind: &dyn Kind, address: &Address) -> Result<(), StepError> {
         let recorded = self.shared().state.resources.get(address).map(|r| r.id.clone());
-        let Some(call) = recorded.and_then(|id| kind.fetch(&id, self.scope)) else { return Ok(()) };
+        let Some(call) = recorded.and_then(|id| kind.fetch(&id, &self.scope())) else {
+            return Ok(());
+        };
         let began = self.context.outside.elapsed_ms();
         loop {
             let there = match self.context.transport.send(&call, self.context.secrets).await {
-                Ok(answer) if answer.is_success() => {
-                    kind.read(&answer.body, self.scope).iter().any(|remote| kind.is_going(remote))
-                }
+                Ok(answer) if answer.is_success() => kind
+                    .read(&answer.body, &self.scope())
+                    .iter()
+                    .any(|remote| kind.is_going(remote)),
                 Ok(_) => false,
                 Err(error) if error.failure == Failure::NotFound => false,
                 Err(error) => return Err(error.into()),
@@ -769,9 +795,9 @@ impl<'a> StackRun<'a> {
             }
             self.waiting(change, &reason);
             self.context.stop.pause(self.context.timing.poll_ms).await;
-            let Some(call) = kind.fetch(&remote.id, self.scope) else { return Ok(()) };
+            let Some(call) = kind.fetch(&remote.id, &self.scope()) else { return Ok(()) };
             let answer = self.context.transport.send(&call, self.context.secrets).await?;
-            match kind.read(&answer.body, self.scope).into_iter().next() {
+            match kind.read(&answer.body, &self.scope()).into_iter().next() {
                 Some(now) => remote = now,
                 None => return Err(StepError::other("it was applied, and is gone again")),
             }

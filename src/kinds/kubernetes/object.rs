@@ -274,6 +274,10 @@ impl Kind for Object {
         Some(Locate::In(vec![Listing { call, paging: Paging::Token }]))
     }
 
+    fn is_going(&self, remote: &Remote) -> bool {
+        super::names::is_going(&remote.raw)
+    }
+
     fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {
         let (api_version, kind) = kind_of(item);
         let resource = scope.api_resource(api_version, kind);
