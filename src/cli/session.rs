@@ -97,6 +97,15 @@ pub fn store_stop(error: &StoreError) -> Stop {
     Stop::error(error.report())
 }
 
+/// Where states are kept: runs against the embedded sandbox never touch the real ones.
+fn state_dir(dir: &Path, project: &Project, sandbox: bool) -> PathBuf {
+    if sandbox {
+        dir.join(".boxctl").join("sandbox-state")
+    } else {
+        dir.join(&project.state_dir)
+    }
+}
+
 impl Session {
     /// Opens the project; serves or joins the sandbox if that is wanted.
     ///
@@ -107,16 +116,24 @@ impl Session {
         let project = config::load_project(&dir, &Disk).map_err(failed)?;
         let mut overrides = Overrides::default();
         let mut embedded = None;
-        let state_dir = if globals.sandbox {
+        if globals.sandbox {
             let (environment, running) = super::sandbox::join(&dir, &project).await?;
             overrides = Overrides::from_environment(&environment);
             embedded = running;
-            dir.join(".boxctl").join("sandbox-state")
-        } else {
-            dir.join(&project.state_dir)
-        };
-        let store = LocalStore::new(state_dir);
+        }
+        let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
         Ok(Session { dir, project, store, overrides, globals, embedded })
+    }
+
+    /// Opens the project for commands that ask no API.
+    ///
+    /// # Errors
+    /// No project, or mistakes in its file.
+    pub fn offline(globals: Globals) -> Result<Session, Stop> {
+        let dir = project_dir(&globals)?;
+        let project = config::load_project(&dir, &Disk).map_err(failed)?;
+        let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
+        Ok(Session { dir, project, store, overrides: Overrides::default(), globals, embedded: None })
     }
 
     /// Ends what this process serves.
