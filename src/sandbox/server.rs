@@ -216,7 +216,10 @@ fn endpoint(
             environment.push(named("AWS_SECRET_ACCESS_KEY", secret));
         }
     }
+    // The AWS command line's first version reads this name only.
+    let region = environment.iter().find(|(name, _)| name == "AWS_REGION").cloned();
     environment.push(named("KUBECONFIG", directory.kubeconfig().display().to_string()));
+    environment.extend(region.map(|(_, region)| named("AWS_DEFAULT_REGION", region)));
     Endpoint {
         url: url.to_owned(),
         environment,
