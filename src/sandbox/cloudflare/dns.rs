@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::dns_content::{
     SIMPLE_TYPES, is_data_type, normal_content, normal_name, proxiable, rendered,
 };
-use super::reply::{Answer, ApiError, Outcome, Paging, Query, page};
+use super::reply::{Answer, ApiError, Outcome};
 use super::zones::Zone;
-use super::{Call, State, is_hex_id, text};
+use super::{Call, State, dns_list, is_hex_id, text};
 use crate::sandbox::env::Env;
 
 /// A DNS record.
@@ -43,7 +43,6 @@ pub struct Record {
     comment_modified_on: Option<String>,
 }
 
-const PAGING: Paging = Paging { default: 100, min: 1, max: 5_000_000 };
 /// Operations a batch may hold on a free zone (contract 3.3).
 const BATCH_LIMIT: usize = 200;
 /// Characters of a comment on a free zone (contract 3.5).
@@ -58,7 +57,7 @@ pub fn handle(
     env: &mut Env,
 ) -> Outcome {
     match (call.method, rest) {
-        ("GET", []) => list(state, zone, call.query()),
+        ("GET", []) => dns_list::list(state, zone, call.query()),
         ("POST", []) => create(state, zone, &call.object()?, env).map(|r| Answer::ok(shown(&r))),
         ("POST", ["batch"]) => batch(state, zone, &call.object()?, env),
         (method, [] | ["batch"]) => Err(ApiError::no_method(method)),
@@ -373,73 +372,8 @@ fn check_neighbours(state: &State, record: &Record) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn list(state: &State, zone: &Zone, query: Query<'_>) -> Outcome {
-    let any = query.get("match") == Some("any");
-    let mut records: Vec<&Record> = state
-        .records
-        .iter()
-        .filter(|record| record.zone_id == zone.id)
-        .filter(|record| {
-            let verdicts: Vec<bool> =
-                query.0.iter().filter_map(|(name, value)| verdict(record, name, value)).collect();
-            match any && !verdicts.is_empty() {
-                true => verdicts.contains(&true),
-                false => !verdicts.contains(&false),
-            }
-        })
-        .collect();
-    let order = query.get("order").unwrap_or("type");
-    records.sort_by_key(|record| {
-        let first = match order {
-            "name" => record.name.clone(),
-            "content" => record.content.clone(),
-            "ttl" => format!("{:08}", record.ttl),
-            "proxied" => record.proxied.to_string(),
-            _ => record.kind.clone(),
-        };
-        (first, record.name.clone(), record.content.clone())
-    });
-    if query.get("direction") == Some("desc") {
-        records.reverse();
-    }
-    page(records.into_iter().map(shown).collect(), query, PAGING)
-}
-
-/// What one filter says of `record`; `None` where the parameter is no filter.
-fn verdict(record: &Record, name: &str, value: &str) -> Option<bool> {
-    let wanted = value.to_lowercase();
-    let (field, operator) = name.split_once('.').unwrap_or((name, "exact"));
-    let text = match field {
-        "name" => record.name.to_lowercase(),
-        "content" => record.content.to_lowercase(),
-        "comment" => match (&record.comment, operator) {
-            (comment, "present") => return Some(comment.is_some()),
-            (comment, "absent") => return Some(comment.is_none()),
-            (None, _) => return Some(false),
-            (Some(comment), _) => comment.to_lowercase(),
-        },
-        "type" => return Some(record.kind.eq_ignore_ascii_case(value)),
-        "proxied" => return Some(record.proxied == (value == "true")),
-        "search" => {
-            let comment = record.comment.as_deref().unwrap_or_default();
-            let all = format!("{} {} {comment}", record.name, record.content).to_lowercase();
-            return Some(all.contains(&wanted));
-        }
-        // No record of a free zone has tags.
-        "tag" => return Some(operator == "absent"),
-        _ => return None,
-    };
-    match operator {
-        "exact" => Some(text == wanted),
-        "contains" => Some(text.contains(&wanted)),
-        "startswith" => Some(text.starts_with(&wanted)),
-        "endswith" => Some(text.ends_with(&wanted)),
-        _ => None,
-    }
-}
-
 /// The record as answers show it (contract 3.1).
-fn shown(record: &Record) -> Value {
+pub fn shown(record: &Record) -> Value {
     let mut object = json!({
         "id": record.id, "name": record.name, "type": record.kind, "content": record.content,
         "proxiable": proxiable(&record.kind, &record.content), "proxied": record.proxied,
