@@ -90,7 +90,7 @@ impl Core {
             content_type: received.header("content-type"),
             accept: received.header("accept"),
             user_agent: received.header("user-agent"),
-            authorization: authorization.as_deref(),
+            authorization: Some(&authorization),
             body: &received.body,
         };
         let answer = self.world.cluster.handle(&request, self.env.now);
@@ -110,17 +110,17 @@ impl Core {
     /// The header by which the cluster knows its users. Clients built on client-go send no token
     /// over plain HTTP, so who sends none from this machine is the kubeconfig's user; a browser's
     /// page is not.
-    fn kubernetes_user(&self, received: &Received, loopback: bool) -> Option<String> {
-        let world = &self.world;
-        let token = match received.header("authorization") {
-            Some(header) => header.strip_prefix("Bearer ").and_then(|given| {
-                let known = [&world.kubernetes_token, &world.kubernetes_read_token];
-                known.into_iter().find(|token| token.as_str() == given.trim())
-            })?,
-            None if loopback && received.header("origin").is_none() => &world.kubernetes_token,
-            None => return None,
+    fn kubernetes_user(&self, received: &Received, loopback: bool) -> String {
+        let known = [&self.world.kubernetes_token, &self.world.kubernetes_read_token];
+        let given = match received.header("authorization") {
+            Some(header) => header.strip_prefix("Bearer ").map(str::trim),
+            None if loopback && received.header("origin").is_none() => Some(known[0].as_str()),
+            None => None,
         };
-        Some(format!("Bearer {token}"))
+        match known.into_iter().find(|token| Some(token.as_str()) == given) {
+            Some(token) => format!("Bearer {token}"),
+            None => "Bearer unknown".to_owned(),
+        }
     }
 
     /// The sandbox's own pages: `GET /sandbox/dump`, for who bears the Cloudflare API token.
