@@ -5,6 +5,7 @@
 
 pub mod cloudflare;
 mod connection;
+mod core;
 mod directory;
 pub mod env;
 mod exchange;

@@ -17,16 +17,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::connection::{Cuttable, Scissors};
+use super::core::Core;
 use super::directory::{Directory, Endpoint};
 use super::env::{Env, Ids};
 use super::exchange::{Received, Reply, Service};
 use super::faults::{Drop, Fault, Faults};
 use super::journal::{self, Announced};
 use super::log::{self, Line, Log};
-use super::mangle::Mangler;
 use super::upstream::Upstream;
 use super::world::World;
-use super::{Options, SandboxError, cloudflare, kubernetes, ssm};
+use super::{Options, SandboxError, cloudflare};
 
 /// Bytes a request's body may have; the API server's own limit is 3 MiB.
 const BODY_LIMIT: usize = 8 << 20;
@@ -36,9 +36,6 @@ const ROUNDS: usize = 4;
 const STORE_INTERVAL: Duration = Duration::from_millis(200);
 /// How long open connections are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Requests that Cloudflare grants, and in which time (contract 1.5).
-const GRANTED: (u64, Duration) = (1200, Duration::from_secs(300));
-
 /// A sandbox that answers.
 pub struct Running {
     address: SocketAddr,
@@ -84,15 +81,6 @@ struct Shared {
     core: tokio::sync::Mutex<Core>,
 }
 
-/// What one request at a time may have.
-struct Core {
-    world: World,
-    env: Env,
-    mangler: Option<Mangler>,
-    store_read: Option<Instant>,
-    window: (Instant, u64),
-}
-
 /// Holds the directory, loads its world or sets one up, and answers.
 ///
 /// # Errors
@@ -136,22 +124,23 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         log,
         upstream,
         loopback: address.ip().is_loopback(),
-        core: tokio::sync::Mutex::new(Core {
-            world,
-            env,
-            mangler: options.mangle.map(Mangler::new),
-            store_read: None,
-            window: (Instant::now(), 0),
-        }),
+        core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle)),
     });
     let mut core = shared.core.lock().await;
     shared.settle(&mut core).await;
     shared.directory.keep(&core.world)?;
     drop(core);
 
+    let (stop, task) = serve(listener, shared.clone());
+    shared.directory.announce(&endpoint)?;
+    Ok(Running { address, environment: endpoint.environment, shared, stop, task })
+}
+
+/// Answers until it is told to stop.
+fn serve(listener: TcpListener, shared: Arc<Shared>) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let app = Router::new()
         .fallback(answer)
-        .with_state(shared.clone())
+        .with_state(shared)
         .into_make_service_with_connect_info::<Scissors>();
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
@@ -163,8 +152,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
             tracing::error!(%error, "the sandbox stopped answering");
         }
     });
-    shared.directory.announce(&endpoint)?;
-    Ok(Running { address, environment: endpoint.environment, shared, stop, task })
+    (stop, task)
 }
 
 /// The two preset parameters, in the outer SSM where there is one; what is there stays.
@@ -216,7 +204,10 @@ fn endpoint(
             environment.push(named("AWS_SECRET_ACCESS_KEY", secret));
         }
     }
+    // The AWS command line's first version reads this name only.
+    let region = environment.iter().find(|(name, _)| name == "AWS_REGION").cloned();
     environment.push(named("KUBECONFIG", directory.kubeconfig().display().to_string()));
+    environment.extend(region.map(|(_, region)| named("AWS_DEFAULT_REGION", region)));
     Endpoint {
         url: url.to_owned(),
         environment,
@@ -426,133 +417,6 @@ fn faulty(fault: &Fault, service: Service, reply: Option<Reply>) -> Reply {
         reply.headers.push((name.to_lowercase(), value.clone()));
     }
     reply
-}
-
-impl Core {
-    /// What the service answers, in its own order and forms unless they are to be mangled.
-    fn answered(&mut self, received: &Received, loopback: bool) -> Reply {
-        match received.service {
-            Service::Cloudflare => self.cloudflare(received),
-            Service::Ssm | Service::Sts => self.aws(received),
-            Service::Kubernetes => self.kubernetes(received, loopback),
-            Service::Sandbox => self.sandbox(received),
-        }
-    }
-
-    fn cloudflare(&mut self, received: &Received) -> Reply {
-        let call = cloudflare::Call {
-            method: &received.method,
-            path: &received.path,
-            query: &received.query,
-            authorization: received.header("authorization"),
-            body: &received.body,
-        };
-        let (status, mut body) =
-            cloudflare::handle(&mut self.world.cloudflare, &call, &mut self.env);
-        if let Some(mangler) = &mut self.mangler {
-            body = mangler.cloudflare(body, call.query().get("order").is_some());
-        }
-        Reply::json(status, &body)
-    }
-
-    fn aws(&mut self, received: &Received) -> Reply {
-        let call = ssm::Call {
-            operation: &received.operation,
-            authorization: received.header("authorization"),
-            body: &received.body,
-        };
-        let answer = match received.service {
-            Service::Sts => ssm::handle_sts(&self.world.ssm, &call, &mut self.env),
-            _ => ssm::handle(&mut self.world.ssm, &call, &mut self.env),
-        };
-        let text = match (answer.json, &mut self.mangler) {
-            (Some(body), Some(mangler)) => mangler.ssm(body).to_string(),
-            (Some(body), None) => body.to_string(),
-            (None, _) => answer.text,
-        };
-        let mut reply = Reply::text(answer.status, answer.content_type, text);
-        if let Some(kind) = answer.error {
-            reply.headers.push(("x-amzn-errortype".to_owned(), kind.to_owned()));
-        }
-        reply
-    }
-
-    fn kubernetes(&mut self, received: &Received, loopback: bool) -> Reply {
-        let authorization = self.kubernetes_user(received, loopback);
-        let request = kubernetes::Request {
-            method: &received.method,
-            path: &received.path,
-            query: received.query.clone(),
-            content_type: received.header("content-type"),
-            accept: received.header("accept"),
-            user_agent: received.header("user-agent"),
-            authorization: authorization.as_deref(),
-            body: &received.body,
-        };
-        let answer = self.world.cluster.handle(&request, self.env.now);
-        let mut body = answer.body;
-        let json = answer.content_type.starts_with("application/json");
-        if let Some(mangler) = &mut self.mangler
-            && json
-            && let Ok(parsed) = serde_json::from_slice::<Value>(&body)
-        {
-            body = mangler.kubernetes(parsed).to_string().into_bytes();
-        }
-        let mut reply = Reply::text(answer.status, &answer.content_type, body);
-        reply.headers.extend(answer.headers);
-        reply
-    }
-
-    /// The header by which the cluster knows its users. Clients built on client-go send no token
-    /// over plain HTTP, so who sends none from this machine is the kubeconfig's user; a browser's
-    /// page is not.
-    fn kubernetes_user(&self, received: &Received, loopback: bool) -> Option<String> {
-        let world = &self.world;
-        let token = match received.header("authorization") {
-            Some(header) => header.strip_prefix("Bearer ").and_then(|given| {
-                let known = [&world.kubernetes_token, &world.kubernetes_read_token];
-                known.into_iter().find(|token| token.as_str() == given.trim())
-            })?,
-            None if loopback && received.header("origin").is_none() => &world.kubernetes_token,
-            None => return None,
-        };
-        Some(format!("Bearer {token}"))
-    }
-
-    /// The sandbox's own pages: `GET /sandbox/dump`, for who bears the Cloudflare API token.
-    fn sandbox(&self, received: &Received) -> Reply {
-        let bearer = received.header("authorization").and_then(|h| h.strip_prefix("Bearer "));
-        let known = self.world.cloudflare.tokens.iter().filter(|token| !token.read_only);
-        if !known.into_iter().any(|token| Some(token.value.as_str()) == bearer) {
-            return Reply::refusal(Service::Sandbox, 401, "bear the Cloudflare API token");
-        }
-        match (received.method.as_str(), received.path.as_str()) {
-            ("GET", "/sandbox/dump") => Reply::json(200, &self.world.dump()),
-            _ => Reply::refusal(Service::Sandbox, 404, "there is only GET /sandbox/dump"),
-        }
-    }
-
-    /// The headers that a service puts on each of its answers.
-    fn dress(&mut self, received: &Received, reply: &mut Reply) {
-        let mut add = |name: &str, value: String| reply.headers.push((name.to_owned(), value));
-        match received.service {
-            Service::Cloudflare => {
-                add("cf-ray", format!("{}-NRT", self.env.ids.hex(16)));
-                let (granted, time) = GRANTED;
-                if self.window.0.elapsed() >= time {
-                    self.window = (Instant::now(), 0);
-                }
-                self.window.1 += 1;
-                // Nobody is blocked, so no more than half of what is granted counts as used.
-                let left = granted - self.window.1.min(granted / 2);
-                let seconds = time.saturating_sub(self.window.0.elapsed()).as_secs().max(1);
-                add("ratelimit", format!("\"default\";r={left};t={seconds}"));
-                add("ratelimit-policy", format!("\"default\";q={granted};w={}", time.as_secs()));
-            }
-            Service::Ssm | Service::Sts => add("x-amzn-requestid", self.env.ids.uuid()),
-            Service::Kubernetes | Service::Sandbox => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -135,6 +135,12 @@ pub fn preset_cloudflare(
             state.tokens.push(ApiToken { id, value, read_only });
         }
     }
+    let account = match (account, state.accounts.first()) {
+        ("", Some(first)) => first.id.clone(),
+        ("", None) => env.ids.hex(32),
+        (named, _) => named.to_owned(),
+    };
+    let account = account.as_str();
     if !state.accounts.iter().any(|known| known.id == account) {
         state.accounts.push(Account { id: account.to_owned(), name: "Sandbox".to_owned() });
     }

@@ -4,6 +4,7 @@
 pub mod access;
 mod dns;
 mod dns_content;
+mod dns_list;
 pub mod reply;
 mod tunnel_config;
 pub mod tunnels;

@@ -52,26 +52,24 @@ pub fn handle(state: &mut State, call: &Call<'_>, rest: &[&str], env: &mut Env) 
 
 fn list(state: &State, call: &Call<'_>) -> Outcome {
     let query = call.query();
-    let account_name = |zone: &Zone| {
-        state.accounts.iter().find(|a| a.id == zone.account_id).map(|a| a.name.clone())
-    };
-    let checks: [(&str, &dyn Fn(&Zone) -> Option<String>); 4] = [
-        ("name", &|zone| Some(zone.name.clone())),
-        ("status", &|_| Some("active".to_owned())),
-        ("account.id", &|zone| Some(zone.account_id.clone())),
-        ("account.name", &account_name),
-    ];
     let any = query.get("match") == Some("any");
     let mut zones: Vec<&Zone> = Vec::new();
     for zone in &state.zones {
-        let mut asked = checks.iter().filter_map(|(name, value)| {
-            query.get(name).map(|filter| value(zone).is_some_and(|text| fits(filter, &text)))
-        });
-        let fits = match any && checks.iter().any(|(name, _)| query.get(name).is_some()) {
-            true => asked.any(|fits| fits),
-            false => asked.all(|fits| fits),
+        let account = state.accounts.iter().find(|account| account.id == zone.account_id);
+        let verdicts: Vec<bool> = [
+            ("name", zone.name.as_str()),
+            ("status", "active"),
+            ("account.id", &zone.account_id),
+            ("account.name", account.map_or("", |account| &account.name)),
+        ]
+        .iter()
+        .filter_map(|(name, text)| query.get(name).map(|filter| fits(filter, text)))
+        .collect();
+        let wanted = match any && !verdicts.is_empty() {
+            true => verdicts.contains(&true),
+            false => !verdicts.contains(&false),
         };
-        if fits {
+        if wanted {
             zones.push(zone);
         }
     }

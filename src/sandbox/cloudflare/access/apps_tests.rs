@@ -68,7 +68,7 @@ fn a_put_resets_what_it_leaves_out_except_the_policies() {
     assert_eq!(same["session_duration"], "24h");
     assert_eq!(same["app_launcher_visible"], true);
     assert_eq!(same["aud"], app["aud"]);
-    assert_eq!(ids(&same), [policy.clone()]);
+    assert_eq!(ids(&same), [policy.as_str()]);
     let (_, none) = put(&mut sandbox, &app, json!({"domain": "a.b0xp.io", "policies": []}));
     assert_eq!(ids(&none), Vec::<String>::new());
     let path = format!("/accounts/{}/access/policies/{policy}", sandbox.account());
@@ -118,7 +118,7 @@ fn inline_policies_are_garbage_collected_and_keep_their_id_when_it_is_sent() {
     let mut kept = inline("x2");
     kept["id"] = json!(x);
     let (_, app) = put(&mut sandbox, &app, json!({"domain": "a.b0xp.io", "policies": [kept]}));
-    assert_eq!(ids(&app), [x.clone()]);
+    assert_eq!(ids(&app), [x.as_str()]);
     assert_eq!(app["policies"][0]["name"], "x2");
     let one = |id: &str, sandbox: &Sandbox| {
         format!("{}/{}/policies/{id}", apps(sandbox), app["id"].as_str().unwrap())

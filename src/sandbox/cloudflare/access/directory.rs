@@ -26,12 +26,14 @@ const PROVIDER_TYPES: &[&str] = &[
     "cloudflare",
 ];
 
+/// Makes an object out of a body, on top of what there was.
+type Make = fn(&Map<String, Value>, Option<&Item>, &mut Env) -> Result<Item, ApiError>;
+
 /// What tells one collection from another.
 struct Collection {
     paging: Paging,
     not_found: (u32, &'static str),
-    /// The object out of a body, on top of what there was.
-    made: fn(&Map<String, Value>, Option<&Item>, &mut Env) -> Result<Item, ApiError>,
+    made: Make,
 }
 
 /// `{scope}/access/groups/…`.
