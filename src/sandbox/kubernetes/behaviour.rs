@@ -279,6 +279,11 @@ fn writes_are_checked_against_what_is_there() {
             .0,
         404
     );
+    let broken = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "plain!"},
+    });
+    let (status, answer) = world.send("POST", "/api/v1/namespaces/default/secrets", JSON, &broken);
+    assert_eq!(status, 400, "{answer}");
     let mut numbers = deployment();
     numbers["spec"]["replicas"] = json!("one");
     let deployments = DEPLOYMENT.trim_end_matches("/d");

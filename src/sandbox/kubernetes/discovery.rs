@@ -45,6 +45,12 @@ pub fn is_built_in(group: &str) -> bool {
 /// 404 for groups and versions that are not served.
 pub fn answer(store: &Store, request: &Request<'_>) -> Result<Option<Response>, Failure> {
     let parts: Vec<_> = request.path.split('/').filter(|p| !p.is_empty()).collect();
+    if !matches!(
+        parts.as_slice(),
+        ["openapi", ..] | ["api" | "apis"] | ["api" | "apis", _] | ["apis", _, _]
+    ) {
+        return Ok(None);
+    }
     let all = served(store);
     let aggregated = wants_aggregated(request.accept);
     let body = match parts.as_slice() {
