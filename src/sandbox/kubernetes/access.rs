@@ -13,7 +13,8 @@ pub enum Identity {
     Reader,
 }
 
-const READER: &str = "system:serviceaccount:default:reader";
+/// Name of the user who may only read.
+pub const READER: &str = "system:serviceaccount:default:reader";
 
 /// The user of an Authorization header. Without one it is the administrator, as on an API
 /// server's insecure port: kubectl sends no token over plain HTTP.
@@ -33,19 +34,24 @@ pub fn identity(authorization: Option<&str>) -> Result<Identity, Failure> {
     }
 }
 
+/// Whether the user may do this to anything.
+pub fn allows(identity: Identity, verb: &str) -> bool {
+    identity == Identity::Admin || matches!(verb, "get" | "list" | "watch")
+}
+
 /// Refuses what the user may not do, dry runs included.
 ///
 /// # Errors
 ///
 /// 403.
 pub fn check(
-    identity: &Identity,
+    identity: Identity,
     request: &Request<'_>,
     route: &Route,
     options: &Options,
 ) -> Result<(), Failure> {
     let verb = verb(request.method, route.name.is_empty(), options.watch);
-    if *identity == Identity::Admin || matches!(verb, "get" | "list" | "watch") {
+    if allows(identity, verb) {
         return Ok(());
     }
     let resource = &route.resource;

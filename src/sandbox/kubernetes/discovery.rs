@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::resources::{Resource, VERBS, api_version, built_in, served, version_rank};
+use super::reviews::is_review;
 use super::status::Failure;
 use super::store::Store;
 use super::value::fields;
@@ -44,6 +45,12 @@ pub fn is_built_in(group: &str) -> bool {
 /// 404 for groups and versions that are not served.
 pub fn answer(store: &Store, request: &Request<'_>) -> Result<Option<Response>, Failure> {
     let parts: Vec<_> = request.path.split('/').filter(|p| !p.is_empty()).collect();
+    if !matches!(
+        parts.as_slice(),
+        ["openapi", ..] | ["api" | "apis"] | ["api" | "apis", _] | ["apis", _, _]
+    ) {
+        return Ok(None);
+    }
     let all = served(store);
     let aggregated = wants_aggregated(request.accept);
     let body = match parts.as_slice() {
@@ -173,6 +180,9 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
             "watch",
         ];
     }
+    if is_review(resource) {
+        return vec!["create"];
+    }
     let namespaces = resource.is("", "namespaces");
     VERBS.into_iter().filter(|v| !(namespaces && *v == "deletecollection")).collect()
 }
@@ -188,6 +198,9 @@ fn entry(resource: &Resource) -> Value {
     }
     if !resource.categories.is_empty() {
         map.insert("categories".to_owned(), resource.categories.clone().into());
+    }
+    if is_review(resource) {
+        return entry;
     }
     // Definitions are still stored as v1beta1 (recording 01, line 12).
     let definition = resource.is("apiextensions.k8s.io", "customresourcedefinitions");

@@ -16,6 +16,7 @@ mod quantities;
 mod read;
 mod request;
 mod resources;
+mod reviews;
 mod status;
 mod store;
 mod strategic;
@@ -24,6 +25,8 @@ mod validate;
 mod value;
 mod write;
 
+#[cfg(test)]
+mod behaviour;
 #[cfg(test)]
 mod oracle;
 
@@ -162,8 +165,11 @@ impl Cluster {
             return Ok(response);
         }
         let route = Route::find(&self.store, request.path)?;
+        if reviews::is_review(&route.resource) {
+            return reviews::answer(identity, request, &route);
+        }
         let options = Options::read(request)?;
-        access::check(&identity, request, &route, &options)?;
+        access::check(identity, request, &route, &options)?;
         let collection = route.name.is_empty();
         match request.method {
             "GET" | "HEAD" => {

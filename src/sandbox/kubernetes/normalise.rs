@@ -129,6 +129,20 @@ pub fn fold_string_data(object: &mut Value) {
     }
 }
 
+/// Where the first value of a Secret's `data` that is no base64 goes wrong.
+pub fn broken_base64(secret: &Value) -> Option<usize> {
+    use base64::{DecodeError, prelude::*};
+    let data = secret.get("data").and_then(Value::as_object);
+    let mut values = data.into_iter().flatten().filter_map(|(_, value)| value.as_str());
+    values.find_map(|value| match BASE64_STANDARD.decode(value) {
+        Ok(_) => None,
+        Err(
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. },
+        ) => Some(at),
+        Err(_) => Some(value.len()),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

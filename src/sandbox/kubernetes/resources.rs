@@ -118,6 +118,8 @@ const TABLE: &[Row] = &[
     ("apps", "v1", "replicasets", "replicaset", "ReplicaSet", true, "rs", "all", "scale,status"),
     ("apps", "v1", "statefulsets", "statefulset", "StatefulSet", true, "sts", "all", "scale,status"),
     ("events.k8s.io", "v1", "events", "event", "Event", true, "ev", "", ""),
+    ("authentication.k8s.io", "v1", "selfsubjectreviews", "selfsubjectreview", "SelfSubjectReview", false, "", "", ""),
+    ("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "selfsubjectaccessreview", "SelfSubjectAccessReview", false, "", "", ""),
     ("autoscaling", "v2", "horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", true, "hpa", "all", "status"),
     ("batch", "v1", "cronjobs", "cronjob", "CronJob", true, "cj", "all", "status"),
     ("batch", "v1", "jobs", "job", "Job", true, "", "all", "status"),

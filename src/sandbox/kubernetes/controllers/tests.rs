@@ -346,3 +346,64 @@ fn sets_and_jobs_run() {
     let job = get(&mut cluster, "/apis/batch/v1/namespaces/default/jobs/j");
     assert_eq!(condition(&job, "Complete").0, "True");
 }
+
+#[test]
+fn an_unchanged_apply_after_the_controllers_is_no_write() {
+    let mut cluster = stack();
+    cluster.reconcile(&parameters("t"), now());
+    let before = cluster.dump();
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": "openhands"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "longhorn",
+            "resources": {"requests": {"storage": "5120Mi"}}},
+    });
+    apply(&mut cluster, CLAIM, &claim);
+    apply(&mut cluster, EXTERNAL, &external_secret());
+    apply(&mut cluster, APP, &app("app:1", "RollingUpdate"));
+    apply(&mut cluster, CONNECTOR, &cloudflared());
+    assert_eq!(cluster.dump(), before);
+}
+
+#[test]
+fn a_claim_grows_where_its_class_can() {
+    let mut cluster = stack();
+    cluster.reconcile(&parameters("t"), now());
+    let patch = json!({"spec": {"resources": {"requests": {"storage": "6Gi"}}}});
+    let (status, answer) =
+        send(&mut cluster, "PATCH", CLAIM, "application/merge-patch+json", &patch);
+    assert_eq!(status, 200, "{answer}");
+    cluster.reconcile(&Outside::default(), now());
+    assert_eq!(text(&get(&mut cluster, CLAIM), "/status/capacity/storage"), "6Gi");
+    let patch = json!({"spec": {"resources": {"requests": {"storage": "1Gi"}}}});
+    let (status, _) = send(&mut cluster, "PATCH", CLAIM, "application/merge-patch+json", &patch);
+    assert_eq!(status, 422);
+}
+
+#[test]
+fn a_definition_takes_its_objects_along() {
+    let mut cluster = stack();
+    cluster.reconcile(&parameters("t"), now());
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/\
+                externalsecrets.external-secrets.io";
+    let (status, _) = send(&mut cluster, "DELETE", path, "", &Value::Null);
+    assert_eq!(status, 200);
+    cluster.reconcile(&Outside::default(), now());
+    assert_eq!(status_of(&mut cluster, path), 404);
+    assert_eq!(status_of(&mut cluster, EXTERNAL), 404);
+    let secret = "/api/v1/namespaces/openhands/secrets/tunnel-credentials";
+    assert_eq!(status_of(&mut cluster, secret), 404);
+}
+
+#[test]
+fn orphans_stay_when_their_owner_goes() {
+    let mut cluster = stack();
+    cluster.reconcile(&parameters("t"), now());
+    let orphan = json!({"propagationPolicy": "Orphan"});
+    send(&mut cluster, "DELETE", APP, "application/json", &orphan);
+    cluster.reconcile(&Outside::default(), now());
+    assert_eq!(status_of(&mut cluster, APP), 404);
+    let sets = get(&mut cluster, "/apis/apps/v1/namespaces/openhands/replicasets");
+    assert_eq!(items(&sets, "/items").len(), 2);
+    assert_eq!(pods(&mut cluster).len(), 2);
+}

@@ -365,6 +365,12 @@ fn finish(resource: &Resource, mut object: Value) -> Result<Value, Failure> {
             normalise::quantities(&schema_of(resource), &mut object)
                 .map_err(|why| Failure::bad_request(unreadable(resource, why)))?;
             normalise::leave_out_zeros(&mut object);
+            if resource.is("", "secrets")
+                && let Some(at) = normalise::broken_base64(&object)
+            {
+                let why = format!("illegal base64 data at input byte {at}");
+                return Err(Failure::bad_request(unreadable(resource, &why)));
+            }
             defaults::apply(resource, &mut object);
         }
     }
