@@ -100,7 +100,14 @@ impl KubernetesClient {
     /// # Errors
     /// A kubeconfig that can't be read, or a context that is not in it.
     pub async fn connect(context: Option<&str>, timing: &Timing) -> Result<Self, CallError> {
-        let mut config = configure(context).await?;
+        KubernetesClient::with(configure(context).await?, timing)
+    }
+
+    /// Connects as a configuration says.
+    ///
+    /// # Errors
+    /// A configuration that no client can be made of: a certificate that is none, say.
+    pub fn with(mut config: Config, timing: &Timing) -> Result<Self, CallError> {
         let request = Duration::from_millis(timing.request_ms);
         config.default_retry = false;
         config.connect_timeout = Some(request.min(Duration::from_secs(10)));
@@ -299,13 +306,9 @@ mod tests {
     use crate::model::call::Method;
 
     fn client(address: std::net::SocketAddr) -> KubernetesClient {
-        let mut config = Config::new(format!("http://{address}").parse().unwrap());
-        config.default_retry = false;
-        KubernetesClient {
-            client: Client::try_from(config).unwrap(),
-            request: Duration::from_secs(5),
-            requests: AtomicU64::new(0),
-        }
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        KubernetesClient::with(config, &Timing::default()).unwrap()
     }
 
     #[test]
@@ -339,7 +342,6 @@ mod tests {
         answers: Vec<(&'static str, Json)>,
     ) -> (KubernetesClient, tokio::task::JoinHandle<Vec<String>>) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = client(listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
@@ -407,7 +409,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_cluster_that_is_not_there_was_sent_nothing() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -420,7 +421,6 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_does_not_come_leaves_the_outcome_unknown() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
