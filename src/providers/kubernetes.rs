@@ -60,8 +60,10 @@ async fn configure(context: Option<&str>) -> Result<Config, CallError> {
             | KubeconfigError::FindPath
             | KubeconfigError::CurrentContextNotSet
     );
+    let is_named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
     if context.is_none()
         && is_missing
+        && !is_named
         && let Ok(config) = Config::incluster()
     {
         return Ok(config);
@@ -98,7 +100,14 @@ impl KubernetesClient {
     /// # Errors
     /// A kubeconfig that can't be read, or a context that is not in it.
     pub async fn connect(context: Option<&str>, timing: &Timing) -> Result<Self, CallError> {
-        let mut config = configure(context).await?;
+        KubernetesClient::with(configure(context).await?, timing).await
+    }
+
+    /// Connects as a configuration says. The connections are kept by the runtime it is called in.
+    ///
+    /// # Errors
+    /// A configuration that no client can be made of: a certificate that is none, say.
+    pub async fn with(mut config: Config, timing: &Timing) -> Result<Self, CallError> {
         let request = Duration::from_millis(timing.request_ms);
         config.default_retry = false;
         config.connect_timeout = Some(request.min(Duration::from_secs(10)));
@@ -292,73 +301,4 @@ fn lost(operation: &str, error: &kube::Error) -> CallError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::call::Method;
-
-    fn client(address: std::net::SocketAddr) -> KubernetesClient {
-        let mut config = Config::new(format!("http://{address}").parse().unwrap());
-        config.default_retry = false;
-        KubernetesClient {
-            client: Client::try_from(config).unwrap(),
-            request: Duration::from_secs(5),
-            requests: AtomicU64::new(0),
-        }
-    }
-
-    #[test]
-    fn items_of_a_list_get_kind_and_version() {
-        let page = json!({
-            "kind": "PodList", "apiVersion": "v1", "metadata": {},
-            "items": [{"metadata": {"name": "a"}}, {"kind": "X", "apiVersion": "y/v1"}],
-        });
-        let items = list_items(page);
-        assert_eq!(items[0]["kind"], "Pod");
-        assert_eq!(items[0]["apiVersion"], "v1");
-        assert_eq!(items[1]["kind"], "X");
-        assert!(list_items(json!({"kind": "PodList", "items": null})).is_empty());
-    }
-
-    #[test]
-    fn a_request_bears_query_type_and_body() {
-        let mut call = Call::change(Service::Kubernetes, Method::Patch, "/api/v1/namespaces/a")
-            .query("fieldManager", "box ctl&");
-        call.content_type = Some("application/apply-patch+yaml");
-        let request = build(&call, Some(&json!({"a": 1}))).unwrap();
-        assert_eq!(request.uri().to_string(), "/api/v1/namespaces/a?fieldManager=box+ctl%26");
-        assert_eq!(request.headers()["content-type"], "application/apply-patch+yaml");
-        assert_eq!(request.headers()["accept"], "application/json");
-        assert!(build(&Call::get(Service::Kubernetes, "/a b"), None).is_err());
-    }
-
-    #[tokio::test]
-    async fn a_cluster_that_is_not_there_was_sent_nothing() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let client = client(address);
-        let call = Call::change(Service::Kubernetes, Method::Patch, "/api/v1/namespaces/a");
-        let error = client.send(&call, Some(json!({}))).await.unwrap_err();
-        assert_eq!(error.failure, Failure::NotSent, "{error}");
-        assert_eq!(client.requests(), 1);
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_does_not_come_leaves_the_outcome_unknown() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            use tokio::io::AsyncReadExt;
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut buffer = [0; 4096];
-                let _ = stream.read(&mut buffer).await;
-            }
-        });
-        let client = client(address);
-        let call = Call::change(Service::Kubernetes, Method::Patch, "/api/v1/namespaces/a");
-        let error = client.send(&call, Some(json!({}))).await.unwrap_err();
-        assert_eq!(error.failure, Failure::Unknown, "{error}");
-    }
-}
+mod tests;

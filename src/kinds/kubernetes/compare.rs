@@ -83,12 +83,12 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
         let is_value = recorded == secret::HIDDEN || hides(facts, text);
         let same = match (recorded, now) {
             (Json::Null, None) => true,
+            (recorded, Some(now)) if recorded == now => true,
             // Secret values are not recorded: whoever changes one takes its ownership.
             (_, Some(_)) if is_value => ours.contains(&path),
             // What others add beneath a container that boxctl left empty is theirs.
             (Json::Object(map), Some(Json::Object(_))) if map.is_empty() => ours.contains(&path),
-            (recorded, Some(now)) => recorded == now,
-            (_, None) => false,
+            (_, _) => false,
         };
         if same {
             continue;

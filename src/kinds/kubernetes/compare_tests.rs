@@ -6,6 +6,8 @@ use super::super::recordings;
 use super::*;
 use crate::model::kind::Kind;
 use crate::model::observed::Remote;
+use crate::model::secret::SecretId;
+use crate::model::value::{Reference, Special};
 
 /// What a comparison rests on, owned.
 struct Case {
@@ -280,6 +282,71 @@ fn without_a_dry_run_quantities_and_defaults_are_equal() {
         assert_eq!(quantity(&json!(text)), Some(number), "{text}");
     }
     assert_eq!(quantity(&json!("latest")), None);
+}
+
+#[test]
+fn a_secret_put_into_another_kind_is_not_shown() {
+    let node = Special::secret(SecretId::variable("password"), None);
+    let manifest = |value: Json| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "c", "namespace": "a"}, "data": {"k": value, "l": "plain"}})
+    };
+    let object = |value: &str, manager: &str| {
+        let mut object = manifest(json!(value));
+        object["metadata"]["uid"] = json!("u");
+        object["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply",
+            "fieldsV1": {"f:data": {"f:k": {}, "f:l": {}}}}]);
+        object
+    };
+    let ours = object("hunter2", "boxctl");
+    let case = Case::applied(manifest(node.clone()), &ours, &ours);
+    assert_eq!(case.answered, Some(json!({"data.k": "(secret)", "data.l": "plain"})));
+    assert_eq!(case.diff(), Diffed::default());
+    let mut case = Case::applied(manifest(node), &ours, &object("hunter3", "intruder"));
+    case.preview = Some(Preview::Object(ours));
+    let found = case.diff();
+    assert_eq!(paths(&found.drift), ["data.k"]);
+    assert_eq!(paths(&found.changes), ["data.k"]);
+    assert!(!format!("{found:?}").contains("hunter"), "{found:?}");
+}
+
+#[test]
+fn a_value_known_later_is_a_change_that_nobody_can_preview() {
+    let lines = recordings::lines("04-openhands-create.jsonl");
+    let body = lines[26].body();
+    let mut case = Case::applied(lines[26].sent(), &body, &body);
+    let reference = Reference {
+        address: crate::model::address::Address::new("tunnel", "a"),
+        output: "id".into(),
+    };
+    case.declared["metadata"]["labels"] = json!({"tunnel": Special::unknown(reference)});
+    let found = case.diff();
+    assert_eq!(paths(&found.changes), ["metadata.labels"]);
+    assert!(!found.wants_preview);
+}
+
+#[test]
+fn containers_left_empty_may_be_filled_by_others() {
+    let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "c", "namespace": "a", "labels": {}}});
+    let object = |labels: Json, ours: bool| {
+        let mut object = manifest.clone();
+        object["metadata"]["uid"] = json!("u");
+        object["metadata"]["labels"] = labels;
+        let owner = if ours { "boxctl" } else { "other" };
+        object["metadata"]["managedFields"] = json!([{"manager": owner, "operation": "Apply",
+            "fieldsV1": {"f:metadata": {"f:labels": {}}}}]);
+        object
+    };
+    let answer = object(json!({}), true);
+    for (live, drifted) in [
+        (object(json!({"a": "b"}), true), false),
+        (object(json!({}), false), false),
+        (object(json!({"a": "b"}), false), true),
+    ] {
+        let found = Case::applied(manifest.clone(), &answer, &live).diff();
+        assert_eq!(!found.drift.is_empty(), drifted, "{live}");
+    }
 }
 
 #[test]

@@ -117,11 +117,25 @@ fn needs<'a>(index: &Index<'a>, spec: &Json) -> Vec<&'a Address> {
         found.push(index.object("", "Namespace", None, ns));
     }
     found.push(index.definitions.get(&(group_of(spec), kind_of(spec).1)).copied());
-    let class = |name: Option<&str>| {
-        name.and_then(|name| index.object("storage.k8s.io", "StorageClass", None, name))
-    };
+    if defines(spec).is_none() {
+        kind_needs(index, spec, ns, &mut found);
+        pods_need(index, spec, ns, &mut found);
+    }
+    found.into_iter().flatten().collect()
+}
+
+fn storage_class<'a>(index: &Index<'a>, name: Option<&str>) -> Option<&'a Address> {
+    index.object("storage.k8s.io", "StorageClass", None, name?)
+}
+
+/// What an object needs by the fields of its own kind.
+fn kind_needs<'a>(
+    index: &Index<'a>,
+    spec: &Json,
+    ns: Option<&str>,
+    found: &mut Vec<Option<&'a Address>>,
+) {
     match (group_of(spec), kind_of(spec).1) {
-        (_, "CustomResourceDefinition") => return found.into_iter().flatten().collect(),
         (ESO, "ExternalSecret") => {
             found.extend(remote_keys(spec).map(|key| index.parameters.get(key).copied()));
             found.extend(stores(spec).map(|(kind, name)| {
@@ -146,12 +160,14 @@ fn needs<'a>(index: &Index<'a>, spec: &Json) -> Vec<&'a Address> {
             }
         }
         ("", "PersistentVolumeClaim") => {
-            found.push(class(text(spec, "/spec/storageClassName")));
+            found.push(storage_class(index, text(spec, "/spec/storageClassName")));
             let volume = text(spec, "/spec/volumeName");
             found.push(volume.and_then(|v| index.object("", "PersistentVolume", None, v)));
         }
-        ("", "PersistentVolume") => found.push(class(text(spec, "/spec/storageClassName"))),
-        ("networking.k8s.io", "Ingress") => ingress(index, spec, ns, &mut found),
+        ("", "PersistentVolume") => {
+            found.push(storage_class(index, text(spec, "/spec/storageClassName")))
+        }
+        ("networking.k8s.io", "Ingress") => ingress(index, spec, ns, found),
         ("argoproj.io", "Application") => {
             let project = text(spec, "/spec/project").unwrap_or("default");
             found.push(index.object("argoproj.io", "AppProject", ns, project));
@@ -167,11 +183,20 @@ fn needs<'a>(index: &Index<'a>, spec: &Json) -> Vec<&'a Address> {
             let service = text(spec, "/spec/serviceName");
             found.push(service.and_then(|name| index.object("", "Service", ns, name)));
             for claim in items(spec, "/spec/volumeClaimTemplates") {
-                found.push(class(text(claim, "/spec/storageClassName")));
+                found.push(storage_class(index, text(claim, "/spec/storageClassName")));
             }
         }
         _ => {}
     }
+}
+
+/// What an object needs by what its pods name.
+fn pods_need<'a>(
+    index: &Index<'a>,
+    spec: &Json,
+    ns: Option<&str>,
+    found: &mut Vec<Option<&'a Address>>,
+) {
     pod_specs(spec, &mut |pod| {
         pod_needs(pod, &mut |what, name| {
             found.push(match what {
@@ -181,11 +206,10 @@ fn needs<'a>(index: &Index<'a>, spec: &Json) -> Vec<&'a Address> {
                     index.object("scheduling.k8s.io", "PriorityClass", None, name)
                 }
                 Named::RuntimeClass => index.object("node.k8s.io", "RuntimeClass", None, name),
-                Named::StorageClass => class(Some(name)),
+                Named::StorageClass => storage_class(index, Some(name)),
             });
         });
     });
-    found.into_iter().flatten().collect()
 }
 
 /// The parameters that an ExternalSecret reads, by name.

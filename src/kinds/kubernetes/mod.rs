@@ -7,6 +7,7 @@ mod local;
 pub mod names;
 pub mod object;
 pub mod owners;
+pub mod preview;
 pub mod ready;
 pub mod secret;
 pub mod write;

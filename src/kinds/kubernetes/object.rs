@@ -16,7 +16,10 @@ use super::names::{
     collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id, path_of_id,
 };
 use super::owners::{self, managed};
-use super::{compare, ready, secret, write};
+use super::{compare, preview, ready, secret, write};
+
+pub use super::names::{RESTART_ANNOTATION, defines, is_going, restart_text, served};
+pub use super::preview::preview_from;
 
 /// Objects a page of a list.
 const PAGE: &str = "500";
@@ -340,7 +343,7 @@ impl Kind for Object {
     }
 
     fn preview(&self, work: &Work<'_>) -> Option<Call> {
-        write::preview(work)
+        preview::preview(work)
     }
 
     fn readiness(&self, remote: &Remote) -> Readiness {

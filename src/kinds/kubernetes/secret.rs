@@ -1,4 +1,11 @@
 //! What may be seen of `kind: Secret` objects: their keys, never their values.
+//!
+//! Nothing is recorded of a value, so a changed one is found in two ways. What someone else wrote
+//! shows in the owners: a field that boxctl applied and owns no more, or an entry of boxctl's that
+//! is newer than the record ([`crate::model::observed::Remote::version`] is that entry's time). What
+//! the manifest changed shows in a dry-run, whose answer is compared with the live object: both hold
+//! values, which are made marks of ([`mark`]) as soon as they are read. Without the permission for a
+//! dry-run only the first way is left, and such a plan is unchecked.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

@@ -4,9 +4,8 @@ use serde_json::json;
 
 use crate::model::call::{Answer, Call, Method, Service};
 use crate::model::kind::{KindError, Next, Verb, Work};
-use crate::model::observed::{Preview, Remote};
+use crate::model::observed::Remote;
 use crate::model::scope::{ApiResource, Scope};
-use crate::model::value::has_unknown;
 use crate::model::{Json, JsonMap};
 
 use super::compare::{is_claimable, is_immutable, may_take, without};
@@ -17,16 +16,13 @@ use super::owners::{MANAGER, RESTART_MANAGER, managed, own, resolve};
 use super::secret;
 
 const APPLY: &str = "application/apply-patch+yaml";
-/// Refusals of a dry-run that say something about the manifest, the permissions or the place.
-const PREVIEW_REFUSALS: &[u16] = &[400, 403, 404, 409, 422, 500];
-
 /// Where an object is.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     resource: &'a ApiResource,
     path: String,
 }
 
-fn place<'a>(manifest: &Json, scope: &'a Scope) -> Result<Place<'a>, KindError> {
+pub(super) fn place<'a>(manifest: &Json, scope: &'a Scope) -> Result<Place<'a>, KindError> {
     let (api_version, kind) = names::kind_of(manifest);
     let resource = scope.api_resource(api_version, kind).ok_or_else(|| KindError::Impossible {
         message: format!("the cluster does not serve {kind} in {api_version}"),
@@ -149,14 +145,14 @@ fn advance<'a>(
     }
 }
 
-fn causes(answer: &Answer) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn causes(answer: &Answer) -> impl Iterator<Item = (&str, &str)> {
     answer.body.get("causes").and_then(Json::as_array).into_iter().flatten().filter_map(|cause| {
         let field = cause.get("field").and_then(Json::as_str).filter(|field| !field.is_empty())?;
         Some((field, cause.get("message").and_then(Json::as_str).unwrap_or_default()))
     })
 }
 
-fn message(answer: &Answer) -> &str {
+pub(super) fn message(answer: &Answer) -> &str {
     answer.body.get("message").and_then(Json::as_str).unwrap_or_default()
 }
 
@@ -274,7 +270,7 @@ fn identity(manifest: &Json) -> Json {
 
 /// The manifest as it is; ignored fields stay as they are in the object while boxctl owns them
 /// (leaving them out would take them away), and are left out otherwise.
-fn body(work: &Work<'_>) -> Json {
+pub(super) fn body(work: &Work<'_>) -> Json {
     let mut body = keeping(work.spec, work.remote.map(|remote| &remote.raw), work.ignore);
     pin(&mut body, work.remote);
     body
@@ -315,7 +311,7 @@ fn restart_body(work: &Work<'_>, versions: &str) -> Json {
     body
 }
 
-fn patch(place: &Place<'_>, body: Json, manager: &str, force: bool) -> Call {
+pub(super) fn patch(place: &Place<'_>, body: Json, manager: &str, force: bool) -> Call {
     let mut call = Call::change(Service::Kubernetes, Method::Patch, place.path.clone())
         .query("fieldManager", manager)
         .query("fieldValidation", "Strict")
@@ -325,39 +321,6 @@ fn patch(place: &Place<'_>, body: Json, manager: &str, force: bool) -> Call {
     }
     call.content_type = Some(APPLY);
     call
-}
-
-/// The dry-run that tells what applying the manifest would come to. It takes conflicting fields,
-/// so that it shows every change; who owns them is told by the object itself.
-pub fn preview(work: &Work<'_>) -> Option<Call> {
-    if has_unknown(work.spec) || matches!(work.verb, Verb::Delete) {
-        return None;
-    }
-    let place = place(work.spec, work.scope).ok()?;
-    let mut call = patch(&place, body(work), MANAGER, true)
-        .query("dryRun", "All")
-        .tolerate(PREVIEW_REFUSALS)
-        .purpose("asking what applying the manifest would come to");
-    call.mutating = false;
-    Some(call)
-}
-
-/// What the answer to [`preview`]'s call says.
-pub fn preview_from(answer: &Answer) -> Preview {
-    if answer.is_success() {
-        return Preview::Object(secret::mark(&answer.body));
-    }
-    let message = message(answer).trim_end().to_owned();
-    match answer.status {
-        403 => Preview::Unchecked(format!("a dry-run needs the permission to patch it: {message}")),
-        404 => Preview::Unchecked(format!("there is no place for it yet: {message}")),
-        status => Preview::Refused {
-            status,
-            message,
-            fields: causes(answer).map(|(field, _)| field.to_owned()).collect(),
-            conflict: status == 409,
-        },
-    }
 }
 
 fn delete(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

@@ -1,10 +1,12 @@
 use serde_json::json;
 
 use super::super::object::Object;
+use super::super::preview::{preview, preview_from};
 use super::super::recordings;
 use super::*;
 use crate::model::address::Address;
 use crate::model::kind::Kind;
+use crate::model::observed::Preview;
 
 struct Step {
     verb: Verb,
@@ -147,6 +149,22 @@ fn drift_is_taken_back_by_force_and_scale_is_not() {
     // Another object's field that boxctl never applied.
     let adopt = Step::new(Verb::Update, lines[13].sent(), None, Some(&lines[12].body()));
     assert!(matches!(adopt.next(&[answer(&lines[13])]), Err(KindError::Refused { .. })));
+}
+
+#[test]
+fn a_claim_leaves_out_what_belongs_to_others_by_now() {
+    let lines = recordings::lines("12-strategy-switch-by-claim-and-drop.jsonl");
+    let scaled = recordings::lines("06-drift-and-conflicts.jsonl");
+    let step =
+        Step::new(Verb::Update, lines[1].sent(), Some(lines[0].sent()), Some(&lines[0].body()));
+    let refused = [answer(&lines[1]), answer(&scaled[10])];
+    let claim = step.call(&refused);
+    assert!(!has(&claim, "force", "true"));
+    let mut expected = lines[2].sent();
+    expected["spec"].as_object_mut().unwrap().shift_remove("replicas");
+    assert_eq!(unpinned(&claim), expected);
+    let again = [refused[0].clone(), refused[1].clone(), refused[1].clone()];
+    assert!(matches!(step.next(&again), Err(KindError::Refused { status: 409, .. })));
 }
 
 #[test]
