@@ -74,7 +74,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<E
     let _lock = session.lock(&names)?;
     // The state may have moved while the lock was waited for.
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
-    let wires = Wires::connect(session, ui, gathered.secrets_taken()).await?;
+    let wires = Wires::connect(session, ui, gathered.secrets_taken());
     let (plan, observations) = planning::make(session, &wires, gathered, &command.options).await?;
     let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
     let ready = Ready { plan, observations, refused };
@@ -109,7 +109,7 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
         Err(stop) => return Err(stop),
     };
     let _lock = session.lock(&names)?;
-    let wires = Wires::connect(session, ui, gathered.secrets_taken()).await?;
+    let wires = Wires::connect(session, ui, gathered.secrets_taken());
     let (plan, observations) = planning::make(session, &wires, gathered, &options).await?;
     let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
     let ready = Ready { plan, observations, refused };
@@ -131,7 +131,7 @@ async fn run_saved(
     let subjects = subjects_of(session, &saved)?;
     // The files are read for secrets only: what is declared is the plan's.
     let secrets = session.load(commands(&saved.options)).map(|loaded| loaded.secrets);
-    let wires = Wires::connect(session, ui, secrets.unwrap_or_default()).await?;
+    let wires = Wires::connect(session, ui, secrets.unwrap_or_default());
     let context = wires.context(session.project.timing);
     let options = saved.options.clone();
     let (mut fresh, observations) =
@@ -242,7 +242,7 @@ async fn carry_out(
         ui.note("Nothing was done.");
         return Ok(Exit::Refused);
     }
-    if std::env::var_os("CI").is_some_and(|ci| ci == "true") && session.overrides.kubeconfig.is_none() {
+    if std::env::var_os("CI").is_some_and(|ci| ci == "true") && session.overrides.is_none() {
         ui.note(
             "warning: the state is on this machine's disk; keep it where the next run finds it, \
              runners that are thrown away lose it",

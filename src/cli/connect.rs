@@ -1,39 +1,27 @@
 //! Wires the APIs up for a run: credentials and endpoints come from where their ecosystems keep
-//! them.
+//! them, or, with `--sandbox`, from what the sandbox prints. Nothing else tells the two apart.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-/// What takes the place of settings that are otherwise in the environment. Nothing else tells a
-/// sandbox from the real services.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// `CLOUDFLARE_BASE_URL`.
-    pub cloudflare_base_url: Option<String>,
-    /// `CLOUDFLARE_API_TOKEN`.
-    pub cloudflare_api_token: Option<String>,
-    /// `AWS_ENDPOINT_URL`.
-    pub aws_endpoint_url: Option<String>,
-    /// `AWS_REGION`.
-    pub aws_region: Option<String>,
-    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
-    pub aws_keys: Option<(String, String)>,
-    /// `KUBECONFIG`.
-    pub kubeconfig: Option<PathBuf>,
-}
+use crate::model::project::Project;
+use crate::providers::cluster::Cluster;
+use crate::providers::{Apis, Settings};
 
-impl Overrides {
-    /// The settings among these variables.
-    pub fn from_environment(variables: &[(String, String)]) -> Self {
-        let get = |name: &str| {
-            variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
-        };
-        Overrides {
-            cloudflare_base_url: get("CLOUDFLARE_BASE_URL"),
-            cloudflare_api_token: get("CLOUDFLARE_API_TOKEN"),
-            aws_endpoint_url: get("AWS_ENDPOINT_URL"),
-            aws_region: get("AWS_REGION"),
-            aws_keys: get("AWS_ACCESS_KEY_ID").zip(get("AWS_SECRET_ACCESS_KEY")),
-            kubeconfig: get("KUBECONFIG").map(PathBuf::from),
-        }
-    }
+/// The variables that take the environment's place; None: the environment's own.
+pub type Overrides = Option<Vec<(String, String)>>;
+
+/// The APIs of a project; nothing is sent yet.
+pub fn connect(project: &Project, overrides: &Overrides) -> Apis {
+    let timing = project.timing;
+    let Some(variables) = overrides else {
+        let settings = Settings::from_env(project.aws_region.clone(), timing);
+        let cluster = Cluster::new(project.kubernetes_context.clone(), None, timing);
+        return Apis::new(settings).with_kubernetes(Arc::new(cluster));
+    };
+    let get = |name: &str| {
+        variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    };
+    let cluster = Cluster::new(None, get("KUBECONFIG").map(PathBuf::from), timing);
+    Apis::new(Settings::from_variables(get, timing)).with_kubernetes(Arc::new(cluster))
 }

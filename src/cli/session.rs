@@ -118,7 +118,7 @@ impl Session {
         let mut embedded = None;
         if globals.sandbox {
             let (environment, running) = super::sandbox::join(&dir, &project).await?;
-            overrides = Overrides::from_environment(&environment);
+            overrides = Some(environment);
             embedded = running;
         }
         let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));

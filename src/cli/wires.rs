@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use crate::kinds;
-use crate::model::error::{Exit, Report, Stop};
+use crate::model::error::Exit;
 use crate::model::event::{Event, Events};
 use crate::model::port::Outside;
 use crate::model::project::Timing;
@@ -16,6 +16,7 @@ use crate::model::plan::Plan;
 use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
 
+use super::connect::connect;
 use super::session::Session;
 use super::ui::Ui;
 
@@ -68,13 +69,8 @@ pub struct Wires {
 
 impl Wires {
     /// Connects; nothing is sent yet.
-    ///
-    /// # Errors
-    /// A setting that can't be used.
-    pub async fn connect(session: &Session, ui: &Ui, secrets: Secrets) -> Result<Wires, Stop> {
-        let apis = Apis::new(&session.project, session.overrides.clone()).await.map_err(|error| {
-            Stop::error(Report::error("the APIs could not be set up").call(&error))
-        })?;
+    pub fn connect(session: &Session, ui: &Ui, secrets: Secrets) -> Wires {
+        let apis = connect(&session.project, &session.overrides);
         let renderer = if ui.json {
             Renderer::Json(EventLines::new(std::io::stdout()))
         } else {
@@ -88,13 +84,13 @@ impl Wires {
                 Progress::plain(sink(), local_time(), ui.err)
             })
         };
-        Ok(Wires {
+        Wires {
             apis,
             secrets: Arc::new(RwLock::new(secrets)),
             renderer: Arc::new(renderer),
             outside: Machine { began: Instant::now() },
             stop: Arc::new(StopFlag::default()),
-        })
+        }
     }
 
     /// What every part of the run is given.

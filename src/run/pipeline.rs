@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt};
 use crate::engine::plan::{Input, Planned, Wanted};
 use crate::engine::resolve::{Known, fingerprints_of, with_fingerprints};
 use crate::engine::{drift, fingerprint, plan as planner};
+use crate::kinds::kubernetes::object::preview_from;
 use crate::kinds::wiring;
 use crate::model::address::Address;
 use crate::model::call::Service;
@@ -343,20 +344,8 @@ async fn preview(context: &Context<'_>, scope: &Scope, wanted: &Wanted) -> Optio
     };
     let call = kind.preview(&work)?;
     Some(match context.transport.send(&call, context.secrets).await {
-        Ok(answer) if answer.is_success() => Preview::Object(answer.body),
-        Ok(answer) => {
-            let text =
-                |key: &str| answer.body.get(key).and_then(|v| v.as_str()).unwrap_or_default();
-            let causes = answer.body.get("causes").and_then(|v| v.as_array());
-            let fields =
-                causes.into_iter().flatten().filter_map(|cause| cause.get("field")?.as_str());
-            Preview::Refused {
-                status: answer.status,
-                message: text("message").to_owned(),
-                fields: fields.map(str::to_owned).collect(),
-                conflict: answer.status == 409,
-            }
-        }
+        // What comes back holds the values of Secrets: this takes them out.
+        Ok(answer) => preview_from(&answer),
         Err(error) => match error.failure {
             Failure::NotFound => {
                 Preview::Unchecked("what it lives in is made by this plan".to_owned())

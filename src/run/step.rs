@@ -249,7 +249,9 @@ impl<'a> StackRun<'a> {
         if verb == Verb::Create {
             self.make_secrets(kind, address, &spec);
         }
-        let calls = change.action != Action::Adopt || !change.paths.is_empty();
+        // Ownership of a Kubernetes object's fields comes with an apply only.
+        let calls =
+            change.action != Action::Adopt || !change.paths.is_empty() || address.is_kubernetes();
         let remote = if calls {
             self.calls(kind, change, resource, &spec, verb).await?
         } else {
