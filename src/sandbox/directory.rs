@@ -104,11 +104,6 @@ impl Directory {
         replace(&path, &text)
     }
 
-    /// The environment of the last server here, which may not have ended in order.
-    pub fn last_endpoint(&self) -> Option<Endpoint> {
-        endpoint(&self.path).ok().flatten()
-    }
-
     /// Says where the server answers.
     ///
     /// # Errors

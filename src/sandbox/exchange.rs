@@ -173,7 +173,12 @@ impl Reply {
                 };
                 Reply::json(status, &ApiError::new(status, code, message).envelope())
             }
-            Service::Ssm | Service::Sts => {
+            Service::Sts => {
+                let kind = if status == 403 { "AccessDenied" } else { "Throttling" };
+                let error = AwsError { status, kind, message: message.to_owned() };
+                Reply::text(status, "text/xml", ssm::xml_error(&error, "planned"))
+            }
+            Service::Ssm => {
                 let kind = match status {
                     400 | 429 => "ThrottlingException",
                     403 => "AccessDeniedException",

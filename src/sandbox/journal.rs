@@ -1,8 +1,9 @@
 //! Refuses mutating calls that nobody announced: `--journal` names files of which one must hold
 //! an open intent for the call.
 //!
-//! A journal has one JSON record a line. An intent has `number`, `method`, `path` and `key`; an
-//! outcome has the `intent` that it ends. Both may be wrapped, so they are searched for.
+//! A journal has one JSON record a line. An intent has `method`, `path` and `key`, and a `number`
+//! in it or beside it; an outcome has the number of the `intent` that it ends. Both may be
+//! wrapped, so they are searched for.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ pub fn check(files: &[PathBuf], call: &Announced<'_>) -> Result<(), String> {
             if text("method") != call.method || text("path") != call.path {
                 continue;
             }
-            let lacking = lacking(&intent, body.as_ref());
+            let lacking = lacking(&intent, call, body.as_ref());
             if lacking.is_empty() {
                 return Ok(());
             }
@@ -57,24 +58,30 @@ fn open_intents(text: &str) -> Vec<Map<String, Value>> {
     for line in text.lines() {
         // A torn line announces nothing.
         let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
-        if let Some(outcome) = find(&record, "outcome") {
+        if let Some((_, outcome)) = find(&record, "outcome") {
             if let Some(ended) = outcome.get("intent").and_then(Value::as_u64) {
                 open.remove(&ended);
             }
-        } else if let Some(intent) = find(&record, "intent")
-            && let Some(number) = intent.get("number").and_then(Value::as_u64)
-        {
-            open.insert(number, intent.clone());
+        } else if let Some((around, intent)) = find(&record, "intent") {
+            let number = intent.get("number").or_else(|| around.get("number"));
+            if let Some(number) = number.and_then(Value::as_u64) {
+                let mut intent = intent.clone();
+                intent.insert("number".to_owned(), number.into());
+                open.insert(number, intent);
+            }
         }
     }
     open.into_values().collect()
 }
 
-/// The object under `name`, wherever in the record it stands.
-fn find<'a>(record: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
+/// The object under `name`, wherever in the record it stands, after the one that holds it.
+fn find<'a>(
+    record: &'a Value,
+    name: &str,
+) -> Option<(&'a Map<String, Value>, &'a Map<String, Value>)> {
     match record {
         Value::Object(object) => match object.get(name) {
-            Some(Value::Object(found)) => Some(found),
+            Some(Value::Object(found)) => Some((object, found)),
             _ => object.values().find_map(|value| find(value, name)),
         },
         Value::Array(items) => items.iter().find_map(|item| find(item, name)),
@@ -82,13 +89,20 @@ fn find<'a>(record: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
     }
 }
 
-/// Entries of the intent's key that the body does not have; a call without body has no key to
-/// differ in, its path says what it means.
-fn lacking(intent: &Map<String, Value>, body: Option<&Value>) -> Vec<String> {
+/// Entries of the intent's key that neither the body has under that name nor the path as a
+/// segment; of a call without body, or a DELETE, the path says all that it means.
+fn lacking(intent: &Map<String, Value>, call: &Announced<'_>, body: Option<&Value>) -> Vec<String> {
     let (Some(body), Some(Value::Object(key))) = (body, intent.get("key")) else {
         return Vec::new();
     };
-    key.iter().filter(|(name, value)| !occurs(body, name, value)).map(|(n, _)| n.clone()).collect()
+    if call.method == "DELETE" {
+        return Vec::new();
+    }
+    let in_path = |value: &Value| call.path.split('/').any(|segment| segment == plain(value));
+    key.iter()
+        .filter(|(name, value)| !occurs(body, name, value) && !in_path(value))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 fn occurs(body: &Value, name: &str, wanted: &Value) -> bool {
@@ -103,11 +117,14 @@ fn occurs(body: &Value, name: &str, wanted: &Value) -> bool {
 }
 
 fn same(value: &Value, wanted: &Value) -> bool {
-    let text = |value: &Value| match value {
+    value == wanted || plain(value) == plain(wanted)
+}
+
+fn plain(value: &Value) -> String {
+    match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    };
-    value == wanted || text(value) == text(wanted)
+    }
 }
 
 fn parsed(body: &[u8]) -> Option<Value> {
@@ -156,7 +173,26 @@ mod tests {
         let yaml = "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\n";
         let path = "/api/v1/namespaces/a/services/s";
         assert_eq!(ask(&[APPLY], "PATCH", path, yaml), Ok(()));
-        assert!(ask(&[APPLY], "PATCH", path, "kind: Service\nmetadata: {name: t}").is_err());
+        assert!(ask(&[APPLY], "PATCH", path, "kind: Secret\nmetadata: {name: s}").is_err());
+    }
+
+    #[test]
+    fn the_number_may_stand_beside_the_intent() {
+        let intent = r#"{"record":{"number":7,"intent":{"method":"POST","path":"PutParameter","key":{"Name":"p"}}},"sum":"x"}"#;
+        let outcome = r#"{"record":{"number":8,"outcome":{"intent":7,"status":200}},"sum":"x"}"#;
+        let body = r#"{"Name":"p","Value":"v"}"#;
+        assert_eq!(ask(&[intent], "POST", "PutParameter", body), Ok(()));
+        assert!(ask(&[intent, outcome], "POST", "PutParameter", body).is_err());
+    }
+
+    #[test]
+    fn a_delete_is_known_by_its_path() {
+        let intent = r#"{"intent":{"number":1,"method":"DELETE","path":"/api/v1/namespaces/a/services/s","key":{"kind":"Service","name":"s"}}}"#;
+        let path = "/api/v1/namespaces/a/services/s";
+        for body in ["", "{}", r#"{"kind":"DeleteOptions","preconditions":{"uid":"u"}}"#] {
+            assert_eq!(ask(&[intent], "DELETE", path, body), Ok(()), "{body}");
+        }
+        assert!(ask(&[intent], "DELETE", "/api/v1/namespaces/a/services/t", "").is_err());
     }
 
     #[test]

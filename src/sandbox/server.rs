@@ -88,7 +88,6 @@ struct Shared {
 /// read, or the outer SSM doesn't answer.
 pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let directory = Directory::hold(&options.dir)?;
-    let last = directory.last_endpoint();
     directory.retract();
     let faults = options.faults.as_deref().map(Faults::load).transpose()?.unwrap_or_default();
     let log = options.log.as_deref().map(Log::open).transpose()?;
@@ -97,18 +96,17 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let address = listener.local_addr().map_err(listen)?;
     let url = format!("http://{address}");
 
-    // An address that this directory's own server exported is no outer SSM.
-    let own = last.map(|endpoint| endpoint.url);
-    let outer = options.upstream_ssm.as_deref().map(|outer| outer.trim_end_matches('/'));
-    let upstream = match outer.filter(|outer| Some(*outer) != own.as_deref() && *outer != url) {
-        Some(outer) => Some(Upstream::connect(outer, &options.preset.region).await),
-        None => None,
-    };
     let mut env = Env { now: Timestamp::now(), ids: Ids::random(), quirks: options.mangle };
     let kept = directory.world()?;
     let fresh = kept.is_none();
     let mut world = kept.unwrap_or_else(|| World::new(env.now, &mut env.ids));
     world.preset(&options.preset, fresh, &mut env);
+    world.serve_at(&url);
+    let outer = options.upstream_ssm.as_deref().map(|outer| outer.trim_end_matches('/'));
+    let upstream = match outer.filter(|outer| world.served_at.iter().all(|own| own != outer)) {
+        Some(outer) => Some(Upstream::connect(outer, &options.preset.region).await),
+        None => None,
+    };
     preset_parameters(&mut world, upstream.as_ref(), &mut env).await?;
 
     let endpoint = endpoint(&world, &directory, &url, upstream.as_ref());

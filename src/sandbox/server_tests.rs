@@ -197,3 +197,35 @@ async fn the_dump_is_for_who_bears_the_token() {
     assert_eq!(body["cloudflare"]["zones"][0]["name"], "b0xp.io");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn an_address_it_had_before_is_no_outer_parameter_store() {
+    let temporary = tempfile::tempdir().unwrap();
+    let running = start(options(temporary.path())).await.unwrap();
+    let before = variable(&running, "AWS_ENDPOINT_URL");
+    running.stop().await;
+    let mut again = options(temporary.path());
+    again.upstream_ssm = Some(before.clone());
+    let running = start(again).await.unwrap();
+    assert_eq!(variable(&running, "AWS_ENDPOINT_URL"), format!("http://{}", running.address()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_outer_parameter_store_is_used_and_gets_the_preset_parameters() {
+    let temporary = tempfile::tempdir().unwrap();
+    let outer = start(options(&temporary.path().join("outer"))).await.unwrap();
+    let names = super::super::world::PRESET_PARAMETERS.map(str::to_owned);
+    let parameters = names.clone().map(|name| (name, "value".to_owned()));
+    let url = variable(&outer, "AWS_ENDPOINT_URL");
+    let keys = (variable(&outer, "AWS_ACCESS_KEY_ID"), variable(&outer, "AWS_SECRET_ACCESS_KEY"));
+    let upstream = Upstream::with_keys(&url, "ap-northeast-1", Some(keys)).await;
+    // They are there already, and stay.
+    upstream.preset(&parameters).await.unwrap();
+    let read = upstream.read(&[names.as_slice(), &["missing".to_owned()]].concat()).await;
+    assert_eq!(read.keys().cloned().collect::<Vec<_>>(), names);
+    assert!(read.values().all(|value| value != "value"));
+    outer.stop().await;
+    assert!(upstream.preset(&parameters).await.is_err());
+    assert!(upstream.read(&names).await.is_empty());
+}

@@ -11,6 +11,11 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::SandboxError;
 
+/// A variable of the environment that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Names a call of GetParameters may give.
 const BATCH: usize = 10;
 
@@ -26,29 +31,35 @@ pub struct Upstream {
 impl Upstream {
     /// A client for `url` with the credentials of the environment, or any where it has none.
     pub async fn connect(url: &str, region: &str) -> Upstream {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let region = variable("AWS_REGION").unwrap_or_else(|| region.to_owned());
+        let sources = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+        let given = sources.iter().any(|name| variable(name).is_some());
+        let any = || ("sandbox".to_owned(), "sandbox".to_owned());
+        Upstream::with_keys(url, &region, (!given).then(any)).await
+    }
+
+    /// A client for `url` with this access key, or with the credentials of the environment.
+    pub async fn with_keys(url: &str, region: &str, keys: Option<(String, String)>) -> Upstream {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
-            .region(Region::new(region.clone()))
+            .region(Region::new(region.to_owned()))
             .endpoint_url(url);
-        let mut environment = vec![("AWS_REGION".to_owned(), region)];
-        let given = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
-        if given.iter().all(|name| variable(name).is_none()) {
-            loader = loader.credentials_provider(Credentials::new(
-                "sandbox", "sandbox", None, None, "sandbox",
-            ));
-            for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-                environment.push((name.to_owned(), "sandbox".to_owned()));
+        let mut environment = vec![("AWS_REGION".to_owned(), region.to_owned())];
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let values = match keys {
+            Some((id, secret)) => {
+                let source = "sandbox";
+                let credentials = Credentials::new(&id, &secret, None, None, source);
+                loader = loader.credentials_provider(credentials);
+                [Some(id), Some(secret)]
             }
-        } else {
-            for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-                environment.extend(variable(name).map(|value| (name.to_owned(), value)));
-            }
-        }
+            None => names.map(variable),
+        };
+        let named = |(name, value): (&str, Option<String>)| Some((name.to_owned(), value?));
+        environment.extend(names.into_iter().zip(values).filter_map(named));
         let client = Client::new(&loader.load().await);
         Upstream { client, url: url.to_owned(), environment }
     }

@@ -31,7 +31,14 @@ pub struct World {
     pub kubernetes_token: String,
     /// A bearer token that may only read.
     pub kubernetes_read_token: String,
+    /// Where this world was served lately; a shell may still have one of them as its
+    /// AWS_ENDPOINT_URL.
+    #[serde(default)]
+    pub served_at: Vec<String>,
 }
+
+/// Addresses that are remembered.
+const SERVED: usize = 100;
 
 impl World {
     /// A world without presets.
@@ -43,6 +50,7 @@ impl World {
             region: String::new(),
             kubernetes_token: format!("sandbox-admin-{}", ids.token(32)),
             kubernetes_read_token: format!("sandbox-read-{}", ids.token(32)),
+            served_at: Vec::new(),
         }
     }
 
@@ -58,6 +66,14 @@ impl World {
             };
             self.cluster.preset(&cluster, env.now);
         }
+    }
+
+    /// Notes that the world is served at `url` now.
+    pub fn serve_at(&mut self, url: &str) {
+        self.served_at.retain(|known| known != url);
+        self.served_at.push(url.to_owned());
+        let over = self.served_at.len().saturating_sub(SERVED);
+        self.served_at.drain(..over);
     }
 
     /// The two preset parameters with fresh values: name and value.

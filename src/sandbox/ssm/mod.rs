@@ -7,6 +7,8 @@ mod sts;
 mod tags;
 mod write;
 
+pub use sts::error_text as xml_error;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
