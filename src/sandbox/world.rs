@@ -62,7 +62,7 @@ impl World {
         if fresh {
             let cluster = kubernetes::Preset {
                 secret_stores: preset.secret_stores.clone(),
-                nodes: (1..=3).map(|n| format!("sandbox-{n}")).collect(),
+                nodes: (1..=3).map(|n| format!("golyat-{n}")).collect(),
             };
             self.cluster.preset(&cluster, env.now);
         }

@@ -279,6 +279,12 @@ fn writes_are_checked_against_what_is_there() {
             .0,
         404
     );
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": 1}});
+    let deployments = DEPLOYMENT.trim_end_matches("/d");
+    assert_eq!(world.send("POST", deployments, JSON, &scale).0, 400);
+    for method in ["POST", "DELETE"] {
+        assert_eq!(world.send(method, "/api/v1/configmaps", JSON, &Value::Null).0, 405);
+    }
     let broken = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "plain!"},
     });
@@ -286,7 +292,6 @@ fn writes_are_checked_against_what_is_there() {
     assert_eq!(status, 400, "{answer}");
     let mut numbers = deployment();
     numbers["spec"]["replicas"] = json!("one");
-    let deployments = DEPLOYMENT.trim_end_matches("/d");
     let (status, answer) = world.send("POST", deployments, JSON, &numbers);
     assert_eq!(status, 400, "{answer}");
 }

@@ -148,6 +148,14 @@ impl Cluster {
             });
             cluster.put_as("kube-apiserver", &namespace, now);
         }
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"component": "apiserver", "provider": "kubernetes"}},
+            "spec": {"clusterIP": "10.96.0.1",
+                "ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
+        });
+        cluster.put_as("kube-apiserver", &service, now);
         cluster
     }
 
@@ -171,6 +179,11 @@ impl Cluster {
         let options = Options::read(request)?;
         access::check(identity, request, &route, &options)?;
         let collection = route.name.is_empty();
+        // Over all namespaces one can only read.
+        let everywhere = route.resource.namespaced && route.namespace.is_empty();
+        if everywhere && !matches!(request.method, "GET" | "HEAD") {
+            return Err(Failure::method_not_allowed());
+        }
         match request.method {
             "GET" | "HEAD" => {
                 let form = accepted(request.accept)?;

@@ -156,26 +156,7 @@ fn columns(resource: &Resource) -> &'static [Column] {
             ("Access Modes", access_modes),
             ("StorageClass", |o| text(o, "/spec/storageClassName").into()),
         ],
-        ("apps", "deployments") => &[
-            ("Ready", |o| {
-                let wanted = count(o, "/spec/replicas");
-                format!("{}/{wanted}", count(o, "/status/readyReplicas")).into()
-            }),
-            ("Up-to-date", |o| count(o, "/status/updatedReplicas").into()),
-            ("Available", |o| count(o, "/status/availableReplicas").into()),
-        ],
-        ("apps", "replicasets") => &[
-            ("Desired", |o| count(o, "/spec/replicas").into()),
-            ("Current", |o| count(o, "/status/replicas").into()),
-            ("Ready", |o| count(o, "/status/readyReplicas").into()),
-        ],
-        ("apps", "statefulsets") => &[("Ready", |o| {
-            format!("{}/{}", count(o, "/status/readyReplicas"), count(o, "/spec/replicas")).into()
-        })],
-        ("apps", "daemonsets") => &[
-            ("Desired", |o| count(o, "/status/desiredNumberScheduled").into()),
-            ("Ready", |o| count(o, "/status/numberReady").into()),
-        ],
+        ("apps", plural) => workload_columns(plural),
         ("batch", "cronjobs") => &[
             ("Schedule", |o| text(o, "/spec/schedule").into()),
             ("Suspend", |o| o.pointer("/spec/suspend").map_or("", |_| "False").into()),
@@ -184,6 +165,32 @@ fn columns(resource: &Resource) -> &'static [Column] {
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             &[("Created At", |o| text(o, "/metadata/creationTimestamp").into())]
         }
+        _ => &[],
+    }
+}
+
+fn workload_columns(plural: &str) -> &'static [Column] {
+    match plural {
+        "deployments" => &[
+            ("Ready", |o| {
+                let wanted = count(o, "/spec/replicas");
+                format!("{}/{wanted}", count(o, "/status/readyReplicas")).into()
+            }),
+            ("Up-to-date", |o| count(o, "/status/updatedReplicas").into()),
+            ("Available", |o| count(o, "/status/availableReplicas").into()),
+        ],
+        "replicasets" => &[
+            ("Desired", |o| count(o, "/spec/replicas").into()),
+            ("Current", |o| count(o, "/status/replicas").into()),
+            ("Ready", |o| count(o, "/status/readyReplicas").into()),
+        ],
+        "statefulsets" => &[("Ready", |o| {
+            format!("{}/{}", count(o, "/status/readyReplicas"), count(o, "/spec/replicas")).into()
+        })],
+        "daemonsets" => &[
+            ("Desired", |o| count(o, "/status/desiredNumberScheduled").into()),
+            ("Ready", |o| count(o, "/status/numberReady").into()),
+        ],
         _ => &[],
     }
 }

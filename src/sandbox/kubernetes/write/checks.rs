@@ -8,10 +8,12 @@ use crate::sandbox::kubernetes::status::Failure;
 use crate::sandbox::kubernetes::value::{metadata, text};
 
 /// Refuses a body of another kind than the path's.
-pub fn check_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
+pub fn check_type(route: &Route, object: &Value) -> Result<(), Failure> {
     let (api_version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
-    let fits = api_version == resource.api_version() && kind == resource.kind;
-    if fits || resource.has("scale") && kind == "Scale" {
+    let resource = &route.resource;
+    let own = api_version == resource.api_version() && kind == resource.kind;
+    let scale = route.subresource == "scale" && kind == "Scale";
+    if own || scale {
         return Ok(());
     }
     let (group, version) = split_api_version(api_version);

@@ -86,7 +86,7 @@ impl Cluster {
         mut object: Value,
     ) -> Result<Written, Failure> {
         let route = write.route;
-        check_type(&route.resource, &object)?;
+        check_type(route, &object)?;
         place(&mut object, route)?;
         if !text(&object, "/metadata/resourceVersion").is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
@@ -116,7 +116,7 @@ impl Cluster {
             return self.write_scale(write, &live, &object);
         }
         let mut object = object;
-        check_type(&route.resource, &object)?;
+        check_type(route, &object)?;
         place(&mut object, route)?;
         let unversioned = text(&object, "/metadata/resourceVersion").is_empty();
         if route.resource.custom.is_some() && unversioned {
@@ -177,7 +177,7 @@ impl Cluster {
             return Err(Failure::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
         }
         let mut config = config;
-        check_type(resource, &config)?;
+        check_type(route, &config)?;
         place(&mut config, route)?;
         if config.pointer("/metadata/managedFields").is_some_and(|m| !m.is_null()) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));

@@ -62,7 +62,7 @@ impl Cluster {
         if route.subresource == "scale" {
             return self.write_scale(write, &live, &object);
         }
-        super::check_type(&route.resource, &object)?;
+        super::check_type(route, &object)?;
         super::place(&mut object, route)?;
         self.update_to(write, live, object)
     }
