@@ -7,7 +7,7 @@ use crate::config::Commands;
 use crate::kinds::wiring;
 use crate::model::change::{Change, StepId};
 use crate::model::error::{Exit, Level, Report, Stop};
-use crate::model::event::{Event, Events};
+use crate::model::event::Event;
 use crate::model::plan::{Options, Plan, StackPlan};
 use crate::model::scope::Scope;
 use crate::model::state::State;

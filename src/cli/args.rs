@@ -40,8 +40,10 @@ pub enum Color {
                        interrupted; what was in flight was finished and recorded"
 )]
 pub struct Cli {
+    /// Options of every command.
     #[command(flatten)]
     pub global: Global,
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -127,9 +129,6 @@ pub struct Planning {
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
-    /// Apply what the files ask for after a rollback
-    #[arg(long)]
-    pub forward: bool,
 }
 
 /// What to do.
@@ -161,6 +160,7 @@ pub enum Command {
     Plan {
         /// Stacks [default: all]
         stacks: Vec<String>,
+        /// What it is made of.
         #[command(flatten)]
         planning: Planning,
         /// Save the plan: a name without a slash goes into plans/
@@ -183,12 +183,13 @@ pub enum Command {
         /// Stacks [default: all]
         #[arg(conflicts_with = "plan")]
         stacks: Vec<String>,
+        /// What it is made of.
         #[command(flatten)]
         planning: Planning,
         /// Carry out a saved plan, and only what still rests on the same ground
         #[arg(long, value_name = "FILE", conflicts_with_all = [
             "adopt", "no_commands", "target", "exclude", "allow_protected", "allow_large",
-            "allow_public", "strict", "forward",
+            "allow_public", "strict",
         ])]
         plan: Option<PathBuf>,
         /// Do not ask

@@ -133,7 +133,6 @@ fn options(planning: &Planning, destroy: bool) -> Options {
         allow_public: planning.allow_public.clone(),
         strict: planning.strict,
         no_commands: planning.no_commands,
-        forward: planning.forward,
     }
 }
 

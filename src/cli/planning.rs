@@ -93,8 +93,9 @@ pub fn refusal(plan: &Plan) -> Exit {
                     | "protected"
                     | "limits"
                     | "public"
-                    | "variable"
+                    | "unsaid-variable"
                     | "never-replaced"
+                    | "contents"
                     | "no-file"
             )
         );

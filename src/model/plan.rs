@@ -54,8 +54,6 @@ pub struct Options {
     pub strict: bool,
     /// Commands of the files are not run.
     pub no_commands: bool,
-    /// Apply what the files ask for after a rollback.
-    pub forward: bool,
 }
 
 /// The plan of one stack.

@@ -1,6 +1,7 @@
 //! The pipeline: observe, plan, execute, record.
 
 pub mod apply;
+pub mod contents;
 pub mod observe;
 pub mod pipeline;
 pub mod scope;
@@ -47,6 +48,12 @@ impl Context<'_> {
     /// Now, as states and journals write it.
     pub fn now(&self) -> String {
         self.outside.now().to_string()
+    }
+
+    /// The pause before the n-th look at the same thing (from 0): short at first, since most things
+    /// are soon done.
+    pub fn poll_ms(&self, looks: u32) -> u64 {
+        (self.timing.poll_ms / 8).max(1).saturating_mul(1 << looks.min(8)).min(self.timing.poll_ms)
     }
 
     /// A new salt for a fingerprint.

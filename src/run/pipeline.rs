@@ -22,7 +22,7 @@ use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::state::{State, Target};
 
-use super::{Context, observe, scope as reading};
+use super::{Context, contents, observe, scope as reading};
 
 /// How many previews may be under way at once.
 const PREVIEWS_AT_ONCE: usize = 8;
@@ -68,7 +68,7 @@ pub async fn plan(
     let mut observations = observe_all(context, project, subjects, options.destroy).await?;
     let first = plan_all(context, project, &observations, options);
     let wanted: Vec<Vec<Wanted>> = first.iter().map(|planned| planned.previews.clone()).collect();
-    let planned = if wanted.iter().all(Vec::is_empty) {
+    let mut planned = if wanted.iter().all(Vec::is_empty) {
         first
     } else {
         for (at, wanted) in wanted.into_iter().enumerate() {
@@ -79,6 +79,11 @@ pub async fn plan(
         }
         plan_all(context, project, &observations, options)
     };
+    for (planned, subject) in planned.iter_mut().zip(&observations.subjects) {
+        let (plan, state) = (&planned.plan, subject.state.as_ref());
+        let found = contents::check(context, &observations.scope, plan, state, options).await;
+        planned.plan.checks.extend(found);
+    }
     let requests = context.transport.requests();
     context.events.emit(Event::Observed { requests });
     let plan = Plan {
@@ -294,7 +299,7 @@ fn unsaid_variables(subject: &Subject) -> Vec<Report> {
                     shown(recorded),
                     shown(now)
                 ))
-                .code("variable")
+                .code("unsaid-variable")
                 .hint(format!("give it again: `--var {name}=…`"))
                 .hint(format!(
                     "or write it into boxctl.yaml: `values: {{{}: {{{name}: …}}}}`",

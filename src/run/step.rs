@@ -456,6 +456,7 @@ impl<'a> StackRun<'a> {
         let limit = limit.unwrap_or_else(|| kind.timeout_s(work.spec)).saturating_mul(1000);
         let mut answers: Vec<Answer> = Vec::new();
         let mut last: Option<Call> = None;
+        let mut looks = 0;
         let mut next = kind.next(work, &answers)?;
         loop {
             let call = match next {
@@ -473,7 +474,8 @@ impl<'a> StackRun<'a> {
                 return Err(StepError::other("the step did not come to an end"));
             }
             if last.as_ref().is_some_and(|last| *last == call && !call.mutating) {
-                self.pace(change, began, limit).await?;
+                self.pace(change, began, limit, looks).await?;
+                looks += 1;
             }
             let (answer, number) = self.send(change, &call).await?;
             let answer = self.take_secrets(kind, &change.address, answer);
@@ -500,7 +502,13 @@ impl<'a> StackRun<'a> {
     }
 
     /// Waits before the same question is asked again.
-    async fn pace(&self, change: &Change, began: u64, limit: u64) -> Result<(), StepError> {
+    async fn pace(
+        &self,
+        change: &Change,
+        began: u64,
+        limit: u64,
+        looks: u32,
+    ) -> Result<(), StepError> {
         let waited = self.context.outside.elapsed_ms().saturating_sub(began);
         if waited > limit {
             return Err(StepError::hinted(
@@ -512,7 +520,7 @@ impl<'a> StackRun<'a> {
             return Err(StepError::other("interrupted while waiting"));
         }
         self.waiting(change, "the service to be done with it");
-        self.context.stop.pause(self.context.timing.poll_ms).await;
+        self.context.stop.pause(self.context.poll_ms(looks)).await;
         Ok(())
     }
 
@@ -743,6 +751,7 @@ impl<'a> StackRun<'a> {
             return Ok(());
         };
         let began = self.context.outside.elapsed_ms();
+        let mut looks = 0;
         loop {
             let there = match self.context.transport.send(&call, self.context.secrets).await {
                 Ok(answer) if answer.is_success() => kind
@@ -763,7 +772,8 @@ impl<'a> StackRun<'a> {
                     "look what holds it (finalizers), then run it again",
                 ));
             }
-            self.context.stop.pause(self.context.timing.poll_ms).await;
+            self.context.stop.pause(self.context.poll_ms(looks)).await;
+            looks += 1;
         }
     }
 
@@ -777,6 +787,7 @@ impl<'a> StackRun<'a> {
     ) -> Result<(), StepError> {
         let limit = resource.meta.timeout_s.unwrap_or_else(|| kind.timeout_s(spec)) * 1000;
         let began = self.context.outside.elapsed_ms();
+        let mut looks = 0;
         loop {
             let reason = match kind.readiness(&remote) {
                 Readiness::Ready => return Ok(()),
@@ -796,7 +807,8 @@ impl<'a> StackRun<'a> {
                 return Err(StepError::other(format!("interrupted while waiting: {reason}")));
             }
             self.waiting(change, &reason);
-            self.context.stop.pause(self.context.timing.poll_ms).await;
+            self.context.stop.pause(self.context.poll_ms(looks)).await;
+            looks += 1;
             let Some(call) = kind.fetch(&remote.id, &self.scope()) else { return Ok(()) };
             let answer = self.context.transport.send(&call, self.context.secrets).await?;
             match kind.read(&answer.body, &self.scope()).into_iter().next() {

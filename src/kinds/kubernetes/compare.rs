@@ -114,10 +114,12 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
     found
 }
 
+/// Whether a field holds a value that may not be shown.
 pub fn hides(facts: &Facts<'_>, path: &str) -> bool {
     secret::hides(path, &[Some(&facts.remote.raw), facts.declared, facts.sent])
 }
 
+/// Takes the values of a field out that may not be shown.
 pub fn hide(change: &mut FieldChange, is_value: bool) {
     if is_value {
         change.secret = true;
