@@ -115,7 +115,8 @@ fn float(text: &str, rules: Rules) -> Option<Number> {
         Some(c) => c.is_ascii_digit(),
         None => false,
     };
-    let plain = digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+    let plain =
+        digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
     if !starts || !plain {
         return None;
     }

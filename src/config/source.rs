@@ -1,6 +1,6 @@
 //! The texts that were read, and what is wrong with them, by file, line and column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::error::{Level, Report};
@@ -113,9 +113,10 @@ impl Diagnostics {
 
     /// Adds a report, at a place where there is one.
     pub fn push(&mut self, mark: Option<Mark>, report: Report) {
-        let known = self.reports.iter().any(|(m, r)| {
-            *m == mark && r.message == report.message && r.address == report.address
-        });
+        let known = self
+            .reports
+            .iter()
+            .any(|(m, r)| *m == mark && r.message == report.message && r.address == report.address);
         if !known {
             self.reports.push((mark, report));
         }
@@ -161,6 +162,21 @@ impl Diagnostics {
         }));
     }
 
+    /// Keeps, of the reports after that count, those at a place in one of the files or with a hint
+    /// that names one.
+    pub fn keep_about_since(&mut self, count: usize, files: &BTreeSet<&str>) {
+        let later = self.reports.split_off(count.min(self.reports.len()));
+        let kept = later.into_iter().filter(|(mark, report)| {
+            mark.is_some_and(|mark| files.contains(self.name(mark.source)))
+                || report
+                    .hints
+                    .iter()
+                    .any(|hint| files.iter().any(|file| hint.contains(&format!("{file}:"))))
+        });
+        let kept: Vec<_> = kept.collect();
+        self.reports.extend(kept);
+    }
+
     /// Every report, with its line, sorted by file, line and column; those without a place first.
     pub fn finish(mut self) -> Vec<Report> {
         let reports = std::mem::take(&mut self.reports);
@@ -186,8 +202,8 @@ impl Diagnostics {
         let Some(source) = self.sources.get(mark.source) else { return (None, mark.width) };
         let Some(line) = self.line(mark.source, mark.line) else { return (None, mark.width) };
         let masks = &source.masks;
-        let hidden = masks.all
-            || masks.documents.iter().any(|(a, b)| (*a..=*b).contains(&mark.line));
+        let hidden =
+            masks.all || masks.documents.iter().any(|(a, b)| (*a..=*b).contains(&mark.line));
         if !hidden {
             return (Some(line.to_owned()), mark.width.max(1));
         }
@@ -212,10 +228,7 @@ pub(super) fn shown_path(dir: &Path, path: &Path) -> String {
 }
 
 /// The name nearest to a misspelt one, if one is near.
-pub(super) fn nearest<'a>(
-    name: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     names
         .into_iter()

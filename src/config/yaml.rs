@@ -98,13 +98,12 @@ impl Node {
     /// The value as JSON, plain scalars read by the given rules. Errors go to `diagnostics`.
     pub fn to_json(&self, rules: Rules, diagnostics: &mut Diagnostics) -> Json {
         match &self.shape {
-            Shape::Scalar(scalar) if scalar.plain => {
-                scalar::resolve(&scalar.text, rules).unwrap_or_else(|| {
+            Shape::Scalar(scalar) if scalar.plain => scalar::resolve(&scalar.text, rules)
+                .unwrap_or_else(|| {
                     let message = format!("`{}` is a number that JSON does not have", scalar.text);
                     diagnostics.error_hint(self.mark, message, Some("quote it to make it text"));
                     Json::Null
-                })
-            }
+                }),
             Shape::Scalar(scalar) => Json::String(scalar.text.clone()),
             Shape::List(items) => {
                 Json::Array(items.iter().map(|item| item.to_json(rules, diagnostics)).collect())
@@ -477,12 +476,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn point(&self, marker: Marker) -> Mark {
-        Mark {
-            source: self.source,
-            line: marker.line().max(1),
-            column: marker.col() + 1,
-            width: 1,
-        }
+        Mark { source: self.source, line: marker.line().max(1), column: marker.col() + 1, width: 1 }
     }
 
     fn mark(&self, span: Span) -> Mark {
@@ -534,7 +528,7 @@ fn line_hint(line: &str) -> Option<String> {
         }
         word_start = (word_start && c.is_whitespace())
             || matches!(c, '{' | '[' | ',')
-            || (c.is_whitespace() && matches!(previous, ':' | '-' | ',' | '['| '{'));
+            || (c.is_whitespace() && matches!(previous, ':' | '-' | ',' | '[' | '{'));
         previous = c;
     }
     None
@@ -561,7 +555,10 @@ mod tests {
         let table = [
             ("a: 1\nb: [x, 'y']\n", json!({"a": 1, "b": ["x", "y"]})),
             ("a: Default\t\nb: None\t# c\n", json!({"a": "Default", "b": "None"})),
-            ("a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3}\n", json!({"a": {"k": 1, "l": 2}, "b": {"l": 3, "k": 1}})),
+            (
+                "a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3}\n",
+                json!({"a": {"k": 1, "l": 2}, "b": {"l": 3, "k": 1}}),
+            ),
             ("a: |\n  x\n  y\n", json!({"a": "x\ny\n"})),
             ("日本: 語 # コメント\n", json!({"日本": "語"})),
             ("a:\nb: ''\n", json!({"a": null, "b": ""})),
@@ -569,7 +566,8 @@ mod tests {
             ("\u{feff}a: 1\r\nb: 2\r\n", json!({"a": 1, "b": 2})),
         ];
         for (text, expected) in table {
-            let read = read(text, Rules::Core).unwrap_or_else(|reports| panic!("{text}: {reports:?}"));
+            let read =
+                read(text, Rules::Core).unwrap_or_else(|reports| panic!("{text}: {reports:?}"));
             assert_eq!(read, [expected], "{text}");
         }
     }

@@ -227,7 +227,10 @@ impl<'s> Checker<'s> {
         match &node.shape {
             Shape::Special(_) if form.known => {
                 let message = format!("`{path}` must be known from the files: no reference here");
-                (Json::Null, vec![Fault { mark: node.mark, message, hint: None, sort: Sort::Value }])
+                (
+                    Json::Null,
+                    vec![Fault { mark: node.mark, message, hint: None, sort: Sort::Value }],
+                )
             }
             Shape::Special(value) => (value.clone(), Vec::new()),
             Shape::Scalar(scalar) => match form.scalar(node, scalar, path) {
@@ -382,7 +385,8 @@ impl<'s> Form<'s> {
                 Some(value) => Ok((*value).clone()),
                 None => {
                     let names: Vec<String> = values.iter().map(|value| plain_text(value)).collect();
-                    let message = format!("`{path}` is to be {}, not `{}`", names.join(" or "), scalar.text);
+                    let message =
+                        format!("`{path}` is to be {}, not `{}`", names.join(" or "), scalar.text);
                     Err(fault(message, None))
                 }
             };
@@ -407,7 +411,9 @@ impl<'s> Form<'s> {
             return Ok(Json::String(text.to_owned()));
         }
         let hint = match scalar::boolean(text, Rules::Kubectl) {
-            Some(value) if self.takes("boolean") => Some(if value { "write true" } else { "write false" }),
+            Some(value) if self.takes("boolean") => {
+                Some(if value { "write true" } else { "write false" })
+            }
             _ => None,
         };
         let message = format!("`{path}` is to be {}, not {}", self.title(), node.describe());
@@ -560,7 +566,10 @@ mod tests {
             ("name: 1.10\nfree: 1.10", json!({"name": "1.10", "free": 1.1})),
             ("name: x\ntype: AAAA", json!({"name": "x", "type": "AAAA"})),
             ("name: x\nvalue: {by_hand: true}", json!({"name": "x", "value": {"by_hand": true}})),
-            ("name: x\ninclude: [{login_method: 1}]", json!({"name": "x", "include": [{"login_method": "1"}]})),
+            (
+                "name: x\ninclude: [{login_method: 1}]",
+                json!({"name": "x", "include": [{"login_method": "1"}]}),
+            ),
         ];
         for (text, value) in table {
             let found = checked(text);
@@ -579,7 +588,13 @@ mod tests {
             ("name: x\nttl: 0", 2, 6, "at least 1", ""),
             ("name: x\nproxied: yes", 2, 10, "true or false", "write true"),
             ("name: x\ntype: CNAM", 2, 7, "`CNAM` is none of CNAME, A, AAAA", "`CNAME`"),
-            ("name: x\ninclude: [{login_metod: a}]", 2, 12, "unknown key `login_metod`", "`login_method`"),
+            (
+                "name: x\ninclude: [{login_metod: a}]",
+                2,
+                12,
+                "unknown key `login_metod`",
+                "`login_method`",
+            ),
             ("name: x\norigin: {hots: a}", 2, 10, "unknown key `hots` in `origin`", "`host`"),
             ("name: x\nvalue: {}", 2, 8, "`by_hand` is missing", ""),
             ("name:", 1, 5, "not nothing", ""),
