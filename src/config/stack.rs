@@ -258,7 +258,7 @@ pub(super) fn expand(
     diagnostics: &mut Diagnostics,
 ) -> Option<Drafts> {
     let node = parsed.node.as_ref()?;
-    let checked = shape::check(node, &outline(), false);
+    let checked = shape::check(node, &outline());
     super::tell(checked.faults, diagnostics);
     let variables =
         variables::resolve(&parsed.name, &parsed.declared, sources, secrets, diagnostics);
@@ -515,7 +515,7 @@ impl Expansion<'_> {
         } else {
             raw.node
         };
-        let checked = shape::check(&node, &schema, false);
+        let checked = shape::check(&node, &schema);
         let sound = checked.faults.is_empty() && !broken;
         super::tell_about(checked.faults, &raw.address, raw.mark, node.mark, diagnostics);
         let mut marks = shape::marks(&node);
