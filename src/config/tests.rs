@@ -208,6 +208,7 @@ fn the_mistakes_are_told_together() {
             shown(&reports)
         );
     }
+    assert_eq!(told.len(), expected.len(), "{}", shown(&reports));
     assert!(reports.iter().all(|report| report.location.is_none() || report.source_line.is_some()));
 }
 
@@ -328,7 +329,7 @@ fn mistakes_in_stacks_have_their_place() {
         (
             "services:\n  a: {hostname: a.b0xp.io, origin: \"http://a\", access: {allow: [{login_metod: x}]}}\n",
             2,
-            67,
+            66,
             "login_metod",
             "login_method",
         ),
@@ -388,4 +389,52 @@ fn the_schema_names_every_kind() {
         assert!(schema["stack"]["$defs"].get(kind.name()).is_some() || kind.name() == "k8s");
     }
     assert!(schema["project"]["properties"].get("cloudflare").is_some());
+}
+
+#[test]
+fn one_tunnel_may_be_configured_by_stacks_that_share_it() {
+    let stack = |name: &str, shared: &str| {
+        format!(
+            "lookups:\n  tunnel.t: {{name: common}}\nresources:\n  tunnel_config.{name}:\n    tunnel: ${{tunnel.t.id}}\n    ingress: [{{hostname: {name}.b0xp.io, service: \"http://{name}:80\"}}]\n{shared}accept: {{unguarded: a test}}\n"
+        )
+    };
+    let project = |shared: &str| {
+        Table::of(&[
+            ("boxctl.yaml", PROJECT),
+            ("stacks/a.yaml", &stack("a", shared)),
+            ("stacks/b.yaml", &stack("b", shared)),
+        ])
+    };
+    let reports = project("").load(&Inputs::default()).unwrap_err();
+    assert!(shown(&reports).contains("are one object"), "{}", shown(&reports));
+    let asked = Inputs { stacks: vec!["a".into()], ..Inputs::default() };
+    assert!(project("").load(&asked).is_err());
+    let loaded = project("    shared: [ingress]\n").load(&asked);
+    let loaded = loaded.unwrap_or_else(|reports| panic!("{}", shown(&reports)));
+    assert_eq!(loaded.stacks.len(), 1);
+    assert!(loaded.reports.is_empty(), "{}", shown(&loaded.reports));
+}
+
+#[test]
+fn values_come_from_the_first_source_that_has_one() {
+    let project = format!("{PROJECT}values: {{s: {{x: values}}}}\n");
+    let stack =
+        "variables: {x: {default: default}}\nresources:\n  tunnel.a: {name: \"${var.x}\"}\n";
+    let table = Table::of(&[
+        ("boxctl.yaml", &project),
+        ("stacks/s.yaml", stack),
+        ("vars.yaml", "x: file\n"),
+    ]);
+    let name = |inputs: &Inputs| {
+        let loaded = table.load(inputs).unwrap_or_else(|reports| panic!("{}", shown(&reports)));
+        loaded.stacks[0].resources[0].spec["name"].as_str().unwrap().to_owned()
+    };
+    let mut inputs = Inputs::default();
+    assert_eq!(name(&inputs), "values");
+    inputs.environment.insert("BOXCTL_VAR_X".into(), "environment".into());
+    assert_eq!(name(&inputs), "environment");
+    inputs.var_files.push("/project/vars.yaml".into());
+    assert_eq!(name(&inputs), "file");
+    inputs.vars.push(("x".into(), "line".into()));
+    assert_eq!(name(&inputs), "line");
 }
