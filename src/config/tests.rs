@@ -438,3 +438,18 @@ fn values_come_from_the_first_source_that_has_one() {
     inputs.vars.push(("x".into(), "line".into()));
     assert_eq!(name(&inputs), "line");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+    #[test]
+    fn any_stack_is_loaded_or_refused(words in proptest::collection::vec(proptest::sample::select(vec![
+        "services:", "resources:", "manifests:", "variables:", "settings:", "lookups:", "forget:",
+        "\n", "\n  ", "\n    ", "\n  - ", " ", "a:", "tunnel.a:", "dns_record.a:", "name:", "name: x",
+        "hostname: a.b0xp.io", "origin: x", "access: public", "access: {allow: [{everyone: true}]}",
+        "routes:", "${tunnel.a.id}", "\"${var.a}\"", "$${", "${", "default: 1", "{", "}", "[", "]",
+        "&x", "*x", "<<:", "null", "[]", "{}", "語", "'", "ingress:", "value: v", "ssm_parameter.p:",
+        "depends_on: [tunnel.a]", "k8s.ConfigMap/a/b:", "apiVersion: v1", "kind: Secret", "data:",
+    ]), 0..30)) {
+        let _ = one(&words.concat()).load(&Inputs::default());
+    }
+}
