@@ -296,6 +296,8 @@ fn unguarded(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnosti
 struct Claim<'a> {
     stack: &'a str,
     draft: &'a Draft,
+    /// Where the hostname stands, or the resource.
+    mark: Mark,
 }
 
 /// Two resources for one remote object or one hostname, within a stack and across stacks.
@@ -305,7 +307,7 @@ pub(super) fn across(stacks: &[&Drafts], context: &Context<'_>, diagnostics: &mu
     let mut records: BTreeMap<String, Vec<Claim<'_>>> = BTreeMap::new();
     for drafts in stacks {
         for draft in drafts.resources.iter().filter(|draft| draft.sound) {
-            let claim = || Claim { stack: &drafts.name, draft };
+            let claim = || Claim { stack: &drafts.name, draft, mark: draft.mark };
             if let Some(key) = object_key(draft, drafts, context) {
                 match objects.get(&key) {
                     Some(first) if !both_share(first.draft, draft) => {
@@ -319,6 +321,8 @@ pub(super) fn across(stacks: &[&Drafts], context: &Context<'_>, diagnostics: &mu
             }
             let Some(kind) = context.kind(draft.address.kind()) else { continue };
             for hostname in kind.hostnames(&draft.spec, &context.scope) {
+                let mark = diagnostics.find(draft.mark, &hostname);
+                let claim = || Claim { mark, ..claim() };
                 match draft.address.kind() {
                     "tunnel_config" => match routes.get(&hostname) {
                         Some(first) => {
@@ -352,7 +356,7 @@ fn both_share(a: &Draft, b: &Draft) -> bool {
 
 fn tell_two(first: &Claim<'_>, second: &Claim<'_>, what: &str, diagnostics: &mut Diagnostics) {
     let place = diagnostics
-        .location(first.draft.mark)
+        .location(first.mark)
         .map(|place| format!("{} is at {place}", first.draft.address));
     let stack = if first.stack == second.stack {
         String::new()
@@ -360,9 +364,9 @@ fn tell_two(first: &Claim<'_>, second: &Claim<'_>, what: &str, diagnostics: &mut
         format!(" of the stack `{}`", first.stack)
     };
     let message = format!("{} and {}{stack} {what}", second.draft.address, first.draft.address);
-    let report = Report::error(message).about(&second.draft.address);
+    let report = Report::error(message).code("two-of-one").about(&second.draft.address);
     let report = place.into_iter().fold(report, Report::hint);
-    diagnostics.push(Some(second.draft.mark), report);
+    diagnostics.push_once(second.mark, report);
 }
 
 /// Text that is the same for two resources that are one object; None where only the network tells,

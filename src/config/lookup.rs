@@ -47,7 +47,7 @@ pub(super) fn read(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Looku
         diagnostics.error_hint(entry.mark, message, Some(hint));
         return None;
     }
-    let checked = shape::check(&entry.value, &schema.to_value(), false);
+    let checked = shape::check(&entry.value, &schema.to_value());
     if !checked.faults.is_empty() {
         super::tell(checked.faults, diagnostics);
         return None;

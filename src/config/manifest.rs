@@ -84,7 +84,7 @@ pub(super) fn schema() -> Json {
 impl Reader<'_> {
     /// The documents of an entry of `manifests`.
     pub fn documents(&self, entry: &Node, diagnostics: &mut Diagnostics) -> Vec<Document> {
-        let checked = shape::check(entry, &schema(), false);
+        let checked = shape::check(entry, &schema());
         if !checked.faults.is_empty() {
             super::tell(checked.faults, diagnostics);
             return Vec::new();

@@ -12,6 +12,7 @@ mod print;
 mod project;
 mod reference;
 mod scalar;
+mod schemas;
 mod service;
 mod settings;
 mod shape;
@@ -144,7 +145,7 @@ pub fn load_project(dir: &Path, files: &dyn Files) -> Result<Project, Vec<Report
 
 /// The JSON Schemas of `boxctl.yaml` (`project`) and of stack files (`stack`).
 pub fn schema() -> Json {
-    serde_json::json!({"project": project::schema(), "stack": stack::schema(crate::kinds::KINDS)})
+    serde_json::json!({"project": project::schema(), "stack": schemas::stack(crate::kinds::KINDS)})
 }
 
 /// As [`load`], with a table of kinds.

@@ -236,7 +236,7 @@ pub(super) fn load(
         diagnostics.error(start, format!("{FILE} is to hold one document"));
         return None;
     };
-    let checked = shape::check(node, &schema(), false);
+    let checked = shape::check(node, &schema());
     let sound = checked.faults.is_empty();
     super::tell(checked.faults, diagnostics);
     let text: Option<ProjectText> = serde_json::from_value(checked.value).ok();

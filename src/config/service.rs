@@ -135,7 +135,7 @@ pub(super) fn expand(
         diagnostics.error_hint(entry.mark, message, Some(hint));
         return broken;
     }
-    let checked = shape::check(&entry.value, &schema(), false);
+    let checked = shape::check(&entry.value, &schema());
     if !checked.faults.is_empty() {
         super::tell(checked.faults, diagnostics);
         return broken;

@@ -77,7 +77,7 @@ pub(super) fn schema() -> Json {
 
 /// A mapping of `settings`, or the part of a resource that is no spec.
 pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> MetaFile {
-    let checked = shape::check(node, &schema(), false);
+    let checked = shape::check(node, &schema());
     let sound = checked.faults.is_empty();
     super::tell(checked.faults, diagnostics);
     if !sound {

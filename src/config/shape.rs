@@ -44,13 +44,10 @@ pub(super) struct Checked {
     pub faults: Vec<Fault>,
 }
 
-/// Checks a node against a schema. With `partial`, top-level fields may be missing.
-pub(super) fn check(node: &Node, schema: &Json, partial: bool) -> Checked {
+/// Checks a node against a schema.
+pub(super) fn check(node: &Node, schema: &Json) -> Checked {
     let checker = Checker { root: schema };
-    let (value, mut faults) = checker.value(node, schema, "");
-    if partial {
-        faults.retain(|fault| fault.sort != Sort::Missing || fault.mark != node.mark);
-    }
+    let (value, faults) = checker.value(node, schema, "");
     Checked { value, faults }
 }
 
@@ -90,19 +87,6 @@ pub(super) fn fields(schema: &Json) -> Vec<String> {
         }
     }
     names
-}
-
-/// Fields that must be there in every form of a schema, and are not in `map`.
-pub(super) fn missing(schema: &Json, map: &JsonMap) -> Vec<String> {
-    let checker = Checker { root: schema };
-    checker
-        .forms(schema, 0)
-        .into_iter()
-        .map(|form| {
-            form.required.into_iter().filter(|name| !map.contains_key(name)).collect::<Vec<_>>()
-        })
-        .min_by_key(Vec::len)
-        .unwrap_or_default()
 }
 
 /// One form that a value may have: a schema without alternatives.
@@ -552,7 +536,7 @@ mod tests {
         let mut diagnostics = Diagnostics::default();
         let source = diagnostics.add("a", text);
         let nodes = yaml::parse(text, source, &mut diagnostics).expect(text);
-        check(&nodes[0], &schema(), false)
+        check(&nodes[0], &schema())
     }
 
     #[test]

@@ -122,6 +122,20 @@ impl Diagnostics {
         }
     }
 
+    /// Adds an error at a place where none with the same code is: one mistake shows in several
+    /// resources of a service.
+    pub fn push_once(&mut self, mark: Mark, report: Report) {
+        let same = |m: &Option<Mark>, r: &Report| {
+            r.code == report.code
+                && m.is_some_and(|m| {
+                    (m.source, m.line, m.column) == (mark.source, mark.line, mark.column)
+                })
+        };
+        if !self.reports.iter().any(|(m, r)| same(m, r)) {
+            self.reports.push((Some(mark), report));
+        }
+    }
+
     /// Adds an error at a place.
     pub fn error(&mut self, mark: Mark, message: impl Into<String>) {
         self.push(Some(mark), Report::error(message));

@@ -20,11 +20,13 @@ use crate::model::secret::{Secret, SecretId, Secrets};
 #[serde(deny_unknown_fields)]
 pub(super) struct VariableFile {
     /// The value where nothing else gives one.
+    #[allow(dead_code)] // Read from the nodes, which know where it stands.
     pub default: Option<Json>,
     /// What values must look like: `string` (the default), `number` or `bool`.
     #[serde(rename = "type")]
     pub kind: Option<VariableType>,
     /// What it is for.
+    #[allow(dead_code)] // For those who read the file.
     pub description: Option<String>,
     /// Whether values are secret: they are kept nowhere and shown nowhere.
     pub sensitive: Option<bool>,
@@ -119,7 +121,7 @@ pub(super) fn declared(
         }
         let nothing = Node { shape: Shape::Map(Vec::new()), mark: entry.value.mark };
         let value = if entry.value.is_null() { &nothing } else { &entry.value };
-        let checked = shape::check(value, &schema, false);
+        let checked = shape::check(value, &schema);
         super::tell(checked.faults, diagnostics);
         let file: VariableFile = serde_json::from_value(checked.value).unwrap_or_default();
         let default = value.get("default").filter(|node| !node.is_null());

@@ -278,16 +278,14 @@ fn shorten(text: &str) -> String {
     format!("{head}…")
 }
 
-/// The documents of a text; None after an error, which is then in `diagnostics`.
+/// The documents of a text; None where it is not YAML. What is wrong goes to `diagnostics`.
 pub(super) fn parse(text: &str, source: usize, diagnostics: &mut Diagnostics) -> Option<Vec<Node>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let before = diagnostics.count();
     let mut options = Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
     let builder = Builder { parser, source, diagnostics, anchors: HashMap::new(), nodes: 0 };
-    let documents = builder.documents();
-    if diagnostics.failed_since(before) { None } else { documents }
+    builder.documents()
 }
 
 struct Builder<'a, 'd> {
