@@ -12,6 +12,9 @@ use super::local::{LocalStore, check_name};
 
 /// How often a lock that is held is tried again.
 const POLL: Duration = Duration::from_millis(50);
+/// How long a lock is tried for at least: [`LocalStore::holder`] of another process has it for an
+/// instant.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Who holds a lock, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +134,7 @@ impl LocalStore {
         let mut stacks = stacks.to_vec();
         stacks.sort_unstable();
         stacks.dedup();
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.max(GLANCE);
         let mut lock = Lock { files: Vec::new() };
         for stack in stacks {
             check_name(stack)?;
