@@ -115,7 +115,8 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
     let ready = Ready { plan, observations, refused };
     let all = names.join(" ");
     let question = format!("Destroy all this? Only \"{all}\" does it: ");
-    carry_out(session, ui, &wires, ready, true, |ui| confirm(ui, &question, &all, command.yes)).await
+    carry_out(session, ui, &wires, ready, true, |ui| confirm(ui, &question, &all, command.yes))
+        .await
 }
 
 async fn run_saved(
@@ -159,7 +160,8 @@ async fn run_saved(
     let ready = Ready { plan: fresh, observations, refused };
     let question = "Apply this plan? Only \"yes\" does it: ";
     let yes = command.yes;
-    carry_out(session, ui, &wires, ready, !command.no_wait, |ui| confirm(ui, question, "yes", yes)).await
+    carry_out(session, ui, &wires, ready, !command.no_wait, |ui| confirm(ui, question, "yes", yes))
+        .await
 }
 
 fn stale(step: &StepId) -> Report {
@@ -172,7 +174,8 @@ fn stale(step: &StepId) -> Report {
 /// Keeps of a fresh plan what the saved one says; returns the steps whose ground has changed.
 fn hold_to(saved: &StackPlan, fresh: &mut StackPlan) -> BTreeSet<StepId> {
     let mut refused = BTreeSet::new();
-    let same = |a: &Change, b: &Change| a.action == b.action && a.ground == b.ground && a.paths == b.paths;
+    let same =
+        |a: &Change, b: &Change| a.action == b.action && a.ground == b.ground && a.paths == b.paths;
     fresh.changes.retain(|now| {
         let Some(then) = saved.changes.iter().find(|then| then.step() == now.step()) else {
             return false;
@@ -224,8 +227,7 @@ async fn carry_out(
     if !ui.json {
         planning::show(session, ui, &plan)?;
     }
-    let refusals: Vec<Report> =
-        plan.stacks.iter().flat_map(StackPlan::refusals).cloned().collect();
+    let refusals: Vec<Report> = plan.stacks.iter().flat_map(StackPlan::refusals).cloned().collect();
     if !refusals.is_empty() {
         let exit = refusal(&plan);
         if ui.json {
@@ -233,7 +235,8 @@ async fn carry_out(
         }
         return Ok(exit);
     }
-    let nothing = plan.summary().is_empty() && plan.stacks.iter().all(|stack| stack.refresh.is_empty());
+    let nothing =
+        plan.summary().is_empty() && plan.stacks.iter().all(|stack| stack.refresh.is_empty());
     if nothing {
         wires.done(Exit::Done);
         return Ok(Exit::Done);

@@ -214,9 +214,11 @@ pub enum Command {
         yes: bool,
     },
     /// Compare what was recorded with what is there; exit 2 on drift
-    #[command(after_long_help = "Read-only, for a scheduled job. What the files ask for and was not \
+    #[command(
+        after_long_help = "Read-only, for a scheduled job. What the files ask for and was not \
                                  applied yet is shown as pending, and is no drift.\n\nExamples:\n  \
-                                 boxctl drift\n  boxctl drift openhands --json")]
+                                 boxctl drift\n  boxctl drift openhands --json"
+    )]
     Drift {
         /// Stacks [default: all]
         stacks: Vec<String>,
@@ -373,7 +375,9 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
         }
-        assert!(Cli::try_parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok()
+        );
     }
 
     #[test]

@@ -19,9 +19,8 @@ pub fn connect(project: &Project, overrides: &Overrides) -> Apis {
         let cluster = Cluster::new(project.kubernetes_context.clone(), None, timing);
         return Apis::new(settings).with_kubernetes(Arc::new(cluster));
     };
-    let get = |name: &str| {
-        variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
-    };
+    let get =
+        |name: &str| variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let cluster = Cluster::new(None, get("KUBECONFIG").map(PathBuf::from), timing);
     Apis::new(Settings::from_variables(get, timing)).with_kubernetes(Arc::new(cluster))
 }

@@ -138,7 +138,12 @@ pub fn schema(ui: &Ui) -> Exit {
 ///
 /// # Errors
 /// Mistakes in the files, or a name that is no stack.
-pub fn graph(globals: &Globals, stack: Option<&String>, mermaid: bool, ui: &Ui) -> Result<Exit, Stop> {
+pub fn graph(
+    globals: &Globals,
+    stack: Option<&String>,
+    mermaid: bool,
+    ui: &Ui,
+) -> Result<Exit, Stop> {
     let dir = project_dir(globals)?;
     let loaded = load(&dir, globals, Commands::Run)?;
     let names: Vec<String> = stack.cloned().into_iter().collect();

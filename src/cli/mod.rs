@@ -61,7 +61,9 @@ fn ui_of(global: &Global) -> Ui {
     let color = |terminal: bool| match global.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => terminal && !no_color && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
+        Color::Auto => {
+            terminal && !no_color && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+        }
     };
     let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
     let verbose = global.verbose > 0;

@@ -68,10 +68,13 @@ pub async fn make(
 
 /// A state whose file is gone and of which nobody said what is meant.
 pub fn orphan(name: &str, level: Level) -> Report {
-    let mut report = Report::warning("no-file", format!("the state of {name} has no stack file any more"));
+    let mut report =
+        Report::warning("no-file", format!("the state of {name} has no stack file any more"));
     report.level = level;
     report
-        .hint(format!("to destroy it: `retired: [{name}]` in boxctl.yaml, or `boxctl destroy {name}`"))
+        .hint(format!(
+            "to destroy it: `retired: [{name}]` in boxctl.yaml, or `boxctl destroy {name}`"
+        ))
         .hint(format!("to keep what it made and forget it: `boxctl state rm {name} '**'`"))
 }
 
@@ -112,7 +115,10 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     if let Some(out) = &command.out {
         let path = plan_path(&session.dir, &session.project.state_dir, out);
         store::save_plan(&path, &plan).map_err(|error| store_stop(&error))?;
-        ui.note(&format!("Saved. `boxctl apply --plan {}` carries out exactly this.", out.display()));
+        ui.note(&format!(
+            "Saved. `boxctl apply --plan {}` carries out exactly this.",
+            out.display()
+        ));
     }
     if let Some(path) = &command.markdown {
         write(path, &render::markdown::plan(&plan))?;
@@ -121,7 +127,8 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     // A plan that would be refused is still a plan: only what could not be read is an error.
     let exit = if refused == Exit::Error { Exit::Error } else { Exit::Done };
     let found = command.detailed_exitcode && !plan.summary().is_empty();
-    let exit = if command.options.destroy && refused == Exit::Refused { Exit::Refused } else { exit };
+    let exit =
+        if command.options.destroy && refused == Exit::Refused { Exit::Refused } else { exit };
     Ok(exit.and(if found { Exit::Found } else { Exit::Done }))
 }
 

@@ -124,7 +124,8 @@ fn place(globals: &Globals, said: Option<&PathBuf>) -> Result<(PathBuf, Option<P
 /// The lines that a shell takes.
 fn exports(environment: &Environment) -> String {
     let quoted = |value: &str| format!("'{}'", value.replace('\'', "'\\''"));
-    let lines = environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
+    let lines =
+        environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
     lines.collect()
 }
 

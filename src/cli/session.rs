@@ -78,8 +78,9 @@ pub fn project_dir(globals: &Globals) -> Result<PathBuf, Stop> {
             .unwrap_or_else(|| dir.clone());
         return Ok(dir);
     }
-    let here = std::env::current_dir()
-        .map_err(|error| Stop::error(Report::error("the working directory is gone").cause(error)))?;
+    let here = std::env::current_dir().map_err(|error| {
+        Stop::error(Report::error("the working directory is gone").cause(error))
+    })?;
     config::find_project(&here).ok_or_else(|| {
         Stop::error(
             Report::error("there is no boxctl.yaml here or above")
@@ -99,11 +100,7 @@ pub fn store_stop(error: &StoreError) -> Stop {
 
 /// Where states are kept: runs against the embedded sandbox never touch the real ones.
 fn state_dir(dir: &Path, project: &Project, sandbox: bool) -> PathBuf {
-    if sandbox {
-        dir.join(".boxctl").join("sandbox-state")
-    } else {
-        dir.join(&project.state_dir)
-    }
+    if sandbox { dir.join(".boxctl").join("sandbox-state") } else { dir.join(&project.state_dir) }
 }
 
 impl Session {
@@ -133,7 +130,14 @@ impl Session {
         let dir = project_dir(&globals)?;
         let project = config::load_project(&dir, &Disk).map_err(failed)?;
         let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
-        Ok(Session { dir, project, store, overrides: Overrides::default(), globals, embedded: None })
+        Ok(Session {
+            dir,
+            project,
+            store,
+            overrides: Overrides::default(),
+            globals,
+            embedded: None,
+        })
     }
 
     /// Ends what this process serves.
@@ -179,7 +183,8 @@ impl Session {
         }
         for name in gone.into_iter().filter(|name| wanted(name)) {
             let retired = self.project.retired.contains(&name);
-            let subject = self.subject(Stack { name: name.clone(), ..Stack::default() }, retired)?;
+            let subject =
+                self.subject(Stack { name: name.clone(), ..Stack::default() }, retired)?;
             let empty = subject.state.as_ref().is_none_or(|state| state.resources.is_empty());
             if empty && !retired {
                 continue;
@@ -247,11 +252,9 @@ impl Session {
         self.store.lock(&names, &info, self.globals.lock_timeout).map_err(|error| match error {
             LockError::Held(held) => Stop {
                 exit: Exit::Locked,
-                reports: vec![
-                    Report::error(held.to_string())
-                        .code("locked")
-                        .hint("wait for it, or give `--lock-timeout 5m`; the lock ends with its process"),
-                ],
+                reports: vec![Report::error(held.to_string()).code("locked").hint(
+                    "wait for it, or give `--lock-timeout 5m`; the lock ends with its process",
+                )],
             },
             LockError::Failed(error) => store_stop(&error),
         })

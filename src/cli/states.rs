@@ -160,11 +160,15 @@ pub fn remove(session: &Session, stack: &str, patterns: &[String], ui: &Ui) -> R
     let mut gone = Vec::new();
     edit(session, stack, |state| {
         for glob in &globs {
-            let hits: Vec<_> = state.resources.keys().filter(|a| glob.matches(a)).cloned().collect();
+            let hits: Vec<_> =
+                state.resources.keys().filter(|a| glob.matches(a)).cloned().collect();
             if hits.is_empty() {
                 return Err(Stop::error(
-                    Report::error(format!("`{}` fits nothing in the state of {stack}", glob.as_str()))
-                        .hint(format!("`boxctl state list {stack}` lists what is in it")),
+                    Report::error(format!(
+                        "`{}` fits nothing in the state of {stack}",
+                        glob.as_str()
+                    ))
+                    .hint(format!("`boxctl state list {stack}` lists what is in it")),
                 ));
             }
             gone.extend(hits);

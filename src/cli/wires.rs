@@ -7,12 +7,12 @@ use std::time::Instant;
 use crate::kinds;
 use crate::model::error::Exit;
 use crate::model::event::{Event, Events};
+use crate::model::plan::Plan;
 use crate::model::port::Outside;
 use crate::model::project::Timing;
 use crate::model::secret::Secrets;
 use crate::providers::Apis;
 use crate::render::json::EventLines;
-use crate::model::plan::Plan;
 use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
 

@@ -65,7 +65,8 @@ impl Files for Disk {
             .stdin(std::process::Stdio::null())
             .output()?;
         let text = |bytes: Vec<u8>| {
-            String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            String::from_utf8(bytes)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
         };
         Ok(CommandOutput {
             success: output.status.success(),

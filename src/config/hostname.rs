@@ -54,8 +54,19 @@ mod tests {
             assert_eq!(refused(good), None, "{good}");
         }
         for bad in [
-            "", "a", "a..b", ".a.b", "a.b.", "-a.b", "a-.b", "a b.c", "日本.jp", "x.*.b",
-            "https://a.b", "a.b/c", &format!("{long}.b"),
+            "",
+            "a",
+            "a..b",
+            ".a.b",
+            "a.b.",
+            "-a.b",
+            "a-.b",
+            "a b.c",
+            "日本.jp",
+            "x.*.b",
+            "https://a.b",
+            "a.b/c",
+            &format!("{long}.b"),
         ] {
             assert!(refused(bad).is_some(), "{bad}");
         }

@@ -2,34 +2,28 @@
 
 use serde_json::json;
 
-use super::schema;
+use super::shape;
 use super::source::{Diagnostics, suggestion};
 use super::yaml::Entry;
+use crate::kinds::lookup as kinds;
 use crate::model::Json;
 use crate::model::address::Address;
+use crate::model::kind::Output;
 use crate::model::resource::Lookup;
 
-/// What can be looked up, by which fields, and what that gives.
-const KINDS: &[(&str, &[&str], &[&str])] = &[
-    ("identity_provider", &["name", "type"], &["id", "name", "type"]),
-    ("tunnel", &["name"], &["id", "name", "cname"]),
-    ("zone", &["name"], &["id", "name"]),
-];
-
-/// The JSON Schema of a lookup.
+/// The JSON Schema of a lookup of any kind.
 pub(super) fn schema() -> Json {
-    fields_schema(&["name", "type"])
-}
-
-fn fields_schema(names: &[&str]) -> Json {
-    let fields: crate::model::JsonMap =
-        names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
-    json!({"type": "object", "additionalProperties": false, "properties": fields})
+    let kinds: Vec<Json> = kinds::KINDS
+        .iter()
+        .filter_map(|kind| kinds::schema(kind))
+        .map(|schema| schema.to_value())
+        .collect();
+    json!({"anyOf": kinds})
 }
 
 /// The outputs of a lookup's kind; None for what can't be looked up.
-pub(super) fn outputs(kind: &str) -> Option<&'static [&'static str]> {
-    KINDS.iter().find(|(name, _, _)| *name == kind).map(|(_, _, outputs)| *outputs)
+pub(super) fn outputs(kind: &str) -> Option<&'static [Output]> {
+    kinds::KINDS.contains(&kind).then(|| kinds::outputs(kind))
 }
 
 /// A lookup of the file.
@@ -41,10 +35,10 @@ pub(super) fn read(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Looku
             return None;
         }
     };
-    let Some((_, fields, _)) = KINDS.iter().find(|(name, _, _)| *name == address.kind()) else {
+    let Some(schema) = kinds::schema(address.kind()) else {
         let message = format!("`{}` can't be looked up", address.kind());
-        let names = KINDS.iter().map(|(name, _, _)| *name);
-        diagnostics.error_hint(entry.mark, message, suggestion(address.kind(), names));
+        let hint = suggestion(address.kind(), kinds::KINDS);
+        diagnostics.error_hint(entry.mark, message, hint);
         return None;
     };
     if !super::reference::is_name(address.name()) {
@@ -53,14 +47,18 @@ pub(super) fn read(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Looku
         diagnostics.error_hint(entry.mark, message, Some(hint));
         return None;
     }
-    let checked = schema::check(&entry.value, &fields_schema(fields), false);
+    let checked = shape::check(&entry.value, &schema.to_value(), false);
     if !checked.faults.is_empty() {
         super::tell(checked.faults, diagnostics);
         return None;
     }
-    if checked.value.as_object().is_none_or(|map| map.is_empty()) {
-        let hint = format!("write one of: {}", fields.join(", "));
-        diagnostics.error_hint(entry.value.mark, "this looks for nothing", Some(hint));
+    let problems = kinds::check(address.kind(), &checked.value);
+    let marks = shape::marks(&entry.value);
+    for problem in &problems {
+        let mark = shape::place(&marks, &problem.path).unwrap_or(entry.mark);
+        diagnostics.error_hint(mark, problem.message.clone(), problem.hint.clone());
+    }
+    if !problems.is_empty() {
         return None;
     }
     Some(Lookup { address, query: checked.value, location: diagnostics.location(entry.mark) })

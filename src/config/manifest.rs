@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::Commands;
 use super::cluster_kinds::{is_cluster_scoped, is_own_group};
 use super::files::{Files, tidy};
 use super::reference;
 use super::scalar::Rules;
-use super::schema::{self, Marks};
 use super::settings::AppliedBy;
+use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, nearest, shown_path};
 use super::variables::Variables;
 use super::yaml::{self, Node, Shape};
-use super::Commands;
 use crate::model::address::Address;
 use crate::model::error::Report;
 use crate::model::secret::{Secret, SecretId, Secrets};
@@ -84,7 +84,7 @@ pub(super) fn schema() -> Json {
 impl Reader<'_> {
     /// The documents of an entry of `manifests`.
     pub fn documents(&self, entry: &Node, diagnostics: &mut Diagnostics) -> Vec<Document> {
-        let checked = schema::check(entry, &schema(), false);
+        let checked = shape::check(entry, &schema(), false);
         if !checked.faults.is_empty() {
             super::tell(checked.faults, diagnostics);
             return Vec::new();
@@ -395,15 +395,14 @@ impl Objects<'_> {
         if group.is_empty() && head.kind == "Secret" {
             self.hide(&address, &mut spec);
         }
-        let marks = schema::marks(node);
+        let marks = shape::marks(node);
         Some(Object { address, spec, mark: head.mark, marks, applied_by: None })
     }
 
     /// Moves the values of a Secret out of its spec.
     fn hide(&mut self, address: &Address, spec: &mut Json) {
         const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-        if let Some(notes) =
-            spec.pointer_mut("/metadata/annotations").and_then(Json::as_object_mut)
+        if let Some(notes) = spec.pointer_mut("/metadata/annotations").and_then(Json::as_object_mut)
         {
             notes.shift_remove(LAST_APPLIED);
         }
@@ -506,7 +505,9 @@ fn head(node: &Node, diagnostics: &mut Diagnostics) -> Option<Head> {
             "metadata.name" if generated => {
                 Some("an object with `generateName` would be another one each time".to_owned())
             }
-            "apiVersion" => kind.as_deref().and_then(known_version).map(|v| format!("apiVersion: {v}")),
+            "apiVersion" => {
+                kind.as_deref().and_then(known_version).map(|v| format!("apiVersion: {v}"))
+            }
             _ => None,
         };
         let message = if is_manifest {
@@ -532,8 +533,14 @@ fn head(node: &Node, diagnostics: &mut Diagnostics) -> Option<Head> {
 /// The version of well-known kinds, for advice.
 fn known_version(kind: &str) -> Option<&'static str> {
     Some(match kind {
-        "ConfigMap" | "Namespace" | "PersistentVolume" | "PersistentVolumeClaim" | "Pod"
-        | "Secret" | "Service" | "ServiceAccount" => "v1",
+        "ConfigMap"
+        | "Namespace"
+        | "PersistentVolume"
+        | "PersistentVolumeClaim"
+        | "Pod"
+        | "Secret"
+        | "Service"
+        | "ServiceAccount" => "v1",
         "DaemonSet" | "Deployment" | "StatefulSet" => "apps/v1",
         "CronJob" | "Job" => "batch/v1",
         "Ingress" | "NetworkPolicy" => "networking.k8s.io/v1",

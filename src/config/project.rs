@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::files::Files;
 use super::hostname;
-use super::schema::{self, Marks};
 use super::settings::DurationFile;
+use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, suggestion};
 use super::yaml::{self, Node, Shape};
 use crate::model::error::Report;
@@ -236,7 +236,7 @@ pub(super) fn load(
         diagnostics.error(start, format!("{FILE} is to hold one document"));
         return None;
     };
-    let checked = schema::check(node, &schema(), false);
+    let checked = shape::check(node, &schema(), false);
     let sound = checked.faults.is_empty();
     super::tell(checked.faults, diagnostics);
     let text: Option<ProjectText> = serde_json::from_value(checked.value).ok();
@@ -250,14 +250,9 @@ pub(super) fn load(
     }
 }
 
-fn build(
-    dir: &Path,
-    text: ProjectText,
-    node: &Node,
-    diagnostics: &mut Diagnostics,
-) -> ProjectFile {
-    let marks = schema::marks(node);
-    let at = |path: &str| schema::place(&marks, path).unwrap_or(node.mark);
+fn build(dir: &Path, text: ProjectText, node: &Node, diagnostics: &mut Diagnostics) -> ProjectFile {
+    let marks = shape::marks(node);
+    let at = |path: &str| shape::place(&marks, path).unwrap_or(node.mark);
     if text.project.trim().is_empty() {
         diagnostics.error(at("project"), "the project has no name");
     }
@@ -267,8 +262,10 @@ fn build(
     let plain = values
         .iter()
         .map(|(stack, values)| {
-            let map: JsonMap =
-                values.iter().map(|(name, (text, _))| (name.clone(), text.clone().into())).collect();
+            let map: JsonMap = values
+                .iter()
+                .map(|(name, (text, _))| (name.clone(), text.clone().into()))
+                .collect();
             (stack.clone(), map)
         })
         .collect();
@@ -340,11 +337,7 @@ fn connector(text: ConnectorText) -> Connector {
     }
 }
 
-fn timing(
-    text: &TimingText,
-    at: &dyn Fn(&str) -> Mark,
-    diagnostics: &mut Diagnostics,
-) -> Timing {
+fn timing(text: &TimingText, at: &dyn Fn(&str) -> Mark, diagnostics: &mut Diagnostics) -> Timing {
     let mut timing = Timing::default();
     let fields = [
         ("request", &text.request, &mut timing.request_ms),

@@ -1,6 +1,6 @@
 //! `${kind.name.output}` and `${var.name}` in the texts of boxctl's files.
 
-use super::schema::Marks;
+use super::shape::Marks;
 use super::source::{Diagnostics, Mark, suggestion};
 use super::variables::Variables;
 use super::yaml::{Entry, Node, Scalar, Shape};
@@ -69,7 +69,8 @@ fn pieces(text: &str) -> Result<Vec<Piece>, BadReference> {
 
 fn inner(text: &str) -> Result<Piece, BadReference> {
     let written = format!("${{{text}}}");
-    let bad = |message: String, hint: String| BadReference { written: written.clone(), message, hint };
+    let bad =
+        |message: String, hint: String| BadReference { written: written.clone(), message, hint };
     let Some((kind, rest)) = text.split_once('.') else {
         return Err(bad(
             format!("`{written}` is no reference"),
@@ -228,8 +229,9 @@ pub(super) fn replace_known(value: &Json, known: &dyn Fn(&Reference) -> Option<J
             return Ok::<Json, std::convert::Infallible>(special.into_value());
         };
         if let [Part::Reference(reference)] = parts.as_slice() {
-            return Ok(known(reference)
-                .unwrap_or_else(|| Special::Text(parts.clone()).into_value()));
+            return Ok(
+                known(reference).unwrap_or_else(|| Special::Text(parts.clone()).into_value())
+            );
         }
         let parts = merged(
             parts
@@ -268,7 +270,7 @@ pub(super) fn each_reference(
         if let Special::Text(parts) = special {
             for part in parts {
                 if let Part::Reference(reference) = part {
-                    visit(&reference, super::schema::place(marks, path));
+                    visit(&reference, super::shape::place(marks, path));
                 }
             }
         }
@@ -328,9 +330,10 @@ mod tests {
         };
         let whole = Special::reference(Address::new("dns_record", "a"), "hostname");
         assert_eq!(replace_known(&whole, &known), "a.example.org");
-        let reference = Reference { address: Address::new("dns_record", "a"), output: "hostname".into() };
-        let mixed =
-            Special::Text(vec![Part::Literal("for ".into()), Part::Reference(reference)]).into_value();
+        let reference =
+            Reference { address: Address::new("dns_record", "a"), output: "hostname".into() };
+        let mixed = Special::Text(vec![Part::Literal("for ".into()), Part::Reference(reference)])
+            .into_value();
         assert_eq!(replace_known(&mixed, &known), "for a.example.org");
         let other = Special::reference(Address::new("tunnel", "a"), "id");
         assert_eq!(replace_known(&other, &known), other);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::connector;
 use super::hostname;
-use super::schema;
+use super::shape;
 use super::source::{Diagnostics, Mark};
 use super::yaml::{Entry, Node, Shape};
 use crate::model::Json;
@@ -68,18 +68,30 @@ pub(super) fn schema() -> Json {
     };
     let private = json!({"enum": ["public", "private"], "description": "private: for WARP clients only, no record and no Access."});
     let service = route(&[
-        ("routes", json!({"type": "array", "description": "Several routes, in the order of the ingress rules.", "items": {"type": "object", "additionalProperties": false, "required": ["hostname", "origin"], "properties": route(&[("expose", private)])}})),
-        ("tunnel", json!({"type": "object", "additionalProperties": false, "properties": {
-            "name": {"type": "string", "description": "The tunnel's name; the service's where nothing is said."},
-            "token_parameter": {"anyOf": [text, {"type": "object", "additionalProperties": false, "properties": {
-                "name": {"type": "string"}, "description": {"type": "string"}, "tags": {"type": "object"}}}],
-                "description": "The SSM parameter that holds the tunnel's token; <service>-tunnel-token where nothing is said."}
-        }})),
-        ("connector", json!({"type": "object", "additionalProperties": false, "properties": {
-            "namespace": {"type": "string", "x-known": true, "description": "Makes the cloudflared Deployment and its ExternalSecret in this namespace."},
-            "workload": {"type": "string", "x-known": true, "description": "Kind/namespace/name of the workload that runs it."}
-        }})),
-        ("renamed_from", json!({"type": "string", "x-known": true, "description": "An earlier name of the service."})),
+        (
+            "routes",
+            json!({"type": "array", "description": "Several routes, in the order of the ingress rules.", "items": {"type": "object", "additionalProperties": false, "required": ["hostname", "origin"], "properties": route(&[("expose", private)])}}),
+        ),
+        (
+            "tunnel",
+            json!({"type": "object", "additionalProperties": false, "properties": {
+                "name": {"type": "string", "description": "The tunnel's name; the service's where nothing is said."},
+                "token_parameter": {"anyOf": [text, {"type": "object", "additionalProperties": false, "properties": {
+                    "name": {"type": "string"}, "description": {"type": "string"}, "tags": {"type": "object"}}}],
+                    "description": "The SSM parameter that holds the tunnel's token; <service>-tunnel-token where nothing is said."}
+            }}),
+        ),
+        (
+            "connector",
+            json!({"type": "object", "additionalProperties": false, "properties": {
+                "namespace": {"type": "string", "x-known": true, "description": "Makes the cloudflared Deployment and its ExternalSecret in this namespace."},
+                "workload": {"type": "string", "x-known": true, "description": "Kind/namespace/name of the workload that runs it."}
+            }}),
+        ),
+        (
+            "renamed_from",
+            json!({"type": "string", "x-known": true, "description": "An earlier name of the service."}),
+        ),
     ]);
     json!({
         "type": "object",
@@ -90,7 +102,8 @@ pub(super) fn schema() -> Json {
 }
 
 fn access_schema() -> Json {
-    let rules = |text: &str| json!({"type": "array", "items": {"type": "object"}, "description": text});
+    let rules =
+        |text: &str| json!({"type": "array", "items": {"type": "object"}, "description": text});
     json!({
         "description": "Who gets in. Required; `public` says that everyone does.",
         "anyOf": [
@@ -122,7 +135,7 @@ pub(super) fn expand(
         diagnostics.error_hint(entry.mark, message, Some(hint));
         return broken;
     }
-    let checked = schema::check(&entry.value, &schema(), false);
+    let checked = shape::check(&entry.value, &schema(), false);
     if !checked.faults.is_empty() {
         super::tell(checked.faults, diagnostics);
         return broken;
@@ -169,7 +182,12 @@ impl<'n> Service<'n> {
             .cloned()
             .unwrap_or_else(|| Node::of_text(self.name, self.mark));
         let name_mark = tunnel_name.mark;
-        self.push("tunnel", "", Node::of_map(vec![("name", Some(tunnel_name))], name_mark), self.mark);
+        self.push(
+            "tunnel",
+            "",
+            Node::of_map(vec![("name", Some(tunnel_name))], name_mark),
+            self.mark,
+        );
 
         let routes = self.routes(diagnostics);
         let names = names(self.node.get("routes").is_some(), &routes, self.around.scope);
@@ -445,7 +463,8 @@ impl<'n> Service<'n> {
                     return;
                 };
                 let namespace = namespace.text().unwrap_or_default();
-                let objects = connector::objects(self.name, namespace, settings, parameter, node.mark);
+                let objects =
+                    connector::objects(self.name, namespace, settings, parameter, node.mark);
                 for (address, object) in objects {
                     self.out.workload = Some((address.clone(), node.mark));
                     self.out.resources.push(Generated {
@@ -456,14 +475,16 @@ impl<'n> Service<'n> {
                     });
                 }
             }
-            (None, Some(workload)) => match connector::workload(workload.text().unwrap_or_default()) {
-                Some(address) => self.out.workload = Some((address, workload.mark)),
-                None => diagnostics.error_hint(
-                    workload.mark,
-                    "this names no workload",
-                    Some("write Kind/namespace/name: Deployment/openhands/cloudflared"),
-                ),
-            },
+            (None, Some(workload)) => {
+                match connector::workload(workload.text().unwrap_or_default()) {
+                    Some(address) => self.out.workload = Some((address, workload.mark)),
+                    None => diagnostics.error_hint(
+                        workload.mark,
+                        "this names no workload",
+                        Some("write Kind/namespace/name: Deployment/openhands/cloudflared"),
+                    ),
+                }
+            }
             _ => diagnostics.error_hint(
                 node.mark,
                 "a connector has a `namespace` to be made in, or the `workload` that there is",
@@ -486,11 +507,7 @@ fn rule(route: &Route<'_>) -> Node {
 }
 
 /// Each hostname once, in the order of the routes, with what follows the service's name.
-fn names(
-    several: bool,
-    routes: &[Route<'_>],
-    scope: &Scope,
-) -> Vec<(String, String)> {
+fn names(several: bool, routes: &[Route<'_>], scope: &Scope) -> Vec<(String, String)> {
     let mut hostnames: Vec<&str> = Vec::new();
     for route in routes {
         if !hostnames.contains(&route.hostname.as_str()) {

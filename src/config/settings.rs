@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::schema;
+use super::shape;
 use super::source::Diagnostics;
 use super::yaml::{Entry, Node, Shape};
 use crate::model::Json;
@@ -67,7 +67,7 @@ pub(super) struct MetaFile {
 
 /// The names of what any resource may carry.
 pub(super) fn names() -> Vec<String> {
-    schema::fields(&schema())
+    shape::fields(&schema())
 }
 
 /// The JSON Schema of what any resource may carry.
@@ -77,7 +77,7 @@ pub(super) fn schema() -> Json {
 
 /// A mapping of `settings`, or the part of a resource that is no spec.
 pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> MetaFile {
-    let checked = schema::check(node, &schema(), false);
+    let checked = shape::check(node, &schema(), false);
     let sound = checked.faults.is_empty();
     super::tell(checked.faults, diagnostics);
     if !sound {

@@ -1,6 +1,6 @@
 //! The texts that were read, and what is wrong with them, by file, line and column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::error::{Level, Report};
@@ -160,6 +160,21 @@ impl Diagnostics {
             report.level != Level::Warning
                 || !report.code.as_ref().is_some_and(|code| accepted.contains_key(code))
         }));
+    }
+
+    /// Keeps, of the reports after that count, those at a place in one of the files or with a hint
+    /// that names one.
+    pub fn keep_about_since(&mut self, count: usize, files: &BTreeSet<&str>) {
+        let later = self.reports.split_off(count.min(self.reports.len()));
+        let kept = later.into_iter().filter(|(mark, report)| {
+            mark.is_some_and(|mark| files.contains(self.name(mark.source)))
+                || report
+                    .hints
+                    .iter()
+                    .any(|hint| files.iter().any(|file| hint.contains(&format!("{file}:"))))
+        });
+        let kept: Vec<_> = kept.collect();
+        self.reports.extend(kept);
     }
 
     /// Every report, with its line, sorted by file, line and column; those without a place first.

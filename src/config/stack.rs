@@ -8,9 +8,9 @@ use serde_json::json;
 use super::manifest::{self, Object, Objects, Reader};
 use super::reference;
 use super::scalar::Rules;
-use super::schema::{self, Marks};
 use super::service::{self, Surroundings};
 use super::settings::{self, MetaFile, Setting};
+use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, shown_path, suggestion};
 use super::variables::{self, Declared, Sources, VariableFile, Variables};
 use super::yaml::{self, Node, Shape};
@@ -94,7 +94,10 @@ impl Drafts {
         self.broken.contains(&address.to_string())
             || self.broken.iter().any(|name| {
                 address.name() == name
-                    || address.name().strip_prefix(name.as_str()).is_some_and(|r| r.starts_with('-'))
+                    || address
+                        .name()
+                        .strip_prefix(name.as_str())
+                        .is_some_and(|r| r.starts_with('-'))
             })
     }
 }
@@ -156,7 +159,8 @@ pub(super) fn schema(kinds: &super::Kinds) -> Json {
     }
     patterns.insert("^k8s\\.".to_owned(), json!({"type": "object"}));
     if let Some(map) = root.get_mut("properties").and_then(Json::as_object_mut) {
-        let table = |schema: Json| json!({"type": ["object", "null"], "additionalProperties": schema});
+        let table =
+            |schema: Json| json!({"type": ["object", "null"], "additionalProperties": schema});
         map.insert("variables".to_owned(), table(json!({"anyOf": [variable, {"type": "null"}]})));
         map.insert("services".to_owned(), table(service));
         map.insert("settings".to_owned(), table(meta));
@@ -254,7 +258,7 @@ pub(super) fn expand(
     diagnostics: &mut Diagnostics,
 ) -> Option<Drafts> {
     let node = parsed.node.as_ref()?;
-    let checked = schema::check(node, &outline(), false);
+    let checked = shape::check(node, &outline(), false);
     super::tell(checked.faults, diagnostics);
     let variables =
         variables::resolve(&parsed.name, &parsed.declared, sources, secrets, diagnostics);
@@ -423,7 +427,7 @@ impl Expansion<'_> {
                 continue;
             }
             let own = match self.context.kind(address.kind()) {
-                Some(kind) => schema::fields(&kind.schema().to_value()),
+                Some(kind) => shape::fields(&kind.schema().to_value()),
                 None => Vec::new(),
             };
             let (spec, rest) = if address.is_kubernetes() {
@@ -511,10 +515,10 @@ impl Expansion<'_> {
         } else {
             raw.node
         };
-        let checked = schema::check(&node, &schema, false);
+        let checked = shape::check(&node, &schema, false);
         let sound = checked.faults.is_empty() && !broken;
         super::tell_about(checked.faults, &raw.address, raw.mark, node.mark, diagnostics);
-        let mut marks = schema::marks(&node);
+        let mut marks = shape::marks(&node);
         marks.insert(String::new(), raw.mark);
         let mut meta = self.meta(&raw.address, &own);
         if meta.renamed_from.is_none() {
@@ -616,10 +620,9 @@ impl Expansion<'_> {
 
 fn listed(node: Option<&Node>) -> Vec<(String, Mark)> {
     match node.map(|node| &node.shape) {
-        Some(Shape::List(items)) => items
-            .iter()
-            .filter_map(|item| Some((item.text()?.to_owned(), item.mark)))
-            .collect(),
+        Some(Shape::List(items)) => {
+            items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.mark))).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Inputs;
 use super::project::ProjectFile;
 use super::scalar;
-use super::schema;
+use super::shape;
 use super::source::{Diagnostics, Mark, suggestion};
 use super::yaml::{Node, Shape};
 use crate::model::Json;
@@ -119,7 +119,7 @@ pub(super) fn declared(
         }
         let nothing = Node { shape: Shape::Map(Vec::new()), mark: entry.value.mark };
         let value = if entry.value.is_null() { &nothing } else { &entry.value };
-        let checked = schema::check(value, &schema, false);
+        let checked = shape::check(value, &schema, false);
         super::tell(checked.faults, diagnostics);
         let file: VariableFile = serde_json::from_value(checked.value).unwrap_or_default();
         let default = value.get("default").filter(|node| !node.is_null());
@@ -216,7 +216,8 @@ pub(super) fn resolve(
             continue;
         };
         if let Err(wanted) = check_type(&text, declared.kind) {
-            let shown = if declared.sensitive { "its value".to_owned() } else { format!("`{text}`") };
+            let shown =
+                if declared.sensitive { "its value".to_owned() } else { format!("`{text}`") };
             let message = format!("the variable `{name}` is to be {wanted}, not {shown}");
             let hint = (mark.is_none()).then_some("it is declared here");
             diagnostics.error_hint(mark.unwrap_or(declared.mark), message, hint);
@@ -285,7 +286,8 @@ pub(super) fn check_names(
     diagnostics: &mut Diagnostics,
 ) {
     for (name, _) in inputs.vars.iter().filter(|(name, _)| !asked.contains(name)) {
-        let mut report = Report::error(format!("--var {name}: no stack of this run has a variable `{name}`"));
+        let mut report =
+            Report::error(format!("--var {name}: no stack of this run has a variable `{name}`"));
         report.hints.extend(suggestion(name, asked.iter().map(String::as_str)));
         diagnostics.push(None, report);
     }

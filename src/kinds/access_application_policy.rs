@@ -220,3 +220,57 @@ impl Kind for AccessApplicationPolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::{
+        Step, bodies, declare, example, line, ok, part_of, read, refusal, scope,
+    };
+
+    const APPLICATION: &str = include_str!("../../tests/contract/access_application.json");
+
+    fn declared() -> Json {
+        declare(
+            &AccessApplicationPolicy,
+            json!({"application": "app", "precedence": 1, "name": "p", "decision": "allow",
+                "include": [{"login_method": "GitHub"}]}),
+        )
+    }
+
+    #[test]
+    fn policies_of_the_application_are_found_in_the_list_of_applications() {
+        let mut item = example(APPLICATION);
+        assert!(AccessApplicationPolicy.read(&item, &scope()).is_empty());
+        item["id"] = json!("app");
+        item["policies"][0]["reusable"] = json!(false);
+        item["policies"][0]["id"] = json!("pol");
+        let remote = read(&AccessApplicationPolicy, &item);
+        assert_eq!(remote.id, "app/pol");
+        assert_eq!(remote.spec["application"], "app");
+        assert_eq!(remote.spec["precedence"], 1);
+    }
+
+    #[test]
+    fn a_policy_is_created_replaced_and_deleted_below_its_application() {
+        let kind = &AccessApplicationPolicy;
+        let step = Step::new(kind, Verb::Create, declared(), None);
+        let mut echo = Json::Object(policy_body(&declared()));
+        echo["id"] = json!("pol");
+        let (calls, end) = step.run(&[ok(echo.clone())]);
+        assert_eq!(line(&calls[0]), "POST /accounts/acc/access/apps/app/policies");
+        assert!(bodies(&calls)[0].get("application").is_none());
+        let remote = end.unwrap().unwrap();
+        assert_eq!(remote.id, "app/pol");
+        assert!(part_of(&declared(), &remote.spec));
+
+        let step = Step::new(kind, Verb::Update, declared(), Some(remote.clone()));
+        let (calls, _) = step.run(&[ok(echo)]);
+        assert_eq!(line(&calls[0]), "PUT /accounts/acc/access/apps/app/policies/pol");
+
+        let step = Step::new(kind, Verb::Delete, declared(), Some(remote));
+        let (calls, end) = step.run(&[refusal(404, "12135")]);
+        assert_eq!(line(&calls[0]), "DELETE /accounts/acc/access/apps/app/policies/pol");
+        assert_eq!(end, Ok(None));
+    }
+}

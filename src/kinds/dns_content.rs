@@ -52,7 +52,9 @@ fn unquoted(content: &str) -> String {
             _ => return content.to_owned(),
         }
     }
-    if inside { content.to_owned() } else { out }
+    // What would look quoted itself keeps its quotes, or it would lose them one by one.
+    let quoted = out.starts_with('"') && out.ends_with('"');
+    if inside || quoted { content.to_owned() } else { out }
 }
 
 /// `data` with numbers as numbers and targets as hostnames; what the API only adds is left out.
@@ -125,6 +127,7 @@ mod tests {
             ("TXT", "say \"hi\"", "say \"hi\""),
             ("TXT", "\"a\\\"b\"", "a\"b"),
             ("TXT", "\"unended", "\"unended"),
+            ("TXT", "\"\\\"a\\\"\"", "\"\\\"a\\\"\""),
         ] {
             assert_eq!(super::canonical(kind, written), canonical, "{kind} {written}");
         }

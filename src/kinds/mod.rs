@@ -14,6 +14,8 @@ pub mod lookup;
 pub mod origin;
 pub mod ssm_parameter;
 pub mod support;
+#[cfg(test)]
+mod testing;
 pub mod tunnel;
 pub mod tunnel_config;
 pub mod wiring;

@@ -210,3 +210,77 @@ impl Kind for Tunnel {
         Some((Call::get(Service::Cloudflare, path).purpose("reading the tunnel's token"), ""))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::{Step, bodies, example, line, ok, problems, read, refusal, scope};
+
+    const EXAMPLE: &str = include_str!("../../tests/contract/tunnel.json");
+
+    #[test]
+    fn the_example_of_the_contract_is_read() {
+        let remote = read(&Tunnel, &example(EXAMPLE));
+        assert_eq!(remote.spec, json!({"name": "cloudflare k8s tunnel"}));
+        assert_eq!(
+            remote.outputs.get("cname"),
+            Some(&json!("f70ff985-a4ef-4643-bbbc-4a0ed4fc8415.cfargotunnel.com"))
+        );
+        assert_eq!(Tunnel.mark_of(&remote), None);
+    }
+
+    #[test]
+    fn a_tombstone_is_no_tunnel() {
+        let mut item = example(EXAMPLE);
+        item["deleted_at"] = json!("2021-01-25T18:22:34Z");
+        assert!(Tunnel.read(&item, &scope()).is_empty());
+    }
+
+    #[test]
+    fn a_tunnel_is_made_with_a_secret_that_is_only_named() {
+        let step = Step::new(&Tunnel, Verb::Create, json!({"name": "t"}), None);
+        let (calls, end) = step.run(&[ok(example(EXAMPLE))]);
+        assert_eq!(line(&calls[0]), "POST /accounts/acc/cfd_tunnel");
+        assert_eq!(Json::Object(calls[0].key.clone()), json!({"name": "t"}));
+        let body = &bodies(&calls)[0];
+        assert_eq!(body["config_src"], "cloudflare");
+        assert_eq!(body["metadata"], json!({"boxctl": "m4rk"}));
+        let secret =
+            SecretId::output(&crate::model::address::Address::new("tunnel", "x"), "secret");
+        assert_eq!(body["tunnel_secret"], Special::secret(secret, None));
+        assert!(end.unwrap().is_some());
+    }
+
+    #[test]
+    fn connections_go_first_and_are_cleaned_up_again_when_one_came_back() {
+        let remote = read(&Tunnel, &example(EXAMPLE));
+        let step = Step::new(&Tunnel, Verb::Delete, json!({"name": "t"}), Some(remote));
+        let answers = [ok(json!({})), refusal(400, "1022"), ok(json!({})), ok(json!({}))];
+        let (calls, end) = step.run(&answers);
+        let tunnel = "/accounts/acc/cfd_tunnel/f70ff985-a4ef-4643-bbbc-4a0ed4fc8415";
+        let delete = [format!("DELETE {tunnel}/connections"), format!("DELETE {tunnel}")];
+        let lines: Vec<String> = calls.iter().map(line).collect();
+        assert_eq!(lines, [delete.clone(), delete].concat());
+        assert_eq!(end, Ok(None));
+    }
+
+    #[test]
+    fn a_delete_that_keeps_being_refused_ends_with_advice() {
+        let remote = read(&Tunnel, &example(EXAMPLE));
+        let step = Step::new(&Tunnel, Verb::Delete, json!({"name": "t"}), Some(remote));
+        let answers: Vec<Answer> =
+            (0..20).flat_map(|_| [ok(json!({})), refusal(400, "1022")]).collect();
+        let (calls, end) = step.run(&answers);
+        assert_eq!(calls.len(), 2 * DELETE_ROUNDS);
+        assert!(matches!(end, Err(KindError::Refused { hint: Some(_), .. })));
+        let (_, end) = step.run(&[ok(json!({})), refusal(404, "1002")]);
+        assert_eq!(end, Ok(None));
+    }
+
+    #[test]
+    fn names_that_cannot_be_are_refused() {
+        assert_eq!(problems(&Tunnel, json!({"name": " "})), ["name"]);
+        let uuid = json!({"name": "f70ff985-a4ef-4643-bbbc-4a0ed4fc8415"});
+        assert_eq!(problems(&Tunnel, uuid), ["name"]);
+    }
+}

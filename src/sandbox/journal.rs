@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+type Object = Map<String, Value>;
+
 /// The call to be checked.
 pub struct Announced<'a> {
     /// HTTP method; POST for SSM.
@@ -53,8 +55,8 @@ pub fn check(files: &[PathBuf], call: &Announced<'_>) -> Result<(), String> {
 }
 
 /// The intents without an outcome, in order.
-fn open_intents(text: &str) -> Vec<Map<String, Value>> {
-    let mut open: BTreeMap<u64, Map<String, Value>> = BTreeMap::new();
+fn open_intents(text: &str) -> Vec<Object> {
+    let mut open: BTreeMap<u64, Object> = BTreeMap::new();
     for line in text.lines() {
         // A torn line announces nothing.
         let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
@@ -75,10 +77,7 @@ fn open_intents(text: &str) -> Vec<Map<String, Value>> {
 }
 
 /// The object under `name`, wherever in the record it stands, after the one that holds it.
-fn find<'a>(
-    record: &'a Value,
-    name: &str,
-) -> Option<(&'a Map<String, Value>, &'a Map<String, Value>)> {
+fn find<'a>(record: &'a Value, name: &str) -> Option<(&'a Object, &'a Object)> {
     match record {
         Value::Object(object) => match object.get(name) {
             Some(Value::Object(found)) => Some((object, found)),
@@ -91,7 +90,7 @@ fn find<'a>(
 
 /// Entries of the intent's key that neither the body has under that name nor the path as a
 /// segment; of a call without body, or a DELETE, the path says all that it means.
-fn lacking(intent: &Map<String, Value>, call: &Announced<'_>, body: Option<&Value>) -> Vec<String> {
+fn lacking(intent: &Object, call: &Announced<'_>, body: Option<&Value>) -> Vec<String> {
     let (Some(body), Some(Value::Object(key))) = (body, intent.get("key")) else {
         return Vec::new();
     };

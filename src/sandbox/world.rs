@@ -191,3 +191,96 @@ pub fn preset_aws(state: &mut ssm::State, env: &mut Env) {
     }
     state.kms.push(ssm::KmsKey { id: env.ids.uuid(), alias: "alias/sandbox".to_owned() });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world() -> (World, Env) {
+        let now = "2026-01-02T03:04:05Z".parse().unwrap();
+        let mut env = Env { now, ids: Ids::seeded(5), quirks: None };
+        let mut world = World::new(now, &mut env.ids);
+        let preset = Preset {
+            account_id: "a".repeat(32),
+            zones: vec!["b0xp.io".to_owned(), "b".repeat(32)],
+            region: "ap-northeast-1".to_owned(),
+            ..Preset::default()
+        };
+        world.preset(&preset, true, &mut env);
+        world.preset(&preset, false, &mut env);
+        let parameters = World::preset_parameters(&mut env.ids);
+        world.put_missing_parameters(&parameters, &env);
+        (world, env)
+    }
+
+    fn cloudflare(world: &mut World, env: &mut Env, call: (&str, String, Value)) -> Value {
+        let (method, path, body) = call;
+        let authorization = format!("Bearer {}", world.cloudflare.tokens[0].value);
+        let path = format!("{}{path}", cloudflare::BASE);
+        let body = body.to_string();
+        let call = cloudflare::Call {
+            method,
+            path: &path,
+            query: &[],
+            authorization: Some(&authorization),
+            body: body.as_bytes(),
+        };
+        let (status, answer) = cloudflare::handle(&mut world.cloudflare, &call, env);
+        assert!(status < 300, "{method} {path}: {answer}");
+        answer["result"].clone()
+    }
+
+    fn ssm(world: &mut World, env: &mut Env, operation: &str, input: Value) {
+        let key = &world.ssm.keys[0].id;
+        let header = format!("AWS4-HMAC-SHA256 Credential={key}/d/{}/ssm/x", world.region);
+        let body = input.to_string();
+        let call = ssm::Call { operation, authorization: Some(&header), body: body.as_bytes() };
+        assert_eq!(ssm::handle(&mut world.ssm, &call, env).status, 200, "{operation}");
+    }
+
+    #[test]
+    fn a_world_is_preset_once() {
+        let (world, _) = world();
+        assert_eq!(world.cloudflare.accounts.len(), 1);
+        assert_eq!(world.cloudflare.zones.len(), 2);
+        assert_eq!(world.cloudflare.zones[1].id, "b".repeat(32));
+        let names = PRESET_PARAMETERS.map(str::to_owned);
+        assert_eq!(world.own_parameters(&names).len(), 2);
+        assert_eq!(world.own_parameters(&["missing".to_owned()]).len(), 0);
+    }
+
+    #[test]
+    fn what_is_made_and_deleted_leaves_tombstones_only() {
+        let (mut world, mut env) = world();
+        let before = world.dump();
+        let account = format!("/accounts/{}", "a".repeat(32));
+        let zone = format!("/zones/{}/dns_records", world.cloudflare.zones[0].id);
+        let policy = json!({"name": "p", "decision": "allow", "include": [{"everyone": {}}]});
+        let made = [
+            (zone, json!({"type": "TXT", "name": "a", "content": "x"})),
+            (format!("{account}/cfd_tunnel"), json!({"name": "t"})),
+            (format!("{account}/access/policies"), policy.clone()),
+            (
+                format!("{account}/access/apps"),
+                json!({"type": "self_hosted", "domain": "a.b0xp.io", "policies": [policy]}),
+            ),
+            (format!("{account}/access/service_tokens"), json!({"name": "s"})),
+        ]
+        .map(|(path, body)| {
+            let result = cloudflare(&mut world, &mut env, ("POST", path.clone(), body));
+            format!("{path}/{}", result["id"].as_str().unwrap())
+        });
+        let input = json!({"Name": "p", "Value": "v", "Type": "SecureString"});
+        ssm(&mut world, &mut env, "PutParameter", input);
+        assert_ne!(world.dump(), before);
+
+        for path in made {
+            cloudflare(&mut world, &mut env, ("DELETE", path, Value::Null));
+        }
+        ssm(&mut world, &mut env, "DeleteParameter", json!({"Name": "p"}));
+        let mut after = world.dump();
+        assert_eq!(after["tombstones"]["tunnels"][0]["name"], "t");
+        after["tombstones"] = before["tombstones"].clone();
+        assert_eq!(after, before);
+    }
+}

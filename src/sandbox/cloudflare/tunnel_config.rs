@@ -189,7 +189,7 @@ fn checked_origin(origin: Option<&Value>) -> Result<Map<String, Value>, ApiError
             value.is_string()
         } else if known == "access" {
             check_access(value)?;
-            true
+            value.is_object()
         } else if known == "ipRules" {
             value.is_array()
         } else {
