@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -81,11 +82,34 @@ pub struct Global {
     pub sandbox: bool,
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("NAME=VALUE is what one looks like".to_owned()),
+/// `NAME=VALUE`. What is none gets no name, and [`parse_from`] refuses it: clap's own refusal would
+/// repeat the text, which may be a secret whose name was forgotten.
+fn variable(text: &str) -> Result<(String, String), std::convert::Infallible> {
+    let (name, value) = text.split_once('=').unwrap_or_default();
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Parses the command line of this process.
+///
+/// # Errors
+/// A wrong command line; also help and version, which go to stdout.
+pub fn parse() -> Result<Cli, clap::Error> {
+    parse_from(std::env::args_os())
+}
+
+/// Parses a command line, the program's name first.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    let cli = Cli::try_parse_from(arguments)?;
+    if cli.global.vars.iter().any(|(name, _)| name.is_empty()) {
+        let text = "`--var` wants NAME=VALUE";
+        return Err(definition().error(clap::error::ErrorKind::ValueValidation, text));
     }
+    Ok(cli)
 }
 
 /// `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
@@ -154,9 +178,19 @@ pub enum Command {
         stack: Option<String>,
     },
     /// Show what apply would do; changes nothing
-    #[command(after_long_help = "Examples:\n  boxctl plan\n  boxctl plan openhands --out \
-                                 openhands.plan\n  boxctl plan --target 'dns_record.*' \
-                                 --detailed-exitcode")]
+    #[command(
+        long_about = "Show what apply would do: each change with its fields, old → new, in an \
+                      order in which it can be done, and what reading cost. It only reads, and \
+                      needs no more than credentials that read.",
+        after_long_help = "\
+Examples:
+  boxctl plan                          all stacks of the project
+  boxctl plan openhands --out next     saved as plans/next; `boxctl apply --plan next` does it
+  boxctl plan --detailed-exitcode      exit 2 if there is anything to do
+  boxctl plan --markdown comment.md    for a pull request
+  boxctl plan --target 'tunnel.*'      the tunnels, with all that they need
+  boxctl plan --destroy openhands      what destroy would do"
+    )]
     Plan {
         /// Stacks [default: all]
         stacks: Vec<String>,
@@ -177,8 +211,19 @@ pub enum Command {
         detailed_exitcode: bool,
     },
     /// Make the world as the files say: plans, asks for "yes", does it
-    #[command(after_long_help = "Examples:\n  boxctl apply\n  boxctl apply openhands --yes\n  \
-                                 boxctl apply --plan openhands.plan")]
+    #[command(
+        long_about = "Make the world as the files say: plan, ask for \"yes\", and carry it out, \
+                      each call recorded before it is sent. What fails leaves the rest valid: run \
+                      it again and it goes on. Ctrl-C once finishes what is in flight and records \
+                      it, twice stops at once.",
+        after_long_help = "\
+Examples:
+  boxctl apply                         shows the plan, asks, does it
+  boxctl apply openhands --yes         in CI
+  boxctl apply --plan next             exactly the plan that was saved, where it still holds
+  boxctl apply --adopt                 take over what is there already and identical
+  boxctl apply --var runtime=dind      with another value for this run"
+    )]
     Apply {
         /// Stacks [default: all]
         #[arg(conflicts_with = "plan")]
@@ -193,13 +238,24 @@ pub enum Command {
         ])]
         plan: Option<PathBuf>,
         /// Do not ask
-        #[arg(long)]
+        #[arg(long, short)]
         yes: bool,
         /// Do not wait until things are ready
         #[arg(long)]
         no_wait: bool,
     },
     /// Delete what a stack has made, in reverse order; asks for the stack's name
+    #[command(
+        long_about = "Delete what a stack has made, in reverse order: DNS, then ingress, then \
+                      Access. It asks for the stack's name, and works from the state alone too, \
+                      when the files are gone. Protected resources refuse it at once, all of them \
+                      named.",
+        after_long_help = "\
+Examples:
+  boxctl plan --destroy openhands                     look first
+  boxctl destroy openhands                            asks for the name
+  boxctl destroy openhands --allow-protected '**'     claims and namespaces too"
+    )]
     Destroy {
         /// Stacks
         #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -211,14 +267,20 @@ pub enum Command {
         #[arg(long, value_name = "ADDRESS-GLOB")]
         allow_protected: Vec<String>,
         /// Do not ask
-        #[arg(long)]
+        #[arg(long, short)]
         yes: bool,
     },
     /// Compare what was recorded with what is there; exit 2 on drift
     #[command(
-        after_long_help = "Read-only, for a scheduled job. What the files ask for and was not \
-                                 applied yet is shown as pending, and is no drift.\n\nExamples:\n  \
-                                 boxctl drift\n  boxctl drift openhands --json"
+        long_about = "Compare what was recorded with what is there: what someone changed, what is \
+                      gone, what stands beside it and changes its meaning. For a scheduled job: it \
+                      only reads, and what the files ask for and was not applied yet is shown as \
+                      pending, and is no drift.",
+        after_long_help = "\
+Examples:
+  boxctl drift                         all stacks; exit 2 if anything has drifted
+  boxctl drift openhands --json        for an alarm that says what
+  boxctl apply                         puts it right"
     )]
     Drift {
         /// Stacks [default: all]
@@ -245,7 +307,20 @@ pub enum Command {
     #[command(subcommand)]
     State(StateCommand),
     /// The embedded sandbox: a model of the real services
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        long_about = "A model of the real services on this machine: Cloudflare, SSM, STS and a \
+                      Kubernetes API, set up with what the project at hand presumes. Every command \
+                      runs against it with `--sandbox`; other programs (kubectl, aws, your tests) \
+                      with the variables that `serve` and `env` print.",
+        after_long_help = "\
+Examples:
+  boxctl --sandbox apply --yes         no account is needed, nothing leaves this machine
+  boxctl sandbox serve &               keep it running
+  eval \"$(boxctl sandbox env)\"         point kubectl, aws and boxctl itself at it
+  kubectl get pods -A
+  boxctl sandbox reset                 begin anew"
+    )]
     Sandbox(SandboxCommand),
     /// Print the JSON Schemas of boxctl.yaml and of stack files
     Schema,
@@ -302,7 +377,7 @@ pub enum StateCommand {
         /// The stack
         stack: String,
         /// Do not ask
-        #[arg(long)]
+        #[arg(long, short)]
         yes: bool,
     },
 }
@@ -372,12 +447,18 @@ mod tests {
             &["boxctl", "apply", "--plan", "x", "--target", "a.b"],
             &["boxctl", "destroy"],
             &["boxctl", "destroy", "a", "--all"],
-            &["boxctl", "plan", "--var", "novalue"],
+            &["boxctl", "plan", "--var", "hunter2"],
+            &["boxctl", "plan", "--var", "=hunter2"],
+            &["boxctl", "status"],
+            &["boxctl", "rollback", "a"],
+            &["boxctl", "rotate", "--due"],
         ] {
-            assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
+            let error = parse_from(args).unwrap_err();
+            assert!(error.use_stderr(), "{args:?}");
+            assert!(!error.render().to_string().contains("hunter2"), "{args:?}");
         }
         assert!(
-            Cli::try_parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok()
+            parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok()
         );
     }
 

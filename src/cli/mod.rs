@@ -15,8 +15,6 @@ mod wires;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::plan::Options;
 use crate::render::RenderOptions;
@@ -27,7 +25,7 @@ use ui::Ui;
 
 /// Parses the command line, runs the command, and says how the process ends.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();

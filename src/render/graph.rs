@@ -44,6 +44,9 @@ impl Graph {
                 graph.nodes.insert(change.address.clone(), Some(change.action));
             }
         }
+        for (address, needed) in &plan.needs {
+            needed.iter().for_each(|need| graph.edge(address, need));
+        }
         for change in &plan.changes {
             for need in &change.needs {
                 // A deletion needs what needs it to be deleted before: the edge goes the other way.
@@ -130,7 +133,10 @@ pub fn mermaid(graph: &Graph) -> String {
             Some(Action::Replace) => ":::replaced",
             _ => "",
         };
-        out.push_str(&format!("  {}[\"{text}\"]{class}\n", ids[address]));
+        out.push_str(&format!(
+            "  {}[\"{text}\"]{class}\n",
+            ids.get(address).map_or("", String::as_str)
+        ));
     }
     for (address, need) in &graph.edges {
         if let (Some(from), Some(to)) = (ids.get(need), ids.get(address)) {

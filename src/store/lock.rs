@@ -12,6 +12,11 @@ use super::local::{LocalStore, check_name};
 
 /// How often a lock that is held is tried again.
 const POLL: Duration = Duration::from_millis(50);
+/// How long a lock is tried for at least: [`LocalStore::holder`] of another process has it for an
+/// instant.
+const GLANCE: Duration = Duration::from_millis(100);
+/// How long a lock is waited for at most, whatever was asked for.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Who holds a lock, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +136,7 @@ impl LocalStore {
         let mut stacks = stacks.to_vec();
         stacks.sort_unstable();
         stacks.dedup();
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.clamp(GLANCE, YEAR);
         let mut lock = Lock { files: Vec::new() };
         for stack in stacks {
             check_name(stack)?;

@@ -19,4 +19,6 @@ pub use plans::{load_plan, save_plan};
 pub use schema::{plan_schema, state_schema};
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod tests;

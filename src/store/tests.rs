@@ -359,7 +359,9 @@ fn a_lock_says_who_holds_it_and_goes_with_its_holder() {
     let said = held.holder;
     assert!(said.starts_with("`boxctl apply b a` of ann on earth (process "), "{said}");
     assert!(said.ends_with(", since 2026-11-22T10:00:00Z"), "{said}");
+    assert_eq!(store.holder("a").as_ref(), Some(&said));
     drop(lock);
+    assert_eq!(store.holder("a"), None);
     store.lock(&["a", "b", "c"], &info, Duration::ZERO).unwrap();
     assert_eq!(std::fs::read(store.lock_path("a")).unwrap(), b"");
 }
