@@ -1,5 +1,7 @@
 //! The API beyond what the recordings show.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -8,26 +10,33 @@ use super::{Cluster, Outside, Preset, Request, Response};
 
 const ADMIN: Option<&str> = Some("Bearer sandbox-admin");
 const READER: Option<&str> = Some("Bearer sandbox-read");
-const APPLY: &str = "application/apply-patch+yaml";
-const MERGE: &str = "application/merge-patch+json";
-const JSON: &str = "application/json";
+pub const APPLY: &str = "application/apply-patch+yaml";
+pub const MERGE: &str = "application/merge-patch+json";
+pub const JSON: &str = "application/json";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
-const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/d";
+pub const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/d";
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     "2026-11-22T21:31:00Z".parse().expect("a time")
 }
 
-struct World(Cluster);
+/// A cluster with the presets, and how to talk to it.
+pub struct World(pub Cluster);
 
 impl World {
-    fn new() -> Self {
+    /// A fresh one.
+    pub fn new() -> Self {
+        static FRESH: LazyLock<Cluster> = LazyLock::new(World::fresh);
+        Self(FRESH.clone())
+    }
+
+    fn fresh() -> Cluster {
         let mut cluster = Cluster::new(now());
         let nodes = vec!["n1".to_owned()];
         cluster.preset(&Preset { secret_stores: Vec::new(), nodes }, now());
         cluster.reconcile(&Outside::default(), now());
-        Self(cluster)
+        cluster
     }
 
     fn raw(
@@ -55,7 +64,8 @@ impl World {
         )
     }
 
-    fn send(&mut self, method: &str, path: &str, media: &str, body: &Value) -> (u16, Value) {
+    /// Sends JSON as the administrator.
+    pub fn send(&mut self, method: &str, path: &str, media: &str, body: &Value) -> (u16, Value) {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let response = self.raw(ADMIN, method, path, (media, JSON), text.as_bytes());
         (response.status, serde_json::from_slice(&response.body).unwrap_or_default())
@@ -74,7 +84,7 @@ impl World {
     }
 }
 
-fn deployment() -> Value {
+pub fn deployment() -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
         "spec": {"selector": {"matchLabels": {"app": "d"}}, "template": {

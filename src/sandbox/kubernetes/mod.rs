@@ -29,6 +29,8 @@ mod write;
 mod behaviour;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod robustness;
 
 use std::collections::BTreeMap;
 

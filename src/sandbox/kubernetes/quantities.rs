@@ -63,6 +63,9 @@ fn parse(text: &str) -> Option<(i128, Format)> {
         return Some((scale(digits, power - places)?, Format::Decimal));
     }
     let power: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+    if power.abs_diff(0) > 100 {
+        return None;
+    }
     Some((scale(digits, power - places)?, Format::Exponent))
 }
 
@@ -131,7 +134,7 @@ mod tests {
         for (given, wanted) in table {
             assert_eq!(canonical(given).as_deref(), Some(wanted), "{given}");
         }
-        for bad in ["", "abc", "1.2.3", "1Zi", ".", "1e"] {
+        for bad in ["", "abc", "1.2.3", "1Zi", ".", "1e", "1e-2147483648"] {
             assert_eq!(canonical(bad), None, "{bad}");
         }
     }

@@ -9,6 +9,9 @@ use crate::sandbox::kubernetes::Cluster;
 use crate::sandbox::kubernetes::safe_letter;
 use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 
+/// No set gets more pods than this, whatever it asks for.
+const MOST_PODS: usize = 500;
+
 /// A short text that differs where templates differ, as in `cloudflared-6df5f484cc`.
 pub fn template_hash(template: &Value) -> String {
     let digest = Sha256::digest(canonical(template).to_string().as_bytes());
@@ -101,7 +104,7 @@ impl Cluster {
                 self.pods_of(&set).into_iter().filter(|pod| !going(pod)).collect();
             let template = set.pointer("/spec/template").cloned().unwrap_or_default();
             let prefix = format!("{}-", text(&set, "/metadata/name"));
-            for _ in pods.len()..wanted {
+            for _ in pods.len()..wanted.min(MOST_PODS) {
                 self.make_pod(&set, &template, &prefix, &[], now);
             }
             // Those that are not ready go first.

@@ -8,6 +8,9 @@ use super::{MANAGER, condition, going};
 use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 use crate::sandbox::kubernetes::{Cluster, rfc3339};
 
+/// No set gets more pods than this, whatever it asks for.
+const MOST_PODS: i64 = 500;
+
 const REVISION: &str = "controller-revision-hash";
 
 impl Cluster {
@@ -27,7 +30,7 @@ impl Cluster {
 
     fn run_stateful_set(&mut self, owner: &Value, now: Timestamp) {
         let name = text(owner, "/metadata/name").to_owned();
-        let wanted = number(owner, "/spec/replicas").unwrap_or(1);
+        let wanted = number(owner, "/spec/replicas").unwrap_or(1).min(MOST_PODS);
         let mut template = owner.pointer("/spec/template").cloned().unwrap_or_default();
         let revision = format!("{name}-{}", template_hash(&template));
         let pods = self.pods_of(owner);
@@ -146,7 +149,7 @@ impl Cluster {
     fn run_job(&mut self, job: &Value, now: Timestamp) {
         let parallel = number(job, "/spec/parallelism").unwrap_or(1);
         let wanted = number(job, "/spec/completions").unwrap_or(parallel);
-        let wanted = usize::try_from(wanted).unwrap_or(1);
+        let wanted = usize::try_from(wanted.min(MOST_PODS)).unwrap_or(1);
         let pods = self.pods_of(job);
         let template = job.pointer("/spec/template").cloned().unwrap_or_default();
         let prefix = format!("{}-", text(job, "/metadata/name"));
