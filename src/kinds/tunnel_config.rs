@@ -344,7 +344,7 @@ impl Kind for TunnelConfig {
         if config.is_none() || (version <= 0 && rules.is_empty()) {
             return Vec::new();
         }
-        let bare = rules.len() == 1 && rules.iter().all(|rule| rule_is_default(rule));
+        let bare = rules.len() == 1 && rules.iter().all(rule_is_default);
         let settings = config.and_then(|config| config.get("originRequest"));
         if bare && settings.is_none_or(is_empty) {
             return Vec::new();
