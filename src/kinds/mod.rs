@@ -9,6 +9,7 @@ pub mod access_rules;
 pub mod compare;
 pub mod dns_content;
 pub mod dns_record;
+pub mod kubernetes;
 pub mod lookup;
 pub mod origin;
 pub mod ssm_parameter;
@@ -17,6 +18,7 @@ pub mod support;
 mod testing;
 pub mod tunnel;
 pub mod tunnel_config;
+pub mod wiring;
 
 /// Every kind. Adding one is a file in this folder and a line here.
 pub static KINDS: &[&dyn Kind] = &[
@@ -27,6 +29,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &access_application::AccessApplication,
     &access_application_policy::AccessApplicationPolicy,
     &ssm_parameter::SsmParameter,
+    &kubernetes::object::Object,
 ];
 
 /// The kind of that name.

@@ -143,7 +143,7 @@ pub enum Level {
 }
 
 /// One thing to tell the user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     /// How bad it is.
     pub level: Level,

@@ -293,6 +293,11 @@ pub trait Kind: Sync {
     /// The natural key of a spec: fields of the create's body that name the object.
     fn key(&self, spec: &Json) -> JsonMap;
 
+    /// Whether the object is being deleted.
+    fn is_going(&self, _remote: &Remote) -> bool {
+        false
+    }
+
     /// Whether an object bears a mark, and whose: `[boxctl <mark>]` in a name.
     fn mark_of(&self, _remote: &Remote) -> Option<String> {
         None

@@ -7,6 +7,7 @@ pub mod error;
 pub mod event;
 pub mod journal;
 pub mod kind;
+pub mod known;
 pub mod observed;
 pub mod plan;
 pub mod project;

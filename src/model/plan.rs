@@ -1,13 +1,13 @@
 //! A plan: the ordered changes of the stacks of a run, with what they rest on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::change::{Action, Change, Drift, Phase};
 use super::error::{Level, Report};
-use super::resource::{Resource, VariableValue};
+use super::resource::{Lookup, Resource, Stack, VariableValue};
 use super::state::Target;
 
 /// The version of the saved plan's format.
@@ -34,7 +34,7 @@ impl Requests {
 }
 
 /// What a plan was asked to do, beside the files. A saved plan keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Options {
     /// Plan with nothing declared.
     pub destroy: bool,
@@ -59,7 +59,7 @@ pub struct Options {
 }
 
 /// The plan of one stack.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StackPlan {
     /// The stack.
     pub stack: String,
@@ -73,6 +73,27 @@ pub struct StackPlan {
     pub variables: BTreeMap<String, VariableValue>,
     /// Every declared resource, whole, secrets as references.
     pub declared: Vec<Resource>,
+    /// Its lookups.
+    #[serde(default)]
+    pub lookups: Vec<Lookup>,
+    /// Patterns of addresses that leave the state and stay in the world.
+    #[serde(default)]
+    pub forget: Vec<String>,
+    /// Warnings that are meant, by code.
+    #[serde(default)]
+    pub accept: BTreeMap<String, String>,
+    /// Hostnames that are said to be public.
+    #[serde(default)]
+    pub public: BTreeSet<String>,
+    /// Patterns of `settings` with their `protect`.
+    #[serde(default)]
+    pub protect_settings: Vec<(String, bool)>,
+    /// The stack's file.
+    #[serde(default)]
+    pub file: String,
+    /// Whether its file is gone and it is to be destroyed.
+    #[serde(default)]
+    pub retired: bool,
     /// The steps, in an order in which they could be done one after the other.
     pub changes: Vec<Change>,
     /// Resources that are as they should be, by address, with what the next state says of them
@@ -86,12 +107,14 @@ pub struct StackPlan {
     pub kept: Vec<Address>,
     /// Resources that are read and shown, and applied by another tool.
     pub elsewhere: Vec<Address>,
+    /// What each declared resource needs: references, names in manifests, guards of hostnames.
+    pub needs: BTreeMap<Address, BTreeSet<Address>>,
     /// Records to be brought up to date without any call: renames, respellings.
     pub refresh: Vec<Refresh>,
 }
 
 /// A record that changes although the world does not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Refresh {
     /// The resource.
     pub address: Address,
@@ -156,6 +179,22 @@ impl Summary {
 }
 
 impl StackPlan {
+    /// The stack as it was declared when this was planned.
+    pub fn as_declared(&self) -> Stack {
+        Stack {
+            name: self.stack.clone(),
+            renamed_from: None,
+            file: self.file.clone(),
+            resources: self.declared.clone(),
+            lookups: self.lookups.clone(),
+            forget: self.forget.clone(),
+            variables: self.variables.clone(),
+            accept: self.accept.clone(),
+            public: self.public.clone(),
+            protect_settings: self.protect_settings.clone(),
+        }
+    }
+
     /// How many changes of each action: a change in two phases counts once.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary { noop: self.unchanged.len(), ..Summary::default() };
@@ -184,7 +223,7 @@ impl StackPlan {
 }
 
 /// A plan for one run: data, and nothing that could still be chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     /// [`FORMAT_VERSION`].
     pub format_version: u32,

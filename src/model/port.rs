@@ -26,6 +26,11 @@ pub trait Transport: Send + Sync {
     /// Reads a whole collection: the items of all pages.
     fn list<'a>(&'a self, listing: &'a Listing) -> Sending<'a, Vec<Json>>;
 
+    /// Listings that can be read together, each with the positions of those that it serves.
+    fn merge(&self, listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
+        listings.iter().cloned().enumerate().map(|(at, listing)| (listing, vec![at])).collect()
+    }
+
     /// What the cluster serves.
     fn api_resources<'a>(&'a self) -> Sending<'a, Vec<ApiResource>>;
 
@@ -34,4 +39,16 @@ pub trait Transport: Send + Sync {
 
     /// How many requests were sent so far.
     fn requests(&self) -> Requests;
+}
+
+/// Time and chance, from outside.
+pub trait Outside: Send + Sync {
+    /// Now.
+    fn now(&self) -> jiff::Timestamp;
+
+    /// Milliseconds since some fixed moment; never goes back.
+    fn elapsed_ms(&self) -> u64;
+
+    /// Fills the bytes from the operating system's randomness.
+    fn random(&self, bytes: &mut [u8]);
 }

@@ -27,7 +27,7 @@ impl std::fmt::Display for Location {
 }
 
 /// How an object that is there already may be taken over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adopt {
     /// Not unless the command line says so, and only what is identical.
@@ -39,7 +39,7 @@ pub enum Adopt {
 }
 
 /// What a resource carries beside its spec: written in it, or by `settings`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Meta {
     /// Resources that come first, without a value being passed.
     pub depends_on: BTreeSet<Address>,
@@ -81,7 +81,7 @@ impl Default for Meta {
 }
 
 /// One resource, declared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Resource {
     /// What it is called.
     pub address: Address,
@@ -135,7 +135,7 @@ impl VariableSource {
 }
 
 /// A lookup: a name in a stack for something that exists and is not boxctl's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Lookup {
     /// `identity_provider.github`.
     pub address: Address,

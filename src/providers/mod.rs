@@ -1,7 +1,9 @@
 //! How to reach each API: the one place that sends.
 
 pub mod cloudflare;
+pub mod cluster;
 pub mod hints;
+pub mod kubernetes;
 pub mod merge;
 pub mod retry;
 pub mod ssm;
@@ -146,6 +148,10 @@ impl Transport for Apis {
                 Service::Kubernetes => self.cluster()?.list(listing).await,
             }
         })
+    }
+
+    fn merge(&self, listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
+        merge_listings(listings)
     }
 
     fn api_resources<'a>(&'a self) -> Sending<'a, Vec<ApiResource>> {

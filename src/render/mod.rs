@@ -1,1 +1,38 @@
 //! Plans and events as text for people and machines.
+//!
+//! Functions return text or write to the writer they are given; nothing prints by itself. No secret
+//! is shown, whatever a plan holds ([`mask`]).
+
+pub mod drift;
+pub mod graph;
+pub mod human;
+pub mod json;
+pub mod markdown;
+pub mod progress;
+pub mod reports;
+pub mod state;
+
+mod board;
+mod fields;
+mod mask;
+mod text;
+
+/// What the text is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// Columns.
+    pub width: usize,
+    /// Whether ANSI colours are written.
+    pub color: bool,
+    /// Whether what is usually left out is shown.
+    pub verbose: bool,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        RenderOptions { width: 80, color: false, verbose: false }
+    }
+}
+
+#[cfg(test)]
+mod samples;

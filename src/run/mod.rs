@@ -1,1 +1,90 @@
 //! The pipeline: observe, plan, execute, record.
+
+pub mod apply;
+pub mod observe;
+pub mod pipeline;
+pub mod scope;
+pub mod step;
+
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::model::event::Events;
+use crate::model::kind::Kind;
+use crate::model::port::{Outside, Transport};
+use crate::model::project::Timing;
+use crate::model::secret::Secrets;
+
+/// The secrets, for reading; a panic elsewhere does not make them unreadable.
+pub(crate) fn read(secrets: &RwLock<Secrets>) -> std::sync::RwLockReadGuard<'_, Secrets> {
+    secrets.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The secrets, for adding some.
+pub(crate) fn write(secrets: &RwLock<Secrets>) -> std::sync::RwLockWriteGuard<'_, Secrets> {
+    secrets.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What every part of a run is given.
+pub struct Context<'a> {
+    /// Sends calls.
+    pub transport: &'a dyn Transport,
+    /// Takes events.
+    pub events: &'a dyn Events,
+    /// The secrets of this run.
+    pub secrets: &'a RwLock<Secrets>,
+    /// Time and chance.
+    pub outside: &'a dyn Outside,
+    /// Waits.
+    pub timing: Timing,
+    /// Whether the user asked to stop.
+    pub stop: &'a StopFlag,
+    /// Finds kinds by name.
+    pub kinds: fn(&str) -> Option<&'static dyn Kind>,
+}
+
+impl Context<'_> {
+    /// Now, as states and journals write it.
+    pub fn now(&self) -> String {
+        self.outside.now().to_string()
+    }
+
+    /// A new salt for a fingerprint.
+    pub fn salt(&self) -> [u8; 16] {
+        let mut salt = [0; 16];
+        self.outside.random(&mut salt);
+        salt
+    }
+}
+
+/// Set once when the user asks to stop: no new step is begun after that.
+#[derive(Debug, Default)]
+pub struct StopFlag {
+    set: AtomicBool,
+    notify: tokio::sync::Notify,
+}
+
+impl StopFlag {
+    /// Asks to stop.
+    pub fn set(&self) {
+        self.set.store(true, Ordering::SeqCst);
+        self.notify.notify_waiters();
+    }
+
+    /// Whether it was asked.
+    pub fn is_set(&self) -> bool {
+        self.set.load(Ordering::SeqCst)
+    }
+
+    /// Waits, but no longer once it is asked to stop.
+    pub async fn pause(&self, millis: u64) {
+        if self.is_set() {
+            return;
+        }
+        let pause = tokio::time::sleep(std::time::Duration::from_millis(millis));
+        tokio::select! {
+            () = pause => {}
+            () = self.notify.notified() => {}
+        }
+    }
+}

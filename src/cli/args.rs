@@ -1,0 +1,390 @@
+//! The command line, as clap reads it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// When colours are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On terminals, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Publishes services of a Kubernetes cluster, and keeps them the way their files say: DNS record,
+/// Cloudflare Tunnel, Access, the tunnel's token in SSM, and the manifests.
+#[derive(Debug, Parser)]
+#[command(
+    name = "boxctl",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done · 1 error · 2 changes or drift found · 3 something was done and \
+                  something is left, run it again · 4 locked by another run · 5 refused before \
+                  anything was done · 130 interrupted",
+    after_long_help = "Credentials and endpoints come from where they usually are: \
+                       CLOUDFLARE_API_TOKEN and CLOUDFLARE_BASE_URL; the AWS SDK's own chain \
+                       (AWS_PROFILE, AWS_ENDPOINT_URL, SSO, …); KUBECONFIG, the default kubeconfig, \
+                       or the pod's service account; HTTPS_PROXY for all three.\n\n\
+                       Exit codes:\n  0    done\n  1    error, or something could not be read\n  \
+                       2    plan --detailed-exitcode: changes; drift: drift\n  3    something was \
+                       done and something is left: running it again goes on\n  4    the state is \
+                       locked by another run\n  5    refused before anything was done\n  130  \
+                       interrupted; what was in flight was finished and recorded"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// The project's directory [default: found by walking up to boxctl.yaml]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// The value of a variable, for this run
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = variable)]
+    pub vars: Vec<(String, String)>,
+    /// A YAML file with values of variables, for this run
+    #[arg(long = "var-file", global = true, value_name = "FILE")]
+    pub var_files: Vec<PathBuf>,
+    /// Results as JSON documents with a `format_version`
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Show more; twice: also each request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Show results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// How long to wait for another run's lock, like 30s or 5m
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, default_value = "0s")]
+    pub lock_timeout: std::time::Duration,
+    /// Run against the embedded sandbox, with a state of its own
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("NAME=VALUE is what one looks like".to_owned()),
+    }
+}
+
+/// `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| "30s or 5m is what one looks like".to_owned())?;
+    let millis = match &text[digits.len()..] {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        unit => return Err(format!("there is no unit {unit}: ms, s, m, h")),
+    };
+    Ok(std::time::Duration::from_millis(number.saturating_mul(millis)))
+}
+
+/// What a plan is made of; plan and apply take the same.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Planning {
+    /// Take over what is there already and identical
+    #[arg(long)]
+    pub adopt: bool,
+    /// Do not run the commands of the files: what they would give is left out
+    #[arg(long)]
+    pub no_commands: bool,
+    /// Only these resources, with all they need
+    #[arg(long, value_name = "ADDRESS-GLOB")]
+    pub target: Vec<String>,
+    /// Not these resources, nor what needs them
+    #[arg(long, value_name = "ADDRESS-GLOB")]
+    pub exclude: Vec<String>,
+    /// Protected resources that may be deleted
+    #[arg(long, value_name = "ADDRESS-GLOB")]
+    pub allow_protected: Vec<String>,
+    /// More deletions than the project's limit are fine
+    #[arg(long)]
+    pub allow_large: bool,
+    /// A hostname that may lose its Access application
+    #[arg(long, value_name = "HOSTNAME")]
+    pub allow_public: Vec<String>,
+    /// Warnings are errors
+    #[arg(long)]
+    pub strict: bool,
+    /// Apply what the files ask for after a rollback
+    #[arg(long)]
+    pub forward: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented project into the current directory
+    Init {
+        /// Where to write it
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Check the files: no network, no commands
+    Validate {
+        /// Stacks [default: all]
+        stacks: Vec<String>,
+        /// Warnings are errors
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Print the explicit resources that a stack stands for
+    Expand {
+        /// The stack [default: all]
+        stack: Option<String>,
+    },
+    /// Show what apply would do; changes nothing
+    #[command(after_long_help = "Examples:\n  boxctl plan\n  boxctl plan openhands --out \
+                                 openhands.plan\n  boxctl plan --target 'dns_record.*' \
+                                 --detailed-exitcode")]
+    Plan {
+        /// Stacks [default: all]
+        stacks: Vec<String>,
+        #[command(flatten)]
+        planning: Planning,
+        /// Save the plan: a name without a slash goes into plans/
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Also write it as Markdown, for a pull request
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
+        /// Plan to destroy the stacks
+        #[arg(long)]
+        destroy: bool,
+        /// Exit 2 if there are changes
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Make the world as the files say: plans, asks for "yes", does it
+    #[command(after_long_help = "Examples:\n  boxctl apply\n  boxctl apply openhands --yes\n  \
+                                 boxctl apply --plan openhands.plan")]
+    Apply {
+        /// Stacks [default: all]
+        #[arg(conflicts_with = "plan")]
+        stacks: Vec<String>,
+        #[command(flatten)]
+        planning: Planning,
+        /// Carry out a saved plan, and only what still rests on the same ground
+        #[arg(long, value_name = "FILE", conflicts_with_all = [
+            "adopt", "no_commands", "target", "exclude", "allow_protected", "allow_large",
+            "allow_public", "strict", "forward",
+        ])]
+        plan: Option<PathBuf>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Do not wait until things are ready
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Delete what a stack has made, in reverse order; asks for the stack's name
+    Destroy {
+        /// Stacks
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        stacks: Vec<String>,
+        /// All stacks that have a state
+        #[arg(long)]
+        all: bool,
+        /// Protected resources that may be deleted
+        #[arg(long, value_name = "ADDRESS-GLOB")]
+        allow_protected: Vec<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Compare what was recorded with what is there; exit 2 on drift
+    #[command(
+        after_long_help = "Read-only, for a scheduled job. What the files ask for and was not \
+                                 applied yet is shown as pending, and is no drift.\n\nExamples:\n  \
+                                 boxctl drift\n  boxctl drift openhands --json"
+    )]
+    Drift {
+        /// Stacks [default: all]
+        stacks: Vec<String>,
+    },
+    /// Show what is recorded of a stack, or a saved plan
+    Show {
+        /// The stack [default: all]
+        #[arg(conflicts_with = "plan")]
+        stack: Option<String>,
+        /// A saved plan
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Draw what needs what
+    Graph {
+        /// The stack [default: all]
+        stack: Option<String>,
+        /// The language of the drawing
+        #[arg(long, value_enum, default_value_t = Drawing::Dot)]
+        format: Drawing,
+    },
+    /// Look at, and carefully change, what is recorded
+    #[command(subcommand)]
+    State(StateCommand),
+    /// The embedded sandbox: a model of the real services
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// Print the JSON Schemas of boxctl.yaml and of stack files
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The language of a drawing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Drawing {
+    /// Graphviz.
+    Dot,
+    /// Mermaid, as GitHub shows it.
+    Mermaid,
+}
+
+/// What to do with a state.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List what is recorded
+    List {
+        /// The stack [default: all]
+        stack: Option<String>,
+    },
+    /// Show one record
+    Show {
+        /// The stack
+        stack: String,
+        /// The address
+        address: String,
+    },
+    /// Take records out of the state; the objects stay
+    Rm {
+        /// The stack
+        stack: String,
+        /// Addresses or patterns
+        #[arg(required = true, value_name = "ADDRESS-GLOB")]
+        addresses: Vec<String>,
+    },
+    /// Give a record another address
+    Mv {
+        /// The stack
+        stack: String,
+        /// The address it has
+        from: String,
+        /// The address it gets
+        to: String,
+    },
+    /// Say that the state belongs to this shell's target now, after a cluster was rebuilt
+    Retarget {
+        /// The stack
+        stack: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What to do with the sandbox.
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Serve it: prints its environment as soon as it answers, runs until it is ended
+    #[command(after_long_help = "Example:\n  boxctl sandbox serve &\n  eval \"$(boxctl sandbox \
+                                 env)\"\n  boxctl plan; kubectl get ns; aws ssm describe-parameters")]
+    Serve {
+        /// Where to listen; port 0 is any
+        #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+        listen: SocketAddr,
+        /// Where its world is kept [default: .boxctl/sandbox of the project]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// How long each answer takes, in milliseconds
+        #[arg(long, default_value_t = 0, value_name = "MS")]
+        latency: u64,
+        /// Faults to play: which call, and what happens to it
+        #[arg(long, value_name = "FILE")]
+        faults: Option<PathBuf>,
+        /// Log each request as a JSON line
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+        /// Answer in normal forms that no table knows
+        #[arg(long, value_name = "SEED")]
+        mangle: Option<u64>,
+        /// Refuse mutating calls that no journal announces; one for each stack
+        #[arg(long, value_name = "FILE")]
+        journal: Vec<PathBuf>,
+    },
+    /// Print the environment of the one that is served
+    Env {
+        /// Where its world is kept [default: .boxctl/sandbox of the project]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Empty it, and the states made against it
+    Reset {
+        /// Where its world is kept [default: .boxctl/sandbox of the project]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// The definition itself, for completions.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn a_saved_plan_takes_no_planning_options() {
+        for args in [
+            &["boxctl", "apply", "--plan", "x", "--adopt"][..],
+            &["boxctl", "apply", "--plan", "x", "stack"],
+            &["boxctl", "apply", "--plan", "x", "--target", "a.b"],
+            &["boxctl", "destroy"],
+            &["boxctl", "destroy", "a", "--all"],
+            &["boxctl", "plan", "--var", "novalue"],
+        ] {
+            assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
+        }
+        assert!(
+            Cli::try_parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok()
+        );
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, millis) in [("30s", 30_000), ("5m", 300_000), ("7", 7_000), ("20ms", 20)] {
+            assert_eq!(duration(text).map(|d| d.as_millis()), Ok(millis), "{text}");
+        }
+        assert!(duration("5 minutes").is_err() && duration("soon").is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! Wires the APIs up for a run: credentials and endpoints come from where their ecosystems keep
+//! them, or, with `--sandbox`, from what the sandbox prints. Nothing else tells the two apart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::project::Project;
+use crate::providers::cluster::Cluster;
+use crate::providers::{Apis, Settings};
+
+/// The variables that take the environment's place; None: the environment's own.
+pub type Overrides = Option<Vec<(String, String)>>;
+
+/// The APIs of a project; nothing is sent yet.
+pub fn connect(project: &Project, overrides: &Overrides) -> Apis {
+    let timing = project.timing;
+    let Some(variables) = overrides else {
+        let settings = Settings::from_env(project.aws_region.clone(), timing);
+        let cluster = Cluster::new(project.kubernetes_context.clone(), None, timing);
+        return Apis::new(settings).with_kubernetes(Arc::new(cluster));
+    };
+    let get =
+        |name: &str| variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let cluster = Cluster::new(None, get("KUBECONFIG").map(PathBuf::from), timing);
+    Apis::new(Settings::from_variables(get, timing)).with_kubernetes(Arc::new(cluster))
+}

@@ -1,0 +1,67 @@
+//! `drift`: recorded against observed; read-only.
+
+use crate::config::Commands;
+use crate::model::change::Action;
+use crate::model::error::{Exit, Level, Stop};
+use crate::render::drift::{self, DriftView};
+use crate::run::pipeline;
+
+use super::planning::orphan;
+use super::session::Session;
+use super::ui::Ui;
+use super::wires::Wires;
+
+/// Runs `drift`.
+///
+/// # Errors
+/// What stops it before anything was compared.
+pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, Stop> {
+    let gathered = session.gather(stacks, Commands::Skip)?;
+    let mut view = DriftView { checks: gathered.reports.clone(), ..DriftView::default() };
+    view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Note)));
+    for subject in &gathered.subjects {
+        view.stacks.push(subject.stack.name.clone());
+        if let Some(holder) = session.store.holder(&subject.stack.name) {
+            view.in_progress.push((subject.stack.name.clone(), holder));
+        }
+        view.pending.extend(pending(subject));
+    }
+    let wires = Wires::connect(session, ui, gathered.secrets_taken());
+    let context = wires.context(session.project.timing);
+    let (found, observations) =
+        pipeline::find_drift(&context, &session.project, gathered.subjects).await?;
+    for (subject, found) in observations.subjects.iter().zip(found) {
+        let name = &subject.stack.name;
+        view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
+        view.checks.extend(found.checks);
+    }
+    view.requests = context.transport.requests();
+    let unread = view.checks.iter().any(|check| check.level == Level::Error);
+    if ui.json {
+        ui.print_json(&drift::json(&view));
+    } else {
+        ui.print(&drift::text(&view, &ui.out));
+    }
+    let found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
+    Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
+}
+
+/// What the files ask for and was not applied yet, as far as the files alone tell.
+fn pending(
+    subject: &pipeline::Subject,
+) -> impl Iterator<Item = (String, crate::model::address::Address, Action)> + '_ {
+    let recorded = subject.state.as_ref().map(|state| &state.resources);
+    let name = &subject.stack.name;
+    let new = subject.stack.resources.iter().filter(move |resource| {
+        !resource.meta.applied_elsewhere
+            && !recorded.is_some_and(|all| all.contains_key(&resource.address))
+    });
+    let gone = recorded
+        .into_iter()
+        .flatten()
+        .filter(|(address, recorded)| {
+            subject.stack.resource(address).is_none() && !recorded.protected
+        })
+        .map(|(address, _)| (name.clone(), address.clone(), Action::Delete));
+    new.map(|resource| (name.clone(), resource.address.clone(), Action::Create)).chain(gone)
+}

@@ -1,0 +1,161 @@
+//! Commands that read and write files only: `init`, `validate`, `expand`, `schema`, `graph`.
+
+use std::path::Path;
+
+use crate::config::{self, Commands};
+use crate::kinds::wiring;
+use crate::model::error::{Exit, Level, Report, Stop};
+use crate::model::resource::Stack;
+use crate::render::graph::{self, Graph};
+
+use super::session::{Globals, load, project_dir};
+use super::ui::Ui;
+
+/// Runs `init`: writes a commented project, and overwrites nothing.
+///
+/// # Errors
+/// A file is there already, or can't be written.
+pub fn init(dir: &Path, ui: &Ui) -> Result<Exit, Stop> {
+    let name = std::fs::canonicalize(dir)
+        .ok()
+        .and_then(|dir| dir.file_name().map(|name| name.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "project".to_owned());
+    let files = config::init_files(&name);
+    let there: Vec<_> = files.iter().filter(|(path, _)| dir.join(path).exists()).collect();
+    if let Some((path, _)) = there.first() {
+        return Err(Stop::refused(
+            Report::error(format!("{} is there already", dir.join(path).display()))
+                .hint("nothing was written; take it away, or go to another directory"),
+        ));
+    }
+    for (path, text) in &files {
+        let path = dir.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| unwritten(parent, &error))?;
+        }
+        std::fs::write(&path, text).map_err(|error| unwritten(&path, &error))?;
+        ui.print(&format!("wrote {}", path.display()));
+    }
+    ui.note("Next: edit boxctl.yaml and the stack, then `boxctl --sandbox plan`.");
+    Ok(Exit::Done)
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Stop {
+    Stop::error(Report::error(format!("{} could not be written", path.display())).cause(error))
+}
+
+/// Runs `validate`: files only, no network, no commands.
+///
+/// # Errors
+/// Every mistake.
+pub fn validate(globals: &Globals, stacks: &[String], strict: bool, ui: &Ui) -> Result<Exit, Stop> {
+    let dir = project_dir(globals)?;
+    let loaded = load(&dir, globals, Commands::Forbid)?;
+    let chosen = choose(&loaded.stacks, stacks)?;
+    let count: usize = chosen.iter().map(|stack| stack.resources.len()).sum();
+    let mut reports = loaded.reports;
+    if strict {
+        for report in reports.iter_mut().filter(|report| report.level == Level::Warning) {
+            report.level = Level::Error;
+        }
+        if reports.iter().any(|report| report.level == Level::Error) {
+            return Err(Stop { exit: Exit::Error, reports });
+        }
+    }
+    ui.reports(&reports);
+    let word = if chosen.len() == 1 { "stack" } else { "stacks" };
+    if ui.json {
+        ui.print_json(&serde_json::json!({
+            "format_version": "1",
+            "valid": true,
+            "stacks": chosen.iter().map(|stack| &stack.name).collect::<Vec<_>>(),
+            "resources": count,
+            "checks": reports.iter().map(crate::render::json::report).collect::<Vec<_>>(),
+        }));
+    } else {
+        ui.print(&format!("Valid: {} {word}, {count} resources.", chosen.len()));
+    }
+    Ok(Exit::Done)
+}
+
+fn choose<'a>(all: &'a [Stack], names: &[String]) -> Result<Vec<&'a Stack>, Stop> {
+    for name in names {
+        if !all.iter().any(|stack| &stack.name == name) {
+            let there: Vec<_> = all.iter().map(|stack| stack.name.as_str()).collect();
+            return Err(Stop::error(
+                Report::error(format!("there is no stack {name}"))
+                    .hint(format!("there are {}", there.join(", "))),
+            ));
+        }
+    }
+    Ok(all.iter().filter(|stack| names.is_empty() || names.contains(&stack.name)).collect())
+}
+
+/// Runs `expand`: the explicit resources that a stack stands for.
+///
+/// # Errors
+/// Mistakes in the files, or a name that is no stack.
+pub fn expand(globals: &Globals, stack: Option<&String>, ui: &Ui) -> Result<Exit, Stop> {
+    let dir = project_dir(globals)?;
+    let loaded = load(&dir, globals, Commands::Run)?;
+    let names: Vec<String> = stack.cloned().into_iter().collect();
+    let chosen = choose(&loaded.stacks, &names)?;
+    if ui.json {
+        let stacks: Vec<_> = chosen
+            .iter()
+            .map(|stack| {
+                serde_json::json!({
+                    "stack": stack.name,
+                    "resources": stack.resources.iter().map(|resource| {
+                        serde_json::json!({
+                            "address": resource.address,
+                            "spec": resource.spec,
+                            "location": resource.location,
+                        })
+                    }).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        ui.print_json(&serde_json::json!({"format_version": "1", "stacks": stacks}));
+        return Ok(Exit::Done);
+    }
+    for (at, stack) in chosen.iter().enumerate() {
+        if chosen.len() > 1 {
+            ui.print(&format!("{}# {}", if at > 0 { "---\n" } else { "" }, stack.file));
+        }
+        ui.print(&config::expanded_yaml(stack));
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs `schema`.
+pub fn schema(ui: &Ui) -> Exit {
+    ui.print_json(&config::schema());
+    Exit::Done
+}
+
+/// Runs `graph`: what the files ask for and what needs what.
+///
+/// # Errors
+/// Mistakes in the files, or a name that is no stack.
+pub fn graph(
+    globals: &Globals,
+    stack: Option<&String>,
+    mermaid: bool,
+    ui: &Ui,
+) -> Result<Exit, Stop> {
+    let dir = project_dir(globals)?;
+    let loaded = load(&dir, globals, Commands::Run)?;
+    let names: Vec<String> = stack.cloned().into_iter().collect();
+    let chosen = choose(&loaded.stacks, &names)?;
+    let resources: Vec<_> =
+        chosen.iter().flat_map(|stack| stack.resources.iter().cloned()).collect();
+    let mut drawn = Graph::of_resources(&resources);
+    for stack in &chosen {
+        for (address, needed) in wiring::of(&stack.resources).needs {
+            needed.iter().for_each(|needed| drawn.edge(&address, needed));
+        }
+    }
+    ui.print(&if mermaid { graph::mermaid(&drawn) } else { graph::dot(&drawn) });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,191 @@
+//! `plan`: what an apply would do, and what it rests on.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Commands;
+use crate::model::error::{Exit, Level, Report, Stop};
+use crate::model::plan::{Options, Plan};
+use crate::render;
+use crate::run::pipeline::{self, Observations, Subject};
+use crate::store;
+
+use super::session::{Gathered, Session, store_stop};
+use super::ui::Ui;
+use super::wires::Wires;
+
+/// What `plan` is told.
+#[derive(Clone, Debug, Default)]
+pub struct PlanCommand {
+    /// The stacks; all if empty.
+    pub stacks: Vec<String>,
+    /// What to plan.
+    pub options: Options,
+    /// Where to save it.
+    pub out: Option<PathBuf>,
+    /// Where to write it as Markdown.
+    pub markdown: Option<PathBuf>,
+    /// Whether changes make exit 2.
+    pub detailed_exitcode: bool,
+}
+
+/// The commands of files, as options say.
+pub fn commands(options: &Options) -> Commands {
+    if options.no_commands { Commands::Skip } else { Commands::Run }
+}
+
+/// Where a saved plan goes: a name without a slash is in the project's `plans/`.
+pub fn plan_path(project: &Path, state_dir: &Path, said: &Path) -> PathBuf {
+    let bare = said.components().count() == 1 && !said.to_string_lossy().contains('/');
+    if bare {
+        let beside = state_dir.parent().unwrap_or(Path::new(""));
+        project.join(beside).join("plans").join(said)
+    } else {
+        said.to_path_buf()
+    }
+}
+
+/// Plans the gathered stacks.
+///
+/// # Errors
+/// As [`pipeline::plan`].
+pub async fn make(
+    session: &Session,
+    wires: &Wires,
+    gathered: Gathered,
+    options: &Options,
+) -> Result<(Plan, Observations), Stop> {
+    let Gathered { subjects, orphans, reports, .. } = gathered;
+    let id = uuid::Uuid::new_v4().to_string();
+    let context = wires.context(session.project.timing);
+    let (mut plan, observations) =
+        pipeline::plan(&context, &session.project, subjects, options, id).await?;
+    if let Some(first) = plan.stacks.first_mut() {
+        first.checks.splice(0..0, reports);
+        first.checks.extend(orphans.iter().map(|name| orphan(name, Level::Note)));
+    }
+    Ok((plan, observations))
+}
+
+/// A state whose file is gone and of which nobody said what is meant.
+pub fn orphan(name: &str, level: Level) -> Report {
+    let mut report =
+        Report::warning("no-file", format!("the state of {name} has no stack file any more"));
+    report.level = level;
+    report
+        .hint(format!(
+            "to destroy it: `retired: [{name}]` in boxctl.yaml, or `boxctl destroy {name}`"
+        ))
+        .hint(format!("to keep what it made and forget it: `boxctl state rm {name} '**'`"))
+}
+
+/// The exit that a plan's checks ask for: what could not be read is an error, what is refused is a
+/// refusal.
+pub fn refusal(plan: &Plan) -> Exit {
+    let mut exit = Exit::Done;
+    for report in plan.stacks.iter().flat_map(|stack| stack.refusals()) {
+        let refused = matches!(
+            report.code.as_deref(),
+            Some(
+                "conflict"
+                    | "foreign"
+                    | "adopt"
+                    | "several"
+                    | "protected"
+                    | "limits"
+                    | "public"
+                    | "variable"
+                    | "never-replaced"
+                    | "no-file"
+            )
+        );
+        exit = exit.and(if refused { Exit::Refused } else { Exit::Error });
+    }
+    exit
+}
+
+/// Runs `plan`.
+///
+/// # Errors
+/// What stops it before there is a plan.
+pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Exit, Stop> {
+    let gathered = session.gather(&command.stacks, commands(&command.options))?;
+    let wires = Wires::connect(session, ui, gathered.secrets_taken());
+    let (plan, _) = make(session, &wires, gathered, &command.options).await?;
+    show(session, ui, &plan)?;
+    if let Some(out) = &command.out {
+        let path = plan_path(&session.dir, &session.project.state_dir, out);
+        store::save_plan(&path, &plan).map_err(|error| store_stop(&error))?;
+        ui.note(&format!(
+            "Saved. `boxctl apply --plan {}` carries out exactly this.",
+            out.display()
+        ));
+    }
+    if let Some(path) = &command.markdown {
+        write(path, &render::markdown::plan(&plan))?;
+    }
+    let refused = refusal(&plan);
+    // A plan that would be refused is still a plan: only what could not be read is an error.
+    let exit = if refused == Exit::Error { Exit::Error } else { Exit::Done };
+    let found = command.detailed_exitcode && !plan.summary().is_empty();
+    let exit =
+        if command.options.destroy && refused == Exit::Refused { Exit::Refused } else { exit };
+    Ok(exit.and(if found { Exit::Found } else { Exit::Done }))
+}
+
+/// Shows a plan.
+///
+/// # Errors
+/// None today; the signature leaves room for writers that fail.
+pub fn show(_session: &Session, ui: &Ui, plan: &Plan) -> Result<(), Stop> {
+    if ui.json {
+        ui.print_json(&render::json::plan(plan));
+    } else {
+        ui.print(&render::human::plan(plan, &ui.out));
+    }
+    Ok(())
+}
+
+/// Writes a file that the user asked for.
+///
+/// # Errors
+/// It can't be written.
+pub fn write(path: &Path, text: &str) -> Result<(), Stop> {
+    std::fs::write(path, text).map_err(|error| {
+        Stop::error(Report::error(format!("{} could not be written", path.display())).cause(error))
+    })
+}
+
+/// The subjects of a saved plan, as they were declared then.
+///
+/// # Errors
+/// A state that can't be read, is of another lineage, or has ended this plan already.
+pub fn subjects_of(session: &Session, plan: &Plan) -> Result<Vec<Subject>, Stop> {
+    let mut subjects = Vec::new();
+    for stack in &plan.stacks {
+        let mut subject = session.subject(stack.as_declared(), stack.retired)?;
+        match &subject.state {
+            None => subject.lineage.clone_from(&stack.lineage),
+            Some(state) if state.lineage != stack.lineage => {
+                return Err(Stop::refused(
+                    Report::error(format!("the plan is for another state of {}", stack.stack))
+                        .code("lineage")
+                        .cause(format!(
+                            "the plan was made for lineage {}, the state has {}",
+                            stack.lineage, state.lineage
+                        ))
+                        .hint("plan again"),
+                ));
+            }
+            Some(state) if state.ended_plans.contains(&plan.id) => {
+                return Err(Stop::refused(
+                    Report::error(format!("the plan was carried out already (on {})", stack.stack))
+                        .code("ended")
+                        .hint("plan again to see whether there is anything left to do"),
+                ));
+            }
+            Some(_) => {}
+        }
+        subjects.push(subject);
+    }
+    Ok(subjects)
+}

@@ -1,0 +1,296 @@
+//! A project with its states and its way to the APIs, for one command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::RwLock;
+use std::time::Duration;
+
+use crate::config::{self, Commands, Disk, Inputs, Loaded};
+use crate::model::error::{Exit, Report, Stop};
+use crate::model::project::Project;
+use crate::model::resource::Stack;
+use crate::model::secret::Secrets;
+use crate::run::pipeline::Subject;
+use crate::sandbox;
+use crate::store::{LocalStore, Lock, LockError, LockInfo, StoreError};
+
+use super::connect::Overrides;
+
+/// What every command is given.
+#[derive(Clone, Debug, Default)]
+pub struct Globals {
+    /// The project's directory, if it was said.
+    pub project: Option<PathBuf>,
+    /// `--var NAME=VALUE`.
+    pub vars: Vec<(String, String)>,
+    /// `--var-file FILE`.
+    pub var_files: Vec<PathBuf>,
+    /// How long to wait for a lock.
+    pub lock_timeout: Duration,
+    /// Whether to run against the embedded sandbox.
+    pub sandbox: bool,
+    /// The command and its stacks, as a lock tells others.
+    pub doing: String,
+}
+
+/// A project in use.
+pub struct Session {
+    /// The project's directory.
+    pub dir: PathBuf,
+    /// What it says.
+    pub project: Project,
+    /// Its states.
+    pub store: LocalStore,
+    /// What takes the place of the environment's endpoints and credentials.
+    pub overrides: Overrides,
+    /// What every command is given.
+    pub globals: Globals,
+    /// The sandbox that this process serves, if it does.
+    embedded: Option<sandbox::Running>,
+}
+
+/// The stacks of a run, with what stands beside them.
+pub struct Gathered {
+    /// Stacks with a file, or retired.
+    pub subjects: Vec<Subject>,
+    /// States whose file is gone and that are not retired.
+    pub orphans: Vec<String>,
+    /// Values of sensitive variables and of Secrets.
+    pub secrets: RwLock<Secrets>,
+    /// Warnings and notes of loading.
+    pub reports: Vec<Report>,
+}
+
+impl Gathered {
+    /// The secrets, taken out.
+    pub fn secrets_taken(&self) -> Secrets {
+        std::mem::take(&mut *crate::run::write(&self.secrets))
+    }
+}
+
+/// The project's directory, as said or found.
+///
+/// # Errors
+/// There is none.
+pub fn project_dir(globals: &Globals) -> Result<PathBuf, Stop> {
+    if let Some(dir) = &globals.project {
+        let dir = if dir.is_file() { dir.parent().map(Path::to_path_buf) } else { None }
+            .unwrap_or_else(|| dir.clone());
+        return Ok(dir);
+    }
+    let here = std::env::current_dir().map_err(|error| {
+        Stop::error(Report::error("the working directory is gone").cause(error))
+    })?;
+    config::find_project(&here).ok_or_else(|| {
+        Stop::error(
+            Report::error("there is no boxctl.yaml here or above")
+                .hint("`boxctl init` makes a project, `--project DIR` names one"),
+        )
+    })
+}
+
+fn failed(reports: Vec<Report>) -> Stop {
+    Stop { exit: Exit::Error, reports }
+}
+
+/// A store's error as the end of a command.
+pub fn store_stop(error: &StoreError) -> Stop {
+    Stop::error(error.report())
+}
+
+/// Where states are kept: runs against the embedded sandbox never touch the real ones.
+fn state_dir(dir: &Path, project: &Project, sandbox: bool) -> PathBuf {
+    if sandbox { dir.join(".boxctl").join("sandbox-state") } else { dir.join(&project.state_dir) }
+}
+
+impl Session {
+    /// Opens the project; serves or joins the sandbox if that is wanted.
+    ///
+    /// # Errors
+    /// No project, mistakes in its file, or a sandbox that does not start.
+    pub async fn open(globals: Globals) -> Result<Session, Stop> {
+        let dir = project_dir(&globals)?;
+        let project = config::load_project(&dir, &Disk).map_err(failed)?;
+        let mut overrides = Overrides::default();
+        let mut embedded = None;
+        if globals.sandbox {
+            let (environment, running) = super::sandbox::join(&dir, &project).await?;
+            overrides = Some(environment);
+            embedded = running;
+        }
+        let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
+        Ok(Session { dir, project, store, overrides, globals, embedded })
+    }
+
+    /// Opens the project for commands that ask no API.
+    ///
+    /// # Errors
+    /// No project, or mistakes in its file.
+    pub fn offline(globals: Globals) -> Result<Session, Stop> {
+        let dir = project_dir(&globals)?;
+        let project = config::load_project(&dir, &Disk).map_err(failed)?;
+        let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
+        Ok(Session {
+            dir,
+            project,
+            store,
+            overrides: Overrides::default(),
+            globals,
+            embedded: None,
+        })
+    }
+
+    /// Ends what this process serves.
+    pub async fn close(self) {
+        if let Some(running) = self.embedded {
+            running.stop().await;
+        }
+    }
+
+    /// Loads the files.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub fn load(&self, commands: Commands) -> Result<Loaded, Stop> {
+        load(&self.dir, &self.globals, commands)
+    }
+
+    /// The stacks of the run: those named, or all.
+    ///
+    /// # Errors
+    /// Mistakes in the files, a name that is no stack, a state that can't be read.
+    pub fn gather(&self, names: &[String], commands: Commands) -> Result<Gathered, Stop> {
+        let loaded = self.load(commands)?;
+        let recorded = self.store.list().map_err(|error| store_stop(&error))?;
+        let renamed: BTreeSet<&String> =
+            loaded.stacks.iter().filter_map(|stack| stack.renamed_from.as_ref()).collect();
+        let files: BTreeSet<&String> = loaded.stacks.iter().map(|stack| &stack.name).collect();
+        let gone: Vec<String> = recorded
+            .iter()
+            .filter(|name| !files.contains(name) && !renamed.contains(name))
+            .cloned()
+            .collect();
+        let known: BTreeSet<&str> =
+            files.iter().map(|name| name.as_str()).chain(gone.iter().map(String::as_str)).collect();
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
+            return Err(Stop::error(unknown_stack(unknown, &known)));
+        }
+        let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
+        let mut subjects = Vec::new();
+        let mut orphans = Vec::new();
+        for stack in loaded.stacks.iter().filter(|stack| wanted(&stack.name)) {
+            subjects.push(self.subject(stack.clone(), false)?);
+        }
+        for name in gone.into_iter().filter(|name| wanted(name)) {
+            let retired = self.project.retired.contains(&name);
+            let subject =
+                self.subject(Stack { name: name.clone(), ..Stack::default() }, retired)?;
+            let empty = subject.state.as_ref().is_none_or(|state| state.resources.is_empty());
+            if empty && !retired {
+                continue;
+            }
+            if !retired {
+                orphans.push(name.clone());
+            }
+            // A state without its file is read only where it is asked for by name.
+            if retired || names.contains(&name) {
+                subjects.push(subject);
+            }
+        }
+        Ok(Gathered {
+            subjects,
+            orphans,
+            secrets: RwLock::new(loaded.secrets),
+            reports: loaded.reports,
+        })
+    }
+
+    /// Stacks of which only the states are left, or wanted.
+    ///
+    /// # Errors
+    /// A state can't be read.
+    pub fn from_states(&self, names: &[String]) -> Result<Gathered, Stop> {
+        let stack = |name: &String| Stack { name: name.clone(), ..Stack::default() };
+        let subjects = names.iter().map(|name| self.subject(stack(name), false));
+        Ok(Gathered {
+            subjects: subjects.collect::<Result<_, Stop>>()?,
+            orphans: Vec::new(),
+            secrets: RwLock::new(Secrets::new()),
+            reports: Vec::new(),
+        })
+    }
+
+    /// A stack with its state.
+    ///
+    /// # Errors
+    /// The state can't be read.
+    pub fn subject(&self, stack: Stack, retired: bool) -> Result<Subject, Stop> {
+        let mut loaded = self.store.load(&stack.name).map_err(|error| store_stop(&error))?;
+        if loaded.is_none()
+            && let Some(old) = &stack.renamed_from
+        {
+            loaded = self.store.load(old).map_err(|error| store_stop(&error))?;
+        }
+        let state = loaded.map(|loaded| {
+            let mut state = loaded.state;
+            state.stack.clone_from(&stack.name);
+            state
+        });
+        let lineage =
+            state.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), |s| s.lineage.clone());
+        Ok(Subject { stack, state, lineage, retired })
+    }
+
+    /// Locks the states of stacks.
+    ///
+    /// # Errors
+    /// Another run holds one of them.
+    pub fn lock(&self, stacks: &[String]) -> Result<Lock, Stop> {
+        let now = jiff::Timestamp::now().to_string();
+        let info = LockInfo::of_this_process(self.globals.doing.clone(), now);
+        let names: Vec<&str> = stacks.iter().map(String::as_str).collect();
+        self.store.lock(&names, &info, self.globals.lock_timeout).map_err(|error| match error {
+            LockError::Held(held) => Stop {
+                exit: Exit::Locked,
+                reports: vec![Report::error(held.to_string()).code("locked").hint(
+                    "wait for it, or give `--lock-timeout 5m`; the lock ends with its process",
+                )],
+            },
+            LockError::Failed(error) => store_stop(&error),
+        })
+    }
+}
+
+/// Loads the files of a project.
+///
+/// # Errors
+/// Every mistake in them.
+pub fn load(dir: &Path, globals: &Globals, commands: Commands) -> Result<Loaded, Stop> {
+    let environment: BTreeMap<String, String> =
+        std::env::vars().filter(|(name, _)| name.starts_with("BOXCTL_VAR_")).collect();
+    let inputs = Inputs {
+        vars: globals.vars.clone(),
+        var_files: globals.var_files.clone(),
+        environment,
+        commands,
+        stacks: Vec::new(),
+    };
+    config::load(dir, &Disk, &inputs).map_err(failed)
+}
+
+fn unknown_stack(name: &str, known: &BTreeSet<&str>) -> Report {
+    let report = Report::error(format!("there is no stack {name}"));
+    let near = known
+        .iter()
+        .map(|other| (strsim::damerau_levenshtein(name, other), other))
+        .filter(|(distance, _)| *distance <= 3)
+        .min();
+    match near {
+        Some((_, other)) => report.hint(format!("did you mean {other}?")),
+        None if known.is_empty() => report.hint("the project has no stacks yet"),
+        None => {
+            let names: Vec<_> = known.iter().copied().collect();
+            report.hint(format!("there are {}", names.join(", ")))
+        }
+    }
+}

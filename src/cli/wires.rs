@@ -1,0 +1,161 @@
+//! What a run is connected to: the APIs, the renderer of its events, the signals.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use crate::kinds;
+use crate::model::error::Exit;
+use crate::model::event::{Event, Events};
+use crate::model::plan::Plan;
+use crate::model::port::Outside;
+use crate::model::project::Timing;
+use crate::model::secret::Secrets;
+use crate::providers::Apis;
+use crate::render::json::EventLines;
+use crate::render::progress::{Progress, local_time};
+use crate::run::{Context, StopFlag};
+
+use super::connect::connect;
+use super::session::Session;
+use super::ui::Ui;
+
+/// The clock and the randomness of this machine.
+#[derive(Debug)]
+pub struct Machine {
+    began: Instant,
+}
+
+impl Outside for Machine {
+    fn now(&self) -> jiff::Timestamp {
+        // Whole seconds are what people compare; the journal's order comes from its numbers.
+        let now = jiff::Timestamp::now();
+        jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        rand::fill(bytes);
+    }
+}
+
+/// Where events go.
+enum Renderer {
+    Human(Progress),
+    Json(EventLines<std::io::Stdout>),
+}
+
+impl Events for Renderer {
+    fn emit(&self, event: Event) {
+        match self {
+            Renderer::Human(progress) => progress.emit(event),
+            Renderer::Json(lines) => lines.emit(event),
+        }
+    }
+}
+
+/// The connections of a run.
+pub struct Wires {
+    apis: Apis,
+    secrets: Arc<RwLock<Secrets>>,
+    renderer: Arc<Renderer>,
+    outside: Machine,
+    /// Whether the user asked to stop.
+    pub stop: Arc<StopFlag>,
+}
+
+impl Wires {
+    /// Connects; nothing is sent yet.
+    pub fn connect(session: &Session, ui: &Ui, secrets: Secrets) -> Wires {
+        let apis = connect(&session.project, &session.overrides);
+        let renderer = if ui.json {
+            Renderer::Json(EventLines::new(std::io::stdout()))
+        } else {
+            let live = std::io::stderr().is_terminal() && !ui.quiet;
+            let sink = || -> Box<dyn std::io::Write + Send> {
+                if ui.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
+            };
+            Renderer::Human(if live {
+                Progress::live(ui.err)
+            } else {
+                Progress::plain(sink(), local_time(), ui.err)
+            })
+        };
+        Wires {
+            apis,
+            secrets: Arc::new(RwLock::new(secrets)),
+            renderer: Arc::new(renderer),
+            outside: Machine { began: Instant::now() },
+            stop: Arc::new(StopFlag::default()),
+        }
+    }
+
+    /// What every part of the run is given.
+    pub fn context(&self, timing: Timing) -> Context<'_> {
+        Context {
+            transport: &self.apis,
+            events: self.renderer.as_ref(),
+            secrets: &self.secrets,
+            outside: &self.outside,
+            timing,
+            stop: &self.stop,
+            kinds: kinds::find,
+        }
+    }
+
+    /// Where events go.
+    pub fn events(&self) -> &dyn Events {
+        self.renderer.as_ref()
+    }
+
+    /// Tells the renderer which plan is about to be carried out.
+    pub fn expect(&self, plan: &Plan) {
+        if let Renderer::Human(progress) = self.renderer.as_ref() {
+            progress.expect(plan);
+        }
+    }
+
+    /// The end of an apply.
+    pub fn done(&self, exit: Exit) {
+        if let Renderer::Json(lines) = self.renderer.as_ref() {
+            // A closed pipe is the reader's decision.
+            let _ = lines.finish(exit);
+        }
+    }
+
+    /// Listens for SIGINT and SIGTERM: the first finishes what is in flight, the second ends the
+    /// process at once.
+    pub fn watch_signals(&self) -> tokio::task::JoinHandle<()> {
+        let (stop, renderer) = (self.stop.clone(), self.renderer.clone());
+        tokio::spawn(async move {
+            interrupted().await;
+            stop.set();
+            renderer.emit(Event::Stopping);
+            interrupted().await;
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        })
+    }
+}
+
+pub(super) async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let asked = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        () = asked => {}
+    }
+}

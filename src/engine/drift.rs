@@ -1,0 +1,83 @@
+//! Drift: recorded against observed, with nothing else looked at.
+
+use crate::model::address::Address;
+use crate::model::change::{Drift, DriftKind, FieldChange};
+use crate::model::error::Report;
+use crate::model::kind::{Facts, Kind};
+use crate::model::observed::{Observed, World};
+use crate::model::resource::Stack;
+use crate::model::state::State;
+
+use super::diff;
+
+/// What drift found in one stack.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// What someone changed, deleted or added.
+    pub drift: Vec<Drift>,
+    /// What could not be read, and what else there is to tell.
+    pub checks: Vec<Report>,
+}
+
+/// Compares every record with what was observed. `stack` tells what is ignored or shared; records
+/// whose file is gone are compared without.
+pub fn drift(
+    stack: Option<&Stack>,
+    state: &State,
+    world: &World,
+    kinds: fn(&str) -> Option<&'static dyn Kind>,
+) -> Found {
+    let mut found = Found::default();
+    for (address, recorded) in &state.resources {
+        let Some(kind) = kinds(address.kind()) else { continue };
+        let remote = match world.resources.get(address) {
+            Some(Observed::Present(remote)) => remote,
+            Some(Observed::Absent | Observed::Going(_)) | None => {
+                if !recorded.replacing {
+                    let id = Some(serde_json::json!(recorded.id));
+                    found.drift.push(one(
+                        address,
+                        DriftKind::Missing,
+                        vec![FieldChange::new("id", id, None)],
+                    ));
+                }
+                continue;
+            }
+            Some(Observed::Unreadable(why)) => {
+                let report = Report::error(format!("{address} could not be read"));
+                found.checks.push(report.code("unreadable").about(address).cause(why));
+                continue;
+            }
+        };
+        let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
+        let diffed = diff::diff(
+            kind,
+            &Facts {
+                declared: None,
+                sent: Some(&recorded.sent),
+                answered: Some(&recorded.answered),
+                version: recorded.version.as_deref(),
+                remote,
+                preview: None,
+                ignore: meta.map_or(&[], |meta| &meta.ignore),
+                force: meta.map_or(&[], |meta| &meta.force),
+                shared: meta.map_or(&recorded.shared, |meta| &meta.shared),
+            },
+        );
+        if !diffed.drift.is_empty() {
+            found.drift.push(one(address, DriftKind::Drifted, diffed.drift));
+        }
+        if !diffed.foreign.is_empty() {
+            found.drift.push(one(address, DriftKind::Foreign, diffed.foreign));
+        }
+        if let Some(other) = kind.tracked_by(remote) {
+            let text = format!("{address} is kept by {other} as well, and boxctl's");
+            found.checks.push(Report::warning("two-owners", text).about(address));
+        }
+    }
+    found
+}
+
+fn one(address: &Address, kind: DriftKind, paths: Vec<FieldChange>) -> Drift {
+    Drift { address: address.clone(), kind, paths }
+}

@@ -1,0 +1,120 @@
+//! What a plan may not do without being told so explicitly.
+
+use std::collections::BTreeSet;
+
+use crate::model::address::{Address, AddressGlob};
+use crate::model::change::Action;
+use crate::model::error::Report;
+
+use super::exposure::{self, Role};
+use super::plan::Planner;
+
+/// Below this many recorded resources, the share of deletions says nothing.
+const LIMIT_FROM: usize = 10;
+
+/// Whether the patterns allow the address.
+pub fn allowed(patterns: &[String], address: &Address) -> bool {
+    patterns
+        .iter()
+        .any(|pattern| pattern.parse::<AddressGlob>().is_ok_and(|glob| glob.matches(address)))
+}
+
+/// Adds what refuses this plan to its checks.
+pub(super) fn check(planner: &mut Planner<'_>) {
+    protection(planner);
+    replacements(planner);
+    guards(planner);
+    limits(planner);
+}
+
+fn goes(action: Action) -> bool {
+    matches!(action, Action::Delete | Action::Replace)
+}
+
+/// `destroy` and a retired stack keep nothing: protected objects refuse them, all named.
+fn protection(planner: &mut Planner<'_>) {
+    if planner.kept.is_empty() || !(planner.input.options.destroy || planner.input.retired) {
+        return;
+    }
+    let names: Vec<String> = planner.kept.iter().map(Address::to_string).collect();
+    let mut report = Report::error(format!("{} protected resources would be deleted", names.len()))
+        .code("protected")
+        .hint("`--allow-protected '**'` deletes them too, `--allow-protected ADDRESS` one of them")
+        .hint("`forget:` in the stack's file leaves them where they are");
+    report.causes = names;
+    planner.checks.push(report);
+}
+
+/// A replacement counts as a deletion.
+fn replacements(planner: &mut Planner<'_>) {
+    let mut found = Vec::new();
+    for change in planner.changes.values().filter(|change| change.action == Action::Replace) {
+        let protected = planner.recorded.get(&change.address).is_some_and(|r| r.protected);
+        if protected && !allowed(&planner.input.options.allow_protected, &change.address) {
+            let why = change.reason.clone().unwrap_or_default();
+            found.push(
+                Report::error(format!("{} is protected and would be replaced", change.address))
+                    .code("protected")
+                    .about(&change.address)
+                    .at(change.location.clone())
+                    .cause(why)
+                    .hint(format!("`--allow-protected {}` lets it go", change.address)),
+            );
+        }
+    }
+    planner.checks.extend(found);
+}
+
+/// A hostname that stays keeps its Access application, unless it is said to be public.
+fn guards(planner: &mut Planner<'_>) {
+    let mut found = Vec::new();
+    for (hostname, parts) in &planner.exposed_now.by_hostname {
+        let guarded_then = planner.exposure.with_role(hostname, Role::Guard).next().is_some();
+        let published_then = planner.exposure.with_role(hostname, Role::Route).next().is_some()
+            || planner.exposure.with_role(hostname, Role::Name).next().is_some();
+        if guarded_then || !published_then {
+            continue;
+        }
+        let said = planner.input.stack.public.contains(hostname)
+            && planner.input.options.allow_public.iter().any(|h| exposure::fits(h, hostname));
+        for (_, guard) in parts.iter().filter(|(role, _)| *role == Role::Guard) {
+            let leaves = planner.action(guard).is_some_and(|action| action != Action::Create);
+            if leaves && !said {
+                found.push(
+                    Report::error(format!("{hostname} would be open to everyone without {guard}"))
+                        .code("public")
+                        .about(guard)
+                        .hint(format!(
+                            "if that is meant, say `access: public` in the file and `--allow-public {hostname}`"
+                        )),
+                );
+            }
+        }
+    }
+    planner.checks.extend(found);
+}
+
+fn limits(planner: &mut Planner<'_>) {
+    let options = planner.input.options;
+    let total = planner.recorded.len();
+    if options.destroy || planner.input.retired || options.allow_large || total < LIMIT_FROM {
+        return;
+    }
+    let gone: BTreeSet<&Address> = planner
+        .changes
+        .values()
+        .filter(|change| goes(change.action))
+        .map(|change| &change.address)
+        .collect();
+    let percent = usize::from(planner.input.limit_percent);
+    if gone.len() * 100 > total * percent {
+        let text = format!(
+            "{} of {total} resources would be deleted or replaced, more than {percent} %",
+            gone.len()
+        );
+        let report = Report::error(text)
+            .code("limits")
+            .hint("`--allow-large` lets this plan through; `limits: {destroy: …}` sets the limit");
+        planner.checks.push(report);
+    }
+}

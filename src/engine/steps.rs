@@ -1,0 +1,226 @@
+//! From changes to steps in order: what needs what, which changes take two steps, and what a
+//! target leaves out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::address::{Address, AddressGlob};
+use crate::model::change::{Action, Change, Phase, StepId};
+use crate::model::error::Report;
+
+use super::exposure::Role;
+use super::graph;
+use super::plan::{Planner, step};
+
+/// The steps of a plan, in an order in which they could be done one after the other.
+pub(super) fn ordered(planner: &mut Planner<'_>) -> Vec<Change> {
+    leave_out(planner);
+    let mut steps: BTreeMap<StepId, Change> = BTreeMap::new();
+    for (address, change) in std::mem::take(&mut planner.changes) {
+        for phase in phases(planner, &address, &change) {
+            let mut part = change.clone();
+            part.phase = phase;
+            steps.insert(step(&address, phase), part);
+        }
+    }
+    let needs = edges(planner, &steps);
+    let nodes: Vec<StepId> = steps.keys().cloned().collect();
+    let rank = |id: &StepId| rank(planner, steps.get(id));
+    let order = match graph::order(&nodes, &needs, rank) {
+        Ok(order) => order,
+        Err(cycle) => {
+            let names: Vec<_> = cycle.iter().map(StepId::to_string).collect();
+            planner.checks.push(
+                Report::error(format!("the steps {} need one another", names.join(", ")))
+                    .code("cycle")
+                    .hint("apply a part of the change first, with `--target`"),
+            );
+            nodes
+        }
+    };
+    order
+        .into_iter()
+        .filter_map(|id| {
+            let mut change = steps.remove(&id)?;
+            change.needs = needs.get(&id).into_iter().flatten().cloned().collect();
+            Some(change)
+        })
+        .collect()
+}
+
+/// Creation goes up the ranks, deletion down.
+fn rank(planner: &Planner<'_>, change: Option<&Change>) -> i64 {
+    let Some(change) = change else { return 0 };
+    let spec = change.spec.as_ref().or(change.before.as_ref());
+    let rank = match (planner.kind(change.address.kind()), spec) {
+        (Some(kind), Some(spec)) => i64::from(kind.rank(spec)),
+        _ => 0,
+    };
+    if change.action == Action::Delete { 10_000 - rank } else { rank }
+}
+
+/// The parts that a change is done in.
+fn phases(planner: &Planner<'_>, address: &Address, change: &Change) -> Vec<Phase> {
+    match change.action {
+        Action::Replace => vec![Phase::Remove, Phase::Remake],
+        Action::Update if moves_guarded_hostname(planner, address) => {
+            vec![Phase::Widen, Phase::Narrow]
+        }
+        _ => vec![Phase::Whole],
+    }
+}
+
+/// Whether an Access application gives up a hostname that is still published, for another one.
+fn moves_guarded_hostname(planner: &Planner<'_>, address: &Address) -> bool {
+    let is_guard = super::exposure::role(address.kind()) == Some(Role::Guard);
+    let (now, then) = (planner.exposed_now.hostnames(address), planner.exposure.hostnames(address));
+    is_guard
+        && then.iter().any(|hostname| !now.contains(hostname))
+        && now.iter().filter(|hostname| !then.contains(*hostname)).any(|hostname| {
+            let routes = planner.exposed_now.with_role(hostname, Role::Route);
+            routes.chain(planner.exposed_now.with_role(hostname, Role::Name)).next().is_some()
+        })
+}
+
+fn makes(change: &Change) -> bool {
+    matches!(change.action, Action::Create | Action::Update | Action::Adopt | Action::Rotate)
+        || change.action == Action::Replace && change.phase == Phase::Remake
+}
+
+fn removes(change: &Change) -> bool {
+    change.action == Action::Delete
+        || change.action == Action::Replace && change.phase == Phase::Remove
+}
+
+fn edges(
+    planner: &Planner<'_>,
+    steps: &BTreeMap<StepId, Change>,
+) -> BTreeMap<StepId, BTreeSet<StepId>> {
+    let mut needs: BTreeMap<StepId, BTreeSet<StepId>> = BTreeMap::new();
+    let of = |address: &Address| {
+        let phases = [Phase::Whole, Phase::Widen, Phase::Narrow, Phase::Remove, Phase::Remake];
+        phases.map(|phase| step(address, phase)).into_iter().filter(|id| steps.contains_key(id))
+    };
+    // The step of a resource after which others may rely on it.
+    let made = |address: &Address| {
+        of(address).find(|id| id.phase != Phase::Narrow && steps.get(id).is_some_and(makes))
+    };
+    let mut need = |id: &StepId, needed: StepId| {
+        if *id != needed {
+            needs.entry(id.clone()).or_default().insert(needed);
+        }
+    };
+    for (id, change) in steps {
+        match id.phase {
+            Phase::Remake => need(id, step(&id.address, Phase::Remove)),
+            Phase::Narrow => need(id, step(&id.address, Phase::Widen)),
+            Phase::Whole | Phase::Widen | Phase::Remove => {}
+        }
+        if makes(change) {
+            for needed in planner.needs.get(&id.address).into_iter().flatten() {
+                if let Some(made) = made(needed) {
+                    need(id, made);
+                }
+            }
+        }
+        // What used it goes, or lets go of it, before.
+        if removes(change) {
+            for (user, recorded) in &planner.recorded {
+                if !recorded.dependencies.contains(&id.address) {
+                    continue;
+                }
+                let replaced = change.action == Action::Replace;
+                for user_step in of(user) {
+                    let Some(user_change) = steps.get(&user_step) else { continue };
+                    let lets_go = makes(user_change) && !replaced;
+                    if removes(user_change) || lets_go {
+                        need(id, user_step);
+                    }
+                }
+            }
+        }
+    }
+    hostname_edges(planner, steps, &mut need);
+    needs
+}
+
+/// A hostname loses its guard last: after its routes and names are gone.
+fn hostname_edges(
+    planner: &Planner<'_>,
+    steps: &BTreeMap<StepId, Change>,
+    need: &mut impl FnMut(&StepId, StepId),
+) {
+    for (hostname, parts) in &planner.exposed_now.by_hostname {
+        let losing = |address: &Address| {
+            let stays = planner.exposure.hostnames(address).contains(hostname.as_str());
+            let phases = [Phase::Whole, Phase::Narrow, Phase::Remove];
+            phases
+                .map(|phase| step(address, phase))
+                .into_iter()
+                .find(|id| steps.get(id).is_some_and(|change| removes(change) || !stays))
+        };
+        let with = |role: Role| parts.iter().filter(move |(r, _)| *r == role).map(|(_, a)| a);
+        let names: Vec<StepId> = with(Role::Name).filter_map(losing).collect();
+        let routes: Vec<StepId> = with(Role::Route).filter_map(losing).collect();
+        for guard in with(Role::Guard).filter_map(losing) {
+            names.iter().chain(&routes).for_each(|id| need(&guard, id.clone()));
+        }
+        for route in &routes {
+            let deleted = |id: &&StepId| steps.get(id).is_some_and(removes);
+            names.iter().filter(deleted).for_each(|id| need(route, id.clone()));
+        }
+    }
+}
+
+/// Takes out what `--target` and `--exclude` leave aside: a target comes with all that it needs, an
+/// exclusion goes with all that needs it.
+fn leave_out(planner: &mut Planner<'_>) {
+    let options = planner.input.options;
+    if options.target.is_empty() && options.exclude.is_empty() {
+        return;
+    }
+    let globs = |patterns: &[String]| -> Vec<AddressGlob> {
+        patterns.iter().filter_map(|pattern| pattern.parse().ok()).collect()
+    };
+    let mut needs = planner.needs.clone();
+    for (address, change) in &planner.changes {
+        if change.action == Action::Delete {
+            // A deletion needs the deletion of what uses it.
+            let users = planner.recorded.iter().filter(|(_, r)| r.dependencies.contains(address));
+            let users: BTreeSet<Address> = users.map(|(user, _)| user.clone()).collect();
+            needs.entry(address.clone()).or_default().extend(users);
+        }
+    }
+    let all: BTreeSet<Address> = planner.changes.keys().cloned().collect();
+    let matching = |globs: &[AddressGlob]| -> BTreeSet<Address> {
+        let hit = |address: &&Address| globs.iter().any(|glob| glob.matches(address));
+        all.iter().filter(hit).cloned().collect()
+    };
+    let targets = globs(&options.target);
+    for glob in &targets {
+        let known = planner.specs.keys().chain(planner.recorded.keys());
+        if !known.clone().any(|address| glob.matches(address)) {
+            planner.checks.push(
+                Report::error(format!("`--target {}` fits no resource", glob.as_str()))
+                    .code("target")
+                    .hint("`boxctl expand` lists the addresses"),
+            );
+        }
+    }
+    let named: BTreeSet<Address> = planner
+        .specs
+        .keys()
+        .chain(planner.recorded.keys())
+        .filter(|address| targets.iter().any(|glob| glob.matches(address)))
+        .cloned()
+        .collect();
+    let mut wanted = if targets.is_empty() { all.clone() } else { graph::reach(&named, &needs) };
+    let out = graph::reach(&matching(&globs(&options.exclude)), &graph::reversed(&needs));
+    wanted.retain(|address| !out.contains(address));
+    planner.changes.retain(|address, _| wanted.contains(address));
+    planner.checks.retain(|check| {
+        check
+            .address
+            .as_ref()
+            .is_none_or(|address| !all.contains(address) || wanted.contains(address))
+    });
+}

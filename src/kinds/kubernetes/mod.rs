@@ -1,0 +1,84 @@
+//! Kubernetes objects of any kind: what to send, and how to read the answer. No I/O.
+
+pub mod compare;
+pub mod edges;
+pub mod fields;
+mod local;
+pub mod names;
+pub mod object;
+pub mod owners;
+pub mod preview;
+pub mod ready;
+pub mod secret;
+pub mod write;
+
+#[cfg(test)]
+mod recordings {
+    //! Answers of a real API server, to test with.
+
+    use crate::model::Json;
+    use crate::model::scope::{ApiResource, Scope};
+
+    pub struct Line(Json);
+
+    impl Line {
+        /// The request's body as the object that was applied.
+        pub fn sent(&self) -> Json {
+            match &self.0["request"]["body"] {
+                Json::String(text) => serde_json::from_str(text).unwrap(),
+                other => other.clone(),
+            }
+        }
+
+        pub fn body(&self) -> Json {
+            self.0["response"]["body"].clone()
+        }
+
+        pub fn status(&self) -> u16 {
+            self.0["response"]["status"].as_u64().unwrap().try_into().unwrap()
+        }
+
+        pub fn path(&self) -> &str {
+            self.0["request"]["path"].as_str().unwrap()
+        }
+    }
+
+    pub fn lines(name: &str) -> Vec<Line> {
+        let file = format!("{}/tests/recordings/kubernetes/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().map(|line| Line(serde_json::from_str(line).unwrap())).collect()
+    }
+
+    fn resource(
+        group: &str,
+        version: &str,
+        kind: &str,
+        plural: &str,
+        namespaced: bool,
+    ) -> ApiResource {
+        ApiResource {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+            plural: plural.into(),
+            namespaced,
+            verbs: vec!["get".into(), "list".into(), "patch".into(), "delete".into()],
+        }
+    }
+
+    pub fn scope() -> Scope {
+        let eso = "external-secrets.io";
+        let resources = vec![
+            resource("", "v1", "Namespace", "namespaces", false),
+            resource("", "v1", "Service", "services", true),
+            resource("", "v1", "ConfigMap", "configmaps", true),
+            resource("", "v1", "Secret", "secrets", true),
+            resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+            resource("apps", "v1", "Deployment", "deployments", true),
+            resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", false),
+            resource(eso, "v1", "ExternalSecret", "externalsecrets", true),
+            resource(eso, "v1beta1", "ExternalSecret", "externalsecrets", true),
+        ];
+        Scope { api_resources: Some(resources), ..Scope::default() }
+    }
+}

@@ -1,0 +1,364 @@
+//! The one kind that stands for Kubernetes objects of every kind; its spec is the manifest.
+
+use schemars::json_schema;
+use serde_json::json;
+
+use crate::model::address::KUBERNETES;
+use crate::model::call::{Answer, Call, Listing, Paging, Service};
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Work,
+};
+use crate::model::observed::Remote;
+use crate::model::scope::{ApiResource, Need, Scope};
+use crate::model::{Json, JsonMap};
+
+use super::names::{
+    collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id, path_of_id,
+};
+use super::owners::{self, managed};
+use super::{compare, preview, ready, secret, write};
+
+pub use super::names::{RESTART_ANNOTATION, defines, is_going, restart_text, served};
+pub use super::preview::preview_from;
+
+/// Objects a page of a list.
+const PAGE: &str = "500";
+
+/// Kubernetes objects of any kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Object;
+
+/// An object as a resource of boxctl. The values of Secrets are taken out of it.
+///
+/// # Errors
+/// An object without name or uid.
+pub fn remote(object: &Json, resource: &ApiResource) -> Result<Remote, KindError> {
+    let name = name(object);
+    if name.is_empty() {
+        return Err(KindError::Answer("metadata.name".into()));
+    }
+    let uid = object
+        .pointer("/metadata/uid")
+        .and_then(Json::as_str)
+        .ok_or_else(|| KindError::Answer("metadata.uid".into()))?;
+    let mut outputs = JsonMap::new();
+    outputs.insert("uid".into(), uid.into());
+    outputs.insert("name".into(), name.into());
+    if let Some(namespace) = namespace(object) {
+        outputs.insert("namespace".into(), namespace.into());
+    }
+    let raw = secret::mark(object);
+    let mut spec = secret::hide(object);
+    if let Json::Object(map) = &mut spec {
+        map.shift_remove("status");
+        if let Some(metadata) = map.get_mut("metadata").and_then(Json::as_object_mut) {
+            for key in ["managedFields", "resourceVersion", "generation", "selfLink"] {
+                metadata.shift_remove(key);
+            }
+        }
+    }
+    let version = secret::is_secret(object).then(|| applied_at(object)).flatten();
+    Ok(Remote { id: id(resource, namespace(object), name), spec, outputs, version, raw })
+}
+
+/// When boxctl's own entry of the owners was written last.
+fn applied_at(object: &Json) -> Option<String> {
+    managed(object).into_iter().find(owners::Managed::is_ours)?.time
+}
+
+/// The natural key of a manifest.
+pub fn key(manifest: &Json) -> JsonMap {
+    let (api_version, kind) = kind_of(manifest);
+    let mut key = JsonMap::new();
+    key.insert("apiVersion".into(), api_version.into());
+    key.insert("kind".into(), kind.into());
+    if let Some(namespace) = namespace(manifest) {
+        key.insert("namespace".into(), namespace.into());
+    }
+    key.insert("name".into(), name(manifest).into());
+    key
+}
+
+/// The tool that keeps an object by marks of its own, and how it calls it.
+pub fn tracker(object: &Json) -> Option<String> {
+    let mark = |field: &str, key: &str| {
+        object.pointer(&format!("/metadata/{field}"))?.get(key)?.as_str().map(str::to_owned)
+    };
+    let is_managed_by = |name: &str| managed(object).iter().any(|entry| entry.manager == name);
+    if let Some(id) = mark("annotations", "argocd.argoproj.io/tracking-id") {
+        let app = id.split(':').next().unwrap_or_default();
+        return Some(format!("Argo CD (application {app})"));
+    }
+    if let Some(app) = mark("labels", "argocd.argoproj.io/instance") {
+        return Some(format!("Argo CD (application {app})"));
+    }
+    let instance = mark("labels", "app.kubernetes.io/instance");
+    if let Some(app) = instance.filter(|_| is_managed_by("argocd-controller")) {
+        return Some(format!("Argo CD (application {app})"));
+    }
+    if let Some(name) = mark("labels", "kustomize.toolkit.fluxcd.io/name") {
+        return Some(format!("Flux (Kustomization {name})"));
+    }
+    if let Some(name) = mark("labels", "helm.toolkit.fluxcd.io/name") {
+        return Some(format!("Flux (HelmRelease {name})"));
+    }
+    let release = mark("annotations", "meta.helm.sh/release-name");
+    if mark("labels", "app.kubernetes.io/managed-by").as_deref() == Some("Helm")
+        && let Some(release) = release
+    {
+        return Some(format!("Helm (release {release})"));
+    }
+    ["kapp.k14s.io/app", "kapp.k14s.io/association"]
+        .into_iter()
+        .find_map(|key| mark("labels", key))
+        .map(|app| format!("kapp (app {app})"))
+}
+
+/// Why a change at a path needs a new object; the fields are those that the API documents as
+/// immutable, and that it refuses to change.
+pub fn replacement_reason(path: &str, manifest: &Json, live: &Json) -> Option<String> {
+    let under = |head: &str| {
+        path.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let any = |heads: &[&str]| heads.iter().any(|head| under(head));
+    let frozen = live.get("immutable").and_then(Json::as_bool) == Some(true);
+    let immutable = match (group_of(manifest), kind_of(manifest).1) {
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") => under("spec.selector"),
+        ("apps", "StatefulSet") => {
+            under("spec")
+                && !any(&[
+                    "spec.replicas",
+                    "spec.ordinals",
+                    "spec.template",
+                    "spec.updateStrategy",
+                    "spec.revisionHistoryLimit",
+                    "spec.persistentVolumeClaimRetentionPolicy",
+                    "spec.minReadySeconds",
+                ])
+        }
+        ("batch", "Job") => any(&["spec.selector", "spec.template", "spec.completionMode"]),
+        ("", "PersistentVolumeClaim") => {
+            under("spec") && !any(&["spec.resources", "spec.volumeAttributesClassName"])
+        }
+        ("", "Service") => any(&["spec.clusterIP", "spec.clusterIPs"]),
+        ("", "ConfigMap") => frozen && any(&["data", "binaryData", "immutable"]),
+        ("", "Secret") => under("type") || (frozen && any(&["data", "stringData", "immutable"])),
+        ("scheduling.k8s.io", "PriorityClass") => any(&["value", "preemptionPolicy"]),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => under("roleRef"),
+        ("storage.k8s.io", "StorageClass") => {
+            any(&["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"])
+        }
+        ("node.k8s.io", "RuntimeClass") => under("handler"),
+        ("networking.k8s.io", "IngressClass") => under("spec.controller"),
+        _ => false,
+    };
+    immutable.then(|| format!("{path} of a {} can't be changed in place", kind_of(manifest).1))
+}
+
+impl Kind for Object {
+    fn name(&self) -> &'static str {
+        KUBERNETES
+    }
+
+    fn doc(&self) -> &'static str {
+        "A Kubernetes object of any kind: the manifest as it is, applied server-side."
+    }
+
+    fn service(&self) -> Service {
+        Service::Kubernetes
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        json_schema!({
+            "type": "object",
+            "required": ["apiVersion", "kind", "metadata"],
+            "properties": {
+                "apiVersion": {"type": "string", "minLength": 1},
+                "kind": {"type": "string", "minLength": 1},
+                "metadata": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {
+                        "name": {"type": "string", "minLength": 1},
+                        "namespace": {"type": "string", "minLength": 1},
+                    },
+                },
+            },
+        })
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        &[
+            Output { name: "uid", secret: false, doc: "The object's uid." },
+            Output { name: "name", secret: false, doc: "The object's name." },
+            Output { name: "namespace", secret: false, doc: "The object's namespace." },
+        ]
+    }
+
+    fn known_outputs(&self, spec: &Json, _: &Scope) -> JsonMap {
+        let mut known = JsonMap::new();
+        known.insert("name".into(), name(spec).into());
+        if let Some(namespace) = namespace(spec) {
+            known.insert("namespace".into(), namespace.into());
+        }
+        known
+    }
+
+    fn check(&self, spec: &Json, _: &Scope) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let (api_version, kind) = kind_of(spec);
+        if api_version.is_empty() {
+            problems.push(Problem::error("apiVersion", "a manifest needs `apiVersion`"));
+        }
+        if kind.is_empty() {
+            problems.push(Problem::error("kind", "a manifest needs `kind`"));
+        }
+        if name(spec).is_empty() {
+            let problem = if spec.pointer("/metadata/generateName").is_some() {
+                Problem::error("metadata.generateName", "an object needs a name of its own")
+                    .hint("write `metadata.name`: what is applied again has to be found again")
+            } else {
+                Problem::error("metadata.name", "a manifest needs `metadata.name`")
+            };
+            problems.push(problem);
+        }
+        if spec.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+            problems.push(
+                Problem::error("metadata.managedFields", "the server refuses `managedFields`")
+                    .hint("it comes from `kubectl get -o yaml`: take it out"),
+            );
+        }
+        problems
+    }
+
+    fn needs(&self, _: &Json) -> Vec<Need> {
+        vec![Need::ApiResources]
+    }
+
+    fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
+        let (api_version, kind) = kind_of(spec);
+        if namespace(spec).is_none()
+            && scope.api_resource(api_version, kind).is_some_and(|resource| resource.namespaced)
+        {
+            let message = format!("a {kind} lives in a namespace, and none is said");
+            return Err(Problem::error("metadata.namespace", message)
+                .hint("write `metadata.namespace`, or `namespace:` in the stack"));
+        }
+        Ok(spec.clone())
+    }
+
+    fn locate(&self, spec: Option<&Json>, id: Option<&str>, scope: &Scope) -> Option<Locate> {
+        scope.api_resources.as_ref()?;
+        let (resource, namespace, name) = match spec {
+            Some(spec) => {
+                let (api_version, kind) = kind_of(spec);
+                match scope.api_resource(api_version, kind) {
+                    Some(resource) => (resource, namespace(spec), name(spec)),
+                    None => return Some(Locate::Nowhere),
+                }
+            }
+            None => match parse_id(id?, scope) {
+                Some(found) => found,
+                None => return Some(Locate::Nowhere),
+            },
+        };
+        if resource.namespaced && namespace.is_none() {
+            return Some(Locate::Nowhere);
+        }
+        if resource.group.is_empty() && resource.kind == "Secret" {
+            let path = object_path(resource, namespace, name);
+            return Some(Locate::By(
+                Call::get(Service::Kubernetes, path).tolerate(&[404]).purpose("reading the secret"),
+            ));
+        }
+        let call = Call::get(Service::Kubernetes, collection_path(resource, namespace))
+            .query("limit", PAGE)
+            .purpose(format!("listing {}", resource.plural));
+        Some(Locate::In(vec![Listing { call, paging: Paging::Token }]))
+    }
+
+    fn is_going(&self, remote: &Remote) -> bool {
+        super::names::is_going(&remote.raw)
+    }
+
+    fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {
+        let (api_version, kind) = kind_of(item);
+        let resource = scope.api_resource(api_version, kind);
+        resource.and_then(|resource| remote(item, resource).ok()).into_iter().collect()
+    }
+
+    fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {
+        let path = path_of_id(id, scope)?;
+        Some(Call::get(Service::Kubernetes, path).purpose("reading the object"))
+    }
+
+    fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        let raw = &remote.raw;
+        group_of(spec) == group_of(raw)
+            && kind_of(spec).1 == kind_of(raw).1
+            && name(spec) == name(raw)
+            && namespace(raw).is_none_or(|there| namespace(spec) == Some(there))
+    }
+
+    fn key(&self, spec: &Json) -> JsonMap {
+        key(spec)
+    }
+
+    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
+        Some(compare::diff(facts))
+    }
+
+    fn answered(&self, sent: &Json, remote: &Remote) -> Option<Json> {
+        let mut values = owners::owned_values(&remote.raw);
+        for (path, value) in &mut values {
+            if !value.is_null() && secret::hides(path, &[Some(&remote.raw), Some(sent)]) {
+                *value = json!(secret::HIDDEN);
+            }
+        }
+        Some(Json::Object(values))
+    }
+
+    fn recordable(&self, spec: &Json) -> Json {
+        secret::hide(spec)
+    }
+
+    fn tracked_by(&self, remote: &Remote) -> Option<String> {
+        tracker(&remote.raw)
+    }
+
+    fn replaces(&self, path: &str, spec: &Json, remote: &Remote) -> Option<String> {
+        replacement_reason(path, spec, &remote.raw)
+    }
+
+    fn protected(&self, spec: &Json) -> bool {
+        matches!(
+            (group_of(spec), kind_of(spec).1),
+            ("", "PersistentVolumeClaim" | "PersistentVolume" | "Namespace")
+                | ("apiextensions.k8s.io", "CustomResourceDefinition")
+        )
+    }
+
+    fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        write::next(work, answers)
+    }
+
+    fn preview(&self, work: &Work<'_>) -> Option<Call> {
+        preview::preview(work)
+    }
+
+    fn readiness(&self, remote: &Remote) -> Readiness {
+        ready::readiness(&remote.raw)
+    }
+
+    fn timeout_s(&self, spec: &Json) -> u64 {
+        ready::timeout_s(spec)
+    }
+
+    fn rank(&self, spec: &Json) -> u32 {
+        ready::rank(spec)
+    }
+}
+
+#[cfg(test)]
+#[path = "object_tests.rs"]
+mod tests;

@@ -1,0 +1,338 @@
+//! A plan for people: what will be done, in which order, and why.
+
+use super::RenderOptions;
+use super::fields::{field, field_change};
+use super::mask::{Mask, leaves};
+use super::reports::report;
+use super::text::{Palette, clean, columns, count, hanging, paint, width};
+use crate::model::Json;
+use crate::model::change::{Action, Change, Confidence, DriftKind, FieldChange, Phase};
+use crate::model::error::Level;
+use crate::model::plan::{Plan, Refresh, Requests, StackPlan, Summary};
+
+/// A whole plan: stack by stack, then what it comes to and what it cost.
+pub fn plan(plan: &Plan, options: &RenderOptions) -> String {
+    let mut out = String::new();
+    for stack in &plan.stacks {
+        out.push_str(&stack_plan(stack, options));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(&summary_line(&plan.summary(), options));
+    out.push_str(&requests_line(plan.requests));
+    out
+}
+
+/// `Plan: 14 to create, 0 to update, 0 to delete.` or `No changes. …`
+pub fn summary_line(summary: &Summary, options: &RenderOptions) -> String {
+    let palette = Palette::of(options);
+    if summary.is_empty() {
+        let rest = match summary.noop {
+            0 => "There is nothing to do.".to_owned(),
+            1 => "The one resource is as the files say.".to_owned(),
+            n => format!("All {n} resources are as the files say."),
+        };
+        return format!("{} {rest}\n", paint(palette.bold, "No changes."));
+    }
+    let head = format!("{} ", paint(palette.bold, "Plan:"));
+    hanging("Plan: ", &head, &format!("{}.", counts(summary, "to ")), columns(options))
+}
+
+/// `14 to create, 0 to update, 0 to delete`: what is rare only where it occurs.
+pub(super) fn counts(summary: &Summary, before: &str) -> String {
+    let past = before.is_empty();
+    let all = [
+        (summary.create, "create", "created", true),
+        (summary.update, "update", "updated", true),
+        (summary.replace, "replace", "replaced", false),
+        (summary.delete, "delete", "deleted", true),
+        (summary.adopt, "adopt", "adopted", false),
+        (summary.forget, "forget", "forgotten", false),
+        (summary.rotate, "rotate", "rotated", false),
+    ];
+    let mut parts: Vec<String> = all
+        .into_iter()
+        .filter(|(number, _, _, always)| *always || *number > 0)
+        .map(|(number, verb, done, _)| {
+            format!("{number} {before}{}", if past { done } else { verb })
+        })
+        .collect();
+    if summary.noop > 0 {
+        parts.push(format!("{} unchanged", summary.noop));
+    }
+    parts.join(", ")
+}
+
+/// `Read with 12 requests: Cloudflare 6, SSM 2, Kubernetes 4.`
+pub fn requests_line(requests: Requests) -> String {
+    format!(
+        "Read with {}: Cloudflare {}, SSM {}, Kubernetes {}.\n",
+        count(requests.total(), "request"),
+        requests.cloudflare,
+        requests.ssm,
+        requests.kubernetes
+    )
+}
+
+/// The plan of one stack.
+pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
+    let palette = Palette::of(options);
+    let name = paint(palette.bold, format!("Stack {}", clean(&stack.stack)));
+    let mut out = match stack.serial {
+        0 => format!("{name} (new)\n"),
+        serial => format!("{name} (serial {serial})\n"),
+    };
+    // A run with other values than the last one's is said before anything else.
+    let (first, checks): (Vec<_>, Vec<_>) =
+        stack.checks.iter().partition(|check| check.code.as_deref() == Some("unsaid-variable"));
+    for check in first {
+        out.push_str(&report(check, options));
+    }
+    section(&mut out, "Not as it was recorded", drift(stack, options), options);
+    let changes: Vec<String> = stack.changes.iter().map(|one| change(one, options)).collect();
+    let heading = match changes.is_empty() {
+        true => "No changes.",
+        false => "Changes, in an order in which they can be done",
+    };
+    out.push_str(&format!("\n{}\n", paint(palette.dim, heading)));
+    out.push_str(&changes.concat());
+    section(&mut out, "Recorded anew, without any call", refreshes(stack), options);
+    section(
+        &mut out,
+        "Kept, although the files no longer have them (protected)",
+        kept(stack),
+        options,
+    );
+    section(&mut out, "Applied by another tool, read only", elsewhere(stack, options), options);
+    let shown = checks.into_iter().filter(|check| check.level > Level::Note || options.verbose);
+    for check in shown {
+        out.push('\n');
+        out.push_str(&report(check, options));
+    }
+    out
+}
+
+fn section(out: &mut String, heading: &str, body: String, options: &RenderOptions) {
+    if !body.is_empty() {
+        let heading = paint(Palette::of(options).dim, heading);
+        out.push_str(&format!("\n{heading}\n{body}"));
+    }
+}
+
+fn drift(stack: &StackPlan, options: &RenderOptions) -> String {
+    stack.drift.iter().map(|one| super::drift::entry(one, options)).collect()
+}
+
+fn refreshes(stack: &StackPlan) -> String {
+    stack.refresh.iter().filter(|refresh| refresh.shown).map(refresh_line).collect()
+}
+
+fn refresh_line(refresh: &Refresh) -> String {
+    match (&refresh.moved_from, &refresh.record) {
+        (Some(from), _) => format!("  > rename  {from} → {}\n", refresh.address),
+        (None, Some(_)) => format!("  > record  {}\n", refresh.address),
+        (None, None) => format!("  > drop    {} (it is gone)\n", refresh.address),
+    }
+}
+
+fn kept(stack: &StackPlan) -> String {
+    stack.kept.iter().map(|address| format!("  # kept    {address}\n")).collect()
+}
+
+fn elsewhere(stack: &StackPlan, options: &RenderOptions) -> String {
+    if !options.verbose && stack.elsewhere.len() > 3 {
+        return format!(
+            "    {} (-v lists them)\n",
+            count(stack.elsewhere.len() as u64, "resource")
+        );
+    }
+    stack.elsewhere.iter().map(|address| format!("    {address}\n")).collect()
+}
+
+/// The sign and the word of an action: readable without colour.
+pub(super) fn sign(action: Action) -> (&'static str, &'static str) {
+    match action {
+        Action::Create => ("+", "create"),
+        Action::Update => ("~", "update"),
+        Action::Replace => ("-/+", "replace"),
+        Action::Delete => ("-", "delete"),
+        Action::Adopt => ("=", "adopt"),
+        Action::Forget => ("<", "forget"),
+        Action::Rotate => ("@", "rotate"),
+    }
+}
+
+/// What a part of a change is, for changes that take several steps.
+pub(super) fn phase_words(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Whole => None,
+        Phase::Widen => Some("first: old and new hostname together"),
+        Phase::Narrow => Some("last: without the old hostname"),
+        Phase::Remove => Some("the old one goes"),
+        Phase::Remake => Some("the new one comes"),
+    }
+}
+
+/// The line of a change, with what differs under it.
+pub(super) fn change(change: &Change, options: &RenderOptions) -> String {
+    let palette = Palette::of(options);
+    let (sign, verb) = sign(change.action);
+    let style = match change.action {
+        Action::Create => palette.add,
+        Action::Update | Action::Rotate => palette.change,
+        Action::Replace | Action::Delete => palette.remove,
+        Action::Adopt | Action::Forget => palette.take,
+    };
+    let mut tail: Vec<String> = Vec::new();
+    tail.extend(change.moved_from.as_ref().map(|from| format!("(was {from})")));
+    tail.extend(phase_words(change.phase).map(|words| format!("[{words}]")));
+    let address = change.address.to_string();
+    // The id of a Kubernetes object is in its address already.
+    let id = change.id.as_ref().filter(|id| options.verbose || !address.ends_with(id.as_str()));
+    tail.extend(id.map(|id| format!("(id {})", clean(id))));
+    let mut out = paint(style, format!("{sign:>3} {verb:<7}"));
+    let mut used = 12;
+    for part in std::iter::once(address).chain(tail.iter().map(|part| paint(palette.dim, part))) {
+        let room = width(&anstream::adapter::strip_str(&part).to_string()) + 1;
+        if used > 12 && used + room > columns(options) {
+            out.push_str("\n     ");
+            used = 6;
+        }
+        used += room;
+        out.push_str(&format!(" {part}"));
+    }
+    out.push('\n');
+    out.push_str(&body(change, options));
+    out.push_str(&why(change, options));
+    out
+}
+
+/// What differs, or what is made.
+fn body(change: &Change, options: &RenderOptions) -> String {
+    let mask = Mask::of(&change.address, change.spec.as_ref().or(change.before.as_ref()));
+    match change.action {
+        Action::Delete | Action::Forget if !options.verbose => String::new(),
+        Action::Create => made(change, mask, options),
+        Action::Replace if change.phase == Phase::Remove => String::new(),
+        _ => change
+            .paths
+            .iter()
+            .map(|one| match one.note == change.reason {
+                true => field_change(&FieldChange { note: None, ..one.clone() }, mask, options),
+                false => field_change(one, mask, options),
+            })
+            .collect(),
+    }
+}
+
+/// The fields of something new: a manifest's only when asked for, since its file has them.
+fn made(change: &Change, mask: Mask, options: &RenderOptions) -> String {
+    if change.address.is_kubernetes() && !options.verbose {
+        return String::new();
+    }
+    match &change.spec {
+        Some(spec) => leaves(&mask.value("", spec))
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(path, value)| field(path, value, options))
+            .collect(),
+        None => {
+            let known = |value: &Json| !value.is_null();
+            let lines = change.paths.iter().filter_map(|one| Some((one, mask.field(one).1?)));
+            lines
+                .filter(|(_, value)| known(value))
+                .map(|(one, value)| field(&one.path, &value, options))
+                .collect()
+        }
+    }
+}
+
+/// Why, and how sure it is.
+fn why(change: &Change, options: &RenderOptions) -> String {
+    let mut lines = Vec::new();
+    if let Some(reason) = &change.reason {
+        lines.push(("because: ", clean(reason)));
+    }
+    for (address, version) in &change.restart {
+        let version = super::mask::compact(version);
+        lines.push(("restart: ", format!("to read {address}, version {}", clean(&version))));
+    }
+    if let Confidence::Unchecked(reason) = &change.confidence {
+        lines.push(("unchecked: ", clean(reason)));
+    }
+    let palette = Palette::of(options);
+    lines
+        .iter()
+        .map(|(head, text)| {
+            let painted = format!("      {}", paint(palette.dim, head));
+            hanging(&format!("      {head}"), &painted, text, columns(options))
+        })
+        .collect()
+}
+
+/// The word for how something is not as it was recorded.
+pub(super) fn drift_words(kind: DriftKind) -> (&'static str, &'static str) {
+    match kind {
+        DriftKind::Drifted => ("~", "changed"),
+        DriftKind::Missing => ("-", "missing"),
+        DriftKind::Foreign => ("?", "foreign"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    fn options(width: usize) -> RenderOptions {
+        RenderOptions { width, ..RenderOptions::default() }
+    }
+
+    #[test]
+    fn a_plan_reads_well_at_80_columns() {
+        insta::assert_snapshot!(plan(&samples::plan(), &options(80)));
+    }
+
+    #[test]
+    fn a_plan_reads_well_at_200_columns() {
+        insta::assert_snapshot!(plan(&samples::plan(), &options(200)));
+    }
+
+    #[test]
+    fn every_line_fits_but_for_addresses_and_paths() {
+        let wide = RenderOptions { verbose: true, ..options(80) };
+        let alone = |line: &str| !line.trim_start_matches([' ', '+', '-']).contains(' ');
+        for line in plan(&samples::plan(), &wide).lines().filter(|line| !alone(line)) {
+            assert!(super::super::text::width(line) <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn colour_changes_nothing_but_colour() {
+        let plain = plan(&samples::plan(), &options(100));
+        let colored = plan(&samples::plan(), &RenderOptions { color: true, ..options(100) });
+        assert!(colored.contains("\u{1b}[32m"));
+        assert_eq!(anstream::adapter::strip_str(&colored).to_string(), plain);
+    }
+
+    #[test]
+    fn nothing_to_do_is_said_so() {
+        let summary = Summary { noop: 14, ..Summary::default() };
+        let text = "No changes. All 14 resources are as the files say.\n";
+        assert_eq!(summary_line(&summary, &options(80)), text);
+        let one = Requests { cloudflare: 1, ..Requests::default() };
+        let text = "Read with 1 request: Cloudflare 1, SSM 0, Kubernetes 0.\n";
+        assert_eq!(requests_line(one), text);
+    }
+
+    #[test]
+    fn no_secret_is_in_a_plan() {
+        let verbose = RenderOptions { verbose: true, ..options(120) };
+        let text = plan(&samples::plan(), &verbose);
+        assert!(text.contains("value: (secret)"), "{text}");
+        for secret in samples::SECRETS {
+            assert!(!text.contains(secret), "{secret}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A plan, a state and the events of a run, as renderers get them: the examples of `plans/` and
+//! `state/` with secrets put where renderers must not show them.
+
+use serde_json::json;
+
+use crate::model::address::Address;
+use crate::model::change::{Action, Change, Confidence, FieldChange, Phase, StepId};
+use crate::model::error::{Exit, Report};
+use crate::model::event::Event;
+use crate::model::plan::{Plan, Requests, Summary};
+use crate::model::resource::Location;
+use crate::model::state::State;
+
+/// Values that no renderer may show.
+pub(super) const SECRETS: [&str; 4] =
+    ["aHVudGVyMg==", "hunter2", "s3cr3t-api-token", "argon2id:9f86d081"];
+
+/// The example of `plans/`, and what belongs to a Secret.
+pub(super) fn plan() -> Plan {
+    let mut plan: Plan = serde_json::from_str(include_str!("../../plans/example.json")).unwrap();
+    let stack = plan.stacks.first_mut().unwrap();
+    let marked = FieldChange {
+        secret: true,
+        ..FieldChange::new("env.TOKEN", Some(json!("old")), Some(json!("s3cr3t-api-token")))
+    };
+    let data = |value: &str| Some(json!({"kind": "Secret", "data": {"password": value}}));
+    stack.changes.push(Change {
+        address: Address::kubernetes("Secret", None, Some("openhands"), "login"),
+        action: Action::Update,
+        phase: Phase::Whole,
+        id: Some("openhands/login".to_owned()),
+        paths: vec![
+            FieldChange::new("data.password", Some(json!("hunter2")), Some(json!("aHVudGVyMg=="))),
+            marked,
+        ],
+        removed: Vec::new(),
+        spec: data("aHVudGVyMg=="),
+        before: data("hunter2"),
+        unknown: Default::default(),
+        reason: None,
+        confidence: Confidence::Compared,
+        needs: Vec::new(),
+        ground: String::new(),
+        restart: Default::default(),
+        moved_from: None,
+        location: None,
+    });
+    plan
+}
+
+/// The example of `state/`.
+pub(super) fn state() -> State {
+    serde_json::from_str(include_str!("../../state/example.json")).unwrap()
+}
+
+/// The events of a run in which one step fails and another waits for it.
+pub(super) fn events() -> Vec<Event> {
+    let stack = || "openhands".to_owned();
+    let step =
+        |kind: &str| StepId { address: Address::new(kind, "openhands"), phase: Phase::Whole };
+    let (create, update) = (Action::Create, Action::Update);
+    let failed = Report::error("updating access_application.openhands failed")
+        .about(&Address::new("access_application", "openhands"))
+        .at(Some(Location { file: "stacks/openhands.yaml".to_owned(), line: 13, column: 5 }))
+        .cause(
+            "Cloudflare PUT /accounts/a/access/apps/3f answered 403 (code 10000): \
+                Authentication error [request 8f2c]",
+        )
+        .hint("give the token the permission `Access: Apps and Policies Edit`");
+    vec![
+        Event::Observing { stacks: vec![stack()] },
+        Event::Observed { requests: Requests { cloudflare: 7, ssm: 2, kubernetes: 9 } },
+        Event::ApplyStarted { stack: stack(), steps: 4 },
+        Event::StepStarted { stack: stack(), step: step("tunnel"), action: create },
+        Event::StepStarted { stack: stack(), step: step("access_application"), action: update },
+        Event::StepWaiting {
+            stack: stack(),
+            step: step("access_application"),
+            reason: "Cloudflare takes requests again in 4s".to_owned(),
+        },
+        Event::StepDone {
+            stack: stack(),
+            step: step("tunnel"),
+            action: create,
+            id: Some("c1744f8b-faa1-48a4-9e5c-02ac921467fa".to_owned()),
+            elapsed_ms: 1_240,
+        },
+        Event::StepStarted { stack: stack(), step: step("ssm_parameter"), action: update },
+        Event::StepFailed {
+            stack: stack(),
+            step: step("access_application"),
+            report: Box::new(failed),
+            elapsed_ms: 4_310,
+        },
+        Event::StepSkipped {
+            stack: stack(),
+            step: step("dns_record"),
+            action: update,
+            waits_for: vec![step("access_application"), step("tunnel_config")],
+        },
+        Event::Stopping,
+        Event::StepDone {
+            stack: stack(),
+            step: step("ssm_parameter"),
+            action: update,
+            id: None,
+            elapsed_ms: 300,
+        },
+        Event::Told { report: Box::new(Report::warning("two-owners", "Argo CD tracks 3 objects")) },
+        Event::ApplyEnded {
+            stack: stack(),
+            done: Summary { create: 1, update: 1, ..Summary::default() },
+            failed: 1,
+            waiting: 1,
+            serial: 5,
+            exit: Exit::Partial,
+            elapsed_ms: 6_000,
+            requests: Requests { cloudflare: 12, ssm: 4, kubernetes: 9 },
+        },
+    ]
+}

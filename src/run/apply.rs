@@ -1,0 +1,217 @@
+//! Carries a stack's plan out: steps that need nothing open run side by side, and what depends on
+//! a failed step waits for the next run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use crate::model::change::{Action, Change, Phase, StepId};
+use crate::model::error::{Exit, Report};
+use crate::model::event::Event;
+use crate::model::journal::{Effect, Entry};
+use crate::model::plan::{StackPlan, Summary};
+
+use super::step::StackRun;
+
+/// How many steps may be under way at once.
+const AT_ONCE: usize = 10;
+
+/// What came of carrying a plan out.
+#[derive(Debug)]
+pub struct Applied {
+    /// What was done.
+    pub done: Summary,
+    /// What failed, and why.
+    pub failed: Vec<(StepId, Report)>,
+    /// What was not begun, and what it waits for.
+    pub waiting: Vec<(StepId, Vec<StepId>)>,
+    /// How the run ends.
+    pub exit: Exit,
+}
+
+/// Carries the plan out. `refused` are steps that no longer rest on what they were planned on.
+pub async fn apply(
+    run: &StackRun<'_>,
+    plan: &StackPlan,
+    plan_id: &str,
+    refused: &BTreeSet<StepId>,
+) -> Applied {
+    let events = run.context.events;
+    let steps: BTreeMap<StepId, &Change> =
+        plan.changes.iter().map(|change| (change.step(), change)).collect();
+    events.emit(Event::ApplyStarted { stack: run.stack.to_owned(), steps: steps.len() });
+    let mut progress = Progress::default();
+    if let Err(report) = begin(run, plan, plan_id) {
+        progress.told.push(report);
+    } else {
+        carry_out(run, plan, refused, &mut progress).await;
+    }
+    let finished = progress.failed.is_empty()
+        && progress.told.is_empty()
+        && steps.keys().all(|id| progress.done.contains(id) || refused.contains(id));
+    if finished && let Err(error) = run.record(Entry::PlanEnded { plan: plan_id.to_owned() }) {
+        progress.told.push(Report::error("the end of the plan was not recorded").cause(error));
+    }
+    progress.told.drain(..).for_each(|report| {
+        events.emit(Event::Told { report: Box::new(report.clone()) });
+        progress.failed.push((
+            StepId {
+                address: crate::model::address::Address::new("journal", run.stack),
+                phase: Phase::Whole,
+            },
+            report,
+        ));
+    });
+    finish(run, plan, refused, progress)
+}
+
+#[derive(Default)]
+struct Progress {
+    done: BTreeSet<StepId>,
+    summary: Summary,
+    failed: Vec<(StepId, Report)>,
+    told: Vec<Report>,
+}
+
+/// Notes that the plan is being carried out, and brings records up to date that need no call.
+fn begin(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Report> {
+    let unwritten = |error: super::step::StepError| {
+        Report::error("the journal could not be written, so nothing was sent").cause(error)
+    };
+    run.record(Entry::PlanStarted {
+        plan: plan_id.to_owned(),
+        target: Box::new(plan.target.clone()),
+        variables: plan.variables.clone(),
+    })
+    .map_err(unwritten)?;
+    let mut effects = Vec::new();
+    for refresh in &plan.refresh {
+        if let Some(old) = &refresh.moved_from {
+            effects.push(Effect::Remove { address: old.clone() });
+        }
+        effects.push(match &refresh.record {
+            Some(record) => {
+                let mut record = record.clone();
+                let needs = run.needs.get(&refresh.address);
+                record.dependencies = needs.cloned().unwrap_or(record.dependencies);
+                Effect::Record { address: refresh.address.clone(), record }
+            }
+            None => Effect::Remove { address: refresh.address.clone() },
+        });
+    }
+    if plan.refresh.iter().any(|refresh| refresh.shown) {
+        run.shared().changed = true;
+    }
+    if !effects.is_empty() {
+        run.record(Entry::Effects(effects)).map_err(unwritten)?;
+    }
+    Ok(())
+}
+
+async fn carry_out(
+    run: &StackRun<'_>,
+    plan: &StackPlan,
+    refused: &BTreeSet<StepId>,
+    progress: &mut Progress,
+) {
+    let mut open: Vec<&Change> =
+        plan.changes.iter().filter(|change| !refused.contains(&change.step())).collect();
+    let planned: BTreeSet<StepId> = plan.changes.iter().map(Change::step).collect();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < AT_ONCE && !run.context.stop.is_set() && !run.shared().broken {
+            let ready = open.iter().position(|change| {
+                change
+                    .needs
+                    .iter()
+                    .all(|need| progress.done.contains(need) || !planned.contains(need))
+            });
+            let Some(at) = ready else { break };
+            let change = open.remove(at);
+            running.push(one(run, change));
+        }
+        let Some((change, result)) = running.next().await else { break };
+        match result {
+            Ok(()) => {
+                progress.done.insert(change.step());
+                count(&mut progress.summary, change);
+            }
+            Err(report) => progress.failed.push((change.step(), *report)),
+        }
+    }
+}
+
+async fn one<'a>(run: &StackRun<'_>, change: &'a Change) -> (&'a Change, Result<(), Box<Report>>) {
+    let events = run.context.events;
+    let began = run.context.outside.elapsed_ms();
+    let (stack, step, action) = (run.stack.to_owned(), change.step(), change.action);
+    events.emit(Event::StepStarted { stack: stack.clone(), step: step.clone(), action });
+    let result = run.run(change).await;
+    let elapsed_ms = run.context.outside.elapsed_ms().saturating_sub(began);
+    match result {
+        Ok(id) => {
+            events.emit(Event::StepDone { stack, step, action, id, elapsed_ms });
+            (change, Ok(()))
+        }
+        Err(report) => {
+            let report = Box::new(report);
+            events.emit(Event::StepFailed { stack, step, report: report.clone(), elapsed_ms });
+            (change, Err(report))
+        }
+    }
+}
+
+fn count(summary: &mut Summary, change: &Change) {
+    if matches!(change.phase, Phase::Widen | Phase::Remove) {
+        return;
+    }
+    let count = match change.action {
+        Action::Create => &mut summary.create,
+        Action::Update => &mut summary.update,
+        Action::Replace => &mut summary.replace,
+        Action::Delete => &mut summary.delete,
+        Action::Adopt => &mut summary.adopt,
+        Action::Forget => &mut summary.forget,
+        Action::Rotate => &mut summary.rotate,
+    };
+    *count += 1;
+}
+
+fn finish(
+    run: &StackRun<'_>,
+    plan: &StackPlan,
+    refused: &BTreeSet<StepId>,
+    progress: Progress,
+) -> Applied {
+    let failed: BTreeSet<&StepId> = progress.failed.iter().map(|(id, _)| id).collect();
+    let mut waiting = Vec::new();
+    for change in &plan.changes {
+        let step = change.step();
+        if progress.done.contains(&step) || failed.contains(&step) || refused.contains(&step) {
+            continue;
+        }
+        let open = change.needs.iter().filter(|need| !progress.done.contains(need));
+        let waits_for: Vec<StepId> = open.cloned().collect();
+        run.context.events.emit(Event::StepSkipped {
+            stack: run.stack.to_owned(),
+            step: step.clone(),
+            action: change.action,
+            waits_for: waits_for.clone(),
+        });
+        waiting.push((step, waits_for));
+    }
+    let something_done = !progress.done.is_empty() || run.shared().changed;
+    let left = !progress.failed.is_empty() || !waiting.is_empty();
+    let mut exit = match (left, something_done) {
+        (false, _) => Exit::Done,
+        (true, true) => Exit::Partial,
+        (true, false) => Exit::Error,
+    };
+    if !refused.is_empty() {
+        exit = exit.and(if progress.done.is_empty() { Exit::Refused } else { Exit::Partial });
+    }
+    if run.context.stop.is_set() && !waiting.is_empty() {
+        exit = Exit::Interrupted;
+    }
+    Applied { done: progress.summary, failed: progress.failed, waiting, exit }
+}

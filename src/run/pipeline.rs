@@ -1,0 +1,368 @@
+//! Plan and drift: each reads like the sentence that the program is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt};
+
+use crate::engine::plan::{Input, Planned, Wanted};
+use crate::engine::resolve::{Known, fingerprints_of, with_fingerprints};
+use crate::engine::{drift, fingerprint, plan as planner};
+use crate::kinds::kubernetes::object::preview_from;
+use crate::kinds::wiring;
+use crate::model::address::Address;
+use crate::model::call::Service;
+use crate::model::error::{Failure, Report, Stop};
+use crate::model::event::Event;
+use crate::model::kind::{Verb, Work};
+use crate::model::observed::{Preview, World};
+use crate::model::plan::{FORMAT_VERSION, Options, Plan};
+use crate::model::project::Project;
+use crate::model::resource::Stack;
+use crate::model::scope::Scope;
+use crate::model::secret::SecretId;
+use crate::model::state::{State, Target};
+
+use super::{Context, observe, scope as reading};
+
+/// How many previews may be under way at once.
+const PREVIEWS_AT_ONCE: usize = 8;
+
+/// A stack of a run.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// What is declared.
+    pub stack: Stack,
+    /// What is recorded.
+    pub state: Option<State>,
+    /// The state's lineage; a new one where there is no state.
+    pub lineage: String,
+    /// Whether its file is gone and it is to be destroyed.
+    pub retired: bool,
+}
+
+/// What was read for a run, and what a plan was made from.
+pub struct Observations {
+    /// The subjects, with fingerprints put into their specs.
+    pub subjects: Vec<Subject>,
+    /// The accounts, one scope for each subject (the lineage differs).
+    pub scope: Scope,
+    /// What was observed of each.
+    pub worlds: Vec<World>,
+    /// Outputs of each one's lookups.
+    pub lookups: Vec<Known>,
+    /// Where each one lives.
+    pub targets: Vec<Target>,
+}
+
+/// Plans all subjects with one set of lists.
+///
+/// # Errors
+/// Something that all stacks need could not be read, or a state belongs to another target.
+pub async fn plan(
+    context: &Context<'_>,
+    project: &Project,
+    subjects: Vec<Subject>,
+    options: &Options,
+    plan_id: String,
+) -> Result<(Plan, Observations), Stop> {
+    let mut observations = observe_all(context, project, subjects, options.destroy).await?;
+    let first = plan_all(context, project, &observations, options);
+    let wanted: Vec<Vec<Wanted>> = first.iter().map(|planned| planned.previews.clone()).collect();
+    let planned = if wanted.iter().all(Vec::is_empty) {
+        first
+    } else {
+        for (at, wanted) in wanted.into_iter().enumerate() {
+            let previews = preview_all(context, &observations.scope, wanted).await;
+            if let Some(world) = observations.worlds.get_mut(at) {
+                world.previews = previews;
+            }
+        }
+        plan_all(context, project, &observations, options)
+    };
+    let requests = context.transport.requests();
+    context.events.emit(Event::Observed { requests });
+    let plan = Plan {
+        format_version: FORMAT_VERSION,
+        id: plan_id,
+        project: project.name.clone(),
+        created_at: context.now(),
+        options: options.clone(),
+        stacks: planned.into_iter().map(|planned| planned.plan).collect(),
+        requests,
+    };
+    Ok((plan, observations))
+}
+
+/// Looks for drift: recorded against observed.
+///
+/// # Errors
+/// As for [`plan`].
+pub async fn find_drift(
+    context: &Context<'_>,
+    project: &Project,
+    subjects: Vec<Subject>,
+) -> Result<(Vec<drift::Found>, Observations), Stop> {
+    // Only what is recorded is asked for: what is merely declared is no drift.
+    let recorded = subjects
+        .into_iter()
+        .map(|mut subject| {
+            let state = subject.state.as_ref();
+            let known = |address: &Address| {
+                state.is_some_and(|state| state.resources.contains_key(address))
+            };
+            subject.stack.resources.retain(|resource| known(&resource.address));
+            subject
+        })
+        .collect();
+    let observations = observe_all(context, project, recorded, false).await?;
+    let found = observations
+        .subjects
+        .iter()
+        .zip(&observations.worlds)
+        .map(|(subject, world)| match &subject.state {
+            Some(state) => drift::drift(Some(&subject.stack), state, world, context.kinds),
+            None => drift::Found::default(),
+        })
+        .collect();
+    context.events.emit(Event::Observed { requests: context.transport.requests() });
+    Ok((found, observations))
+}
+
+async fn observe_all(
+    context: &Context<'_>,
+    project: &Project,
+    mut subjects: Vec<Subject>,
+    destroy: bool,
+) -> Result<Observations, Stop> {
+    let names = subjects.iter().map(|subject| subject.stack.name.clone()).collect();
+    context.events.emit(Event::Observing { stacks: names });
+    for subject in &mut subjects {
+        if destroy || subject.retired {
+            subject.stack.resources.clear();
+            subject.stack.lookups.clear();
+        }
+        put_fingerprints(context, subject);
+    }
+    let account = project.cloudflare.as_ref().map(|settings| settings.account_id.clone());
+    let mut needs = BTreeSet::new();
+    let mut services: Vec<BTreeSet<Service>> = Vec::new();
+    for subject in &subjects {
+        needs.extend(reading::needs(context, &subject.stack, subject.state.as_ref()));
+        services.push(reading::services(context, &subject.stack, subject.state.as_ref()));
+    }
+    let scope = Scope { account_id: account.unwrap_or_default(), ..Scope::default() };
+    let all: BTreeSet<Service> = services.iter().flatten().copied().collect();
+    let whole = reading::target(context, &all, &scope).await?;
+    let targets: Vec<Target> = services.iter().map(|services| part(&whole, services)).collect();
+    for (subject, target) in subjects.iter().zip(&targets) {
+        if let Some(state) = &subject.state {
+            reading::same_target(state, target)?;
+        }
+    }
+    let scope = reading::read(context, project, &needs, scope).await?;
+    let mut lookups = Vec::new();
+    for subject in &subjects {
+        lookups.push(
+            wiring::lookups(&subject.stack.lookups, &scope)
+                .map_err(|reports| Stop { exit: crate::model::error::Exit::Error, reports })?,
+        );
+    }
+    let seen: Vec<observe::Subject<'_>> = subjects
+        .iter()
+        .zip(&lookups)
+        .map(|(subject, lookups)| observe::Subject {
+            stack: &subject.stack,
+            state: subject.state.as_ref(),
+            lookups,
+        })
+        .collect();
+    let worlds = observe::observe(context, &seen, &scope).await;
+    Ok(Observations { subjects, scope, worlds, lookups, targets })
+}
+
+/// The parts of a target that belong to these services.
+fn part(whole: &Target, services: &BTreeSet<Service>) -> Target {
+    let has = |service: Service| services.contains(&service);
+    let cloudflare = has(Service::Cloudflare);
+    let (ssm, kubernetes) = (has(Service::Ssm), has(Service::Kubernetes));
+    let keep = |wanted: bool, value: &Option<String>| value.clone().filter(|_| wanted);
+    Target {
+        cloudflare_account: keep(cloudflare, &whole.cloudflare_account),
+        cloudflare_host: keep(cloudflare, &whole.cloudflare_host),
+        aws_account: keep(ssm, &whole.aws_account),
+        aws_region: keep(ssm, &whole.aws_region),
+        aws_host: keep(ssm, &whole.aws_host),
+        kubernetes_cluster: keep(kubernetes, &whole.kubernetes_cluster),
+    }
+}
+
+/// Secrets that this run has at hand get their fingerprints: the recorded one where it fits.
+fn put_fingerprints(context: &Context<'_>, subject: &mut Subject) {
+    let state = subject.state.as_ref();
+    let mut made: BTreeMap<SecretId, Option<String>> = BTreeMap::new();
+    for resource in &mut subject.stack.resources {
+        resource.spec = with_fingerprints(&resource.spec, &mut |source| {
+            made.entry(source.clone()).or_insert_with(|| chosen(context, state, source)).clone()
+        });
+    }
+    for (name, variable) in &mut subject.stack.variables {
+        if !variable.sensitive {
+            continue;
+        }
+        let source = SecretId::variable(name);
+        let of = made.entry(source.clone()).or_insert_with(|| chosen(context, state, &source));
+        let recorded = state.and_then(|state| state.variables.get(name));
+        let secrets = crate::run::read(context.secrets);
+        let fits = recorded.filter(|recorded| {
+            secrets.get(&source).is_some_and(|secret| fingerprint::is_of(&recorded.value, secret))
+        });
+        variable.value = fits.map(|r| r.value.clone()).or_else(|| of.clone()).unwrap_or_default();
+    }
+}
+
+/// The fingerprint of a value that a person chose; None for values that are not at hand, and for
+/// Kubernetes Secret data, of which nothing is kept.
+fn chosen(context: &Context<'_>, state: Option<&State>, source: &SecretId) -> Option<String> {
+    if source.as_output().is_some() {
+        return None;
+    }
+    let secrets = crate::run::read(context.secrets);
+    let secret = secrets.get(source)?;
+    let recorded = state
+        .into_iter()
+        .flat_map(|state| state.resources.values())
+        .flat_map(|recorded| fingerprints_of(&recorded.sent, source));
+    let fits = recorded.into_iter().find(|recorded| fingerprint::is_of(recorded, secret));
+    Some(fits.unwrap_or_else(|| fingerprint::of_chosen(secret, context.salt())))
+}
+
+fn plan_all(
+    context: &Context<'_>,
+    project: &Project,
+    observations: &Observations,
+    options: &Options,
+) -> Vec<Planned> {
+    let subjects = observations.subjects.iter().zip(&observations.worlds);
+    let rest = observations.lookups.iter().zip(&observations.targets);
+    subjects
+        .zip(rest)
+        .map(|((subject, world), (lookups, target))| {
+            let scope = Scope { lineage: subject.lineage.clone(), ..observations.scope.clone() };
+            let wiring = wiring::of(&subject.stack.resources);
+            let mut planned = planner::plan(&Input {
+                stack: &subject.stack,
+                kinds: context.kinds,
+                state: subject.state.as_ref(),
+                lineage: &subject.lineage,
+                world,
+                scope: &scope,
+                lookups,
+                edges: &wiring.needs,
+                readers: &wiring.readers,
+                options,
+                limit_percent: project.destroy_limit_percent,
+                retired: subject.retired,
+                target: target.clone(),
+            });
+            if !options.destroy {
+                planned.plan.checks.splice(0..0, unsaid_variables(subject));
+            }
+            planned
+        })
+        .collect()
+}
+
+/// Variables whose recorded value was given for one run only, and is not given in this one.
+fn unsaid_variables(subject: &Subject) -> Vec<Report> {
+    let Some(state) = &subject.state else { return Vec::new() };
+    subject
+        .stack
+        .variables
+        .iter()
+        .filter_map(|(name, now)| {
+            let recorded = state.variables.get(name)?;
+            let lost = recorded.source.is_passing() && !now.source.is_passing();
+            if !lost || recorded.value == now.value {
+                return None;
+            }
+            let shown = |variable: &crate::model::resource::VariableValue| {
+                if variable.sensitive { "(secret)".to_owned() } else { format!("`{}`", variable.value) }
+            };
+            Some(
+                Report::error(format!(
+                    "variable {name} was {} in the last apply and would be {} now, since nothing was given",
+                    shown(recorded),
+                    shown(now)
+                ))
+                .code("variable")
+                .hint(format!("give it again: `--var {name}=…`"))
+                .hint(format!(
+                    "or write it into boxctl.yaml: `values: {{{}: {{{name}: …}}}}`",
+                    subject.stack.name
+                )),
+            )
+        })
+        .collect()
+}
+
+async fn preview_all(
+    context: &Context<'_>,
+    scope: &Scope,
+    wanted: Vec<Wanted>,
+) -> BTreeMap<Address, Preview> {
+    stream::iter(wanted)
+        .map(|wanted| async move {
+            let preview = preview(context, scope, &wanted).await;
+            (wanted.address, preview)
+        })
+        .buffer_unordered(PREVIEWS_AT_ONCE)
+        .filter_map(|(address, preview)| async move { Some((address, preview?)) })
+        .collect()
+        .await
+}
+
+async fn preview(context: &Context<'_>, scope: &Scope, wanted: &Wanted) -> Option<Preview> {
+    let kind = (context.kinds)(wanted.address.kind())?;
+    if crate::model::value::has_unknown(&wanted.spec) {
+        return Some(Preview::Unchecked(
+            "a value in it is known only after another step".to_owned(),
+        ));
+    }
+    let work = Work {
+        verb: if wanted.remote.is_some() { Verb::Update } else { Verb::Create },
+        address: &wanted.address,
+        spec: &wanted.spec,
+        sent: wanted.sent.as_ref(),
+        remote: wanted.remote.as_ref(),
+        removed: &[],
+        shared: &[],
+        ignore: &[],
+        force: &wanted.force,
+        scope,
+        mark: "",
+        restart: None,
+    };
+    let call = kind.preview(&work)?;
+    Some(match context.transport.send(&call, context.secrets).await {
+        // What comes back holds the values of Secrets: this takes them out.
+        Ok(answer) => preview_from(&answer),
+        Err(error) => match error.failure {
+            Failure::NotFound => {
+                Preview::Unchecked("what it lives in is made by this plan".to_owned())
+            }
+            Failure::Denied => Preview::Unchecked(format!(
+                "the credentials may not ask the server ({}); `patch` permission would check it",
+                error.message
+            )),
+            Failure::Refused | Failure::Conflict => Preview::Refused {
+                status: error.status.unwrap_or_default(),
+                message: error.message,
+                fields: Vec::new(),
+                conflict: error.failure == Failure::Conflict,
+            },
+            Failure::Throttled | Failure::NotSent | Failure::Unknown => {
+                Preview::Unchecked(error.to_string())
+            }
+        },
+    })
+}

@@ -1,0 +1,229 @@
+//! Reads what a run must know beside the resources: zones, identity providers, what a cluster
+//! serves; and makes sure that a state is not used against another target.
+
+use std::collections::BTreeSet;
+
+use crate::model::Json;
+use crate::model::call::{Call, Listing, Paging, Service};
+use crate::model::error::{CallError, Report, Stop};
+use crate::model::project::Project;
+use crate::model::resource::Stack;
+use crate::model::scope::{IdentityProvider, Need, Scope, Zone};
+use crate::model::state::{State, Target};
+
+use super::Context;
+
+/// The collection that a need is read from, as the kinds themselves would read it.
+pub fn listing(need: Need, account: &str) -> Option<Listing> {
+    let get = |path: String| Call::get(Service::Cloudflare, path);
+    Some(match need {
+        Need::Zones => Listing {
+            call: get("/zones".to_owned())
+                .query("account.id", account)
+                .purpose("reading the zones"),
+            paging: Paging::Pages(50),
+        },
+        Need::IdentityProviders => Listing {
+            call: get(format!("/accounts/{account}/access/identity_providers"))
+                .purpose("reading the identity providers"),
+            paging: Paging::Pages(1000),
+        },
+        Need::Tunnels => Listing {
+            call: get(format!("/accounts/{account}/cfd_tunnel"))
+                .query("is_deleted", "false")
+                .purpose("reading the tunnels"),
+            paging: Paging::Pages(1000),
+        },
+        Need::ApiResources => return None,
+    })
+}
+
+/// The services that a stack uses, declared or recorded.
+pub fn services(context: &Context<'_>, stack: &Stack, state: Option<&State>) -> BTreeSet<Service> {
+    let declared = stack.resources.iter().map(|resource| resource.address.kind().to_owned());
+    let recorded = state.into_iter().flat_map(|state| state.resources.values());
+    let recorded = recorded.map(|recorded| recorded.kind.clone());
+    let lookups = stack.lookups.iter().map(|_| Service::Cloudflare);
+    declared
+        .chain(recorded)
+        .filter_map(|kind| (context.kinds)(&kind))
+        .map(|kind| kind.service())
+        .chain(lookups)
+        .collect()
+}
+
+/// Everything that the stacks need to know before they can be read.
+pub fn needs(context: &Context<'_>, stack: &Stack, state: Option<&State>) -> BTreeSet<Need> {
+    let mut needs = BTreeSet::new();
+    for resource in &stack.resources {
+        if let Some(kind) = (context.kinds)(resource.address.kind()) {
+            needs.extend(kind.needs(&resource.spec));
+        }
+    }
+    for recorded in state.into_iter().flat_map(|state| state.resources.values()) {
+        if let Some(kind) = (context.kinds)(&recorded.kind) {
+            needs.extend(kind.needs(&recorded.sent));
+        }
+    }
+    for lookup in &stack.lookups {
+        needs.extend(match lookup.address.kind() {
+            "identity_provider" => Some(Need::IdentityProviders),
+            "zone" => Some(Need::Zones),
+            "tunnel" => Some(Need::Tunnels),
+            _ => None,
+        });
+    }
+    needs
+}
+
+fn text(item: &Json, key: &str) -> Option<String> {
+    item.get(key)?.as_str().map(str::to_owned)
+}
+
+fn unread(what: &str, error: &CallError) -> Stop {
+    Stop::error(Report::error(format!("reading {what} failed")).call(error))
+}
+
+/// Reads what is needed.
+///
+/// # Errors
+/// Something could not be read, or a zone of the project does not exist.
+pub async fn read(
+    context: &Context<'_>,
+    project: &Project,
+    needs: &BTreeSet<Need>,
+    mut scope: Scope,
+) -> Result<Scope, Stop> {
+    let account = scope.account_id.clone();
+    let cloudflare = needs.iter().filter_map(|need| Some((*need, listing(*need, &account)?)));
+    let wanted: Vec<(Need, Listing)> = cloudflare.collect();
+    if !wanted.is_empty() && account.is_empty() {
+        return Err(Stop::error(
+            Report::error("the project names no Cloudflare account")
+                .hint("boxctl.yaml: `cloudflare: {account_id: …, zones: […]}`"),
+        ));
+    }
+    let reading = wanted.iter().map(|(_, listing)| context.transport.list(listing));
+    let kubernetes = async {
+        if needs.contains(&Need::ApiResources) {
+            Some(context.transport.api_resources().await)
+        } else {
+            None
+        }
+    };
+    let (lists, resources) = futures::join!(futures::future::join_all(reading), kubernetes);
+    for ((need, _), list) in wanted.iter().zip(lists) {
+        match need {
+            Need::Zones => {
+                let items = list.map_err(|error| unread("the zones", &error))?;
+                scope.zones = zones(project, &items)?;
+            }
+            Need::IdentityProviders => {
+                let items = list.map_err(|error| unread("the identity providers", &error))?;
+                scope.identity_providers = Some(
+                    items
+                        .iter()
+                        .filter_map(|item| {
+                            Some(IdentityProvider {
+                                id: text(item, "id")?,
+                                name: text(item, "name")?,
+                                kind: text(item, "type")?,
+                            })
+                        })
+                        .collect(),
+                );
+            }
+            Need::Tunnels => {
+                let items = list.map_err(|error| unread("the tunnels", &error))?;
+                let live =
+                    items.iter().filter(|item| item.get("deleted_at").is_none_or(Json::is_null));
+                scope.tunnels = Some(
+                    live.filter_map(|item| {
+                        Some(Zone { id: text(item, "id")?, name: text(item, "name")? })
+                    })
+                    .collect(),
+                );
+            }
+            Need::ApiResources => {}
+        }
+    }
+    if let Some(resources) = resources {
+        scope.api_resources =
+            Some(resources.map_err(|error| unread("what the cluster serves", &error))?);
+    }
+    Ok(scope)
+}
+
+/// The zones of the project, by the names or ids that it says.
+fn zones(project: &Project, items: &[Json]) -> Result<Vec<Zone>, Stop> {
+    let all: Vec<Zone> = items
+        .iter()
+        .filter_map(|item| Some(Zone { id: text(item, "id")?, name: text(item, "name")? }))
+        .collect();
+    let said = project.cloudflare.as_ref().map_or(&[][..], |settings| &settings.zones);
+    let mut reports = Vec::new();
+    let mut found = Vec::new();
+    for name in said {
+        let plain = name.trim_end_matches('.').to_ascii_lowercase();
+        match all.iter().find(|zone| zone.name == plain || zone.id == *name) {
+            Some(zone) => found.push(zone.clone()),
+            None => {
+                let names: Vec<_> = all.iter().map(|zone| zone.name.as_str()).collect();
+                let there = if names.is_empty() {
+                    "the token sees no zone of this account".to_owned()
+                } else {
+                    format!("the token sees {}", names.join(", "))
+                };
+                reports.push(
+                    Report::error(format!("there is no zone {name} in the account"))
+                        .cause(there)
+                        .hint("check `cloudflare.zones` in boxctl.yaml and the token's zone resources"),
+                );
+            }
+        }
+    }
+    if reports.is_empty() {
+        Ok(found)
+    } else {
+        Err(Stop { exit: crate::model::error::Exit::Error, reports })
+    }
+}
+
+/// Where the services of a run live.
+///
+/// # Errors
+/// A service did not say.
+pub async fn target(
+    context: &Context<'_>,
+    services: &BTreeSet<Service>,
+    scope: &Scope,
+) -> Result<Target, Stop> {
+    let asking = services.iter().map(|service| async move {
+        let target = context.transport.target(*service, scope).await;
+        target.map_err(|error| unread(&format!("where {} is", service.title()), &error))
+    });
+    let parts = futures::future::try_join_all(asking).await?;
+    Ok(parts.iter().fold(Target::default(), |all, part| all.or(part)))
+}
+
+/// Refuses a state that belongs to another target.
+///
+/// # Errors
+/// What differs.
+pub fn same_target(state: &State, now: &Target) -> Result<(), Stop> {
+    let differences = state.target.differences(now);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let mut report =
+        Report::error(format!("the state of {} belongs to another target", state.stack))
+            .code("target");
+    for (what, recorded, now) in differences {
+        report = report.cause(format!("{what}: the state says {recorded}, this run has {now}"));
+    }
+    Err(Stop::refused(
+        report
+            .hint("check the credentials, endpoints and kube context of this shell")
+            .hint("`boxctl state retarget` if the cluster was rebuilt and this is meant"),
+    ))
+}

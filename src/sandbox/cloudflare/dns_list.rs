@@ -1,0 +1,74 @@
+//! The list of DNS records and its filters (contract 3.2).
+
+use super::State;
+use super::dns::{Record, shown};
+use super::reply::{Outcome, Paging, Query, page};
+use super::zones::Zone;
+
+const PAGING: Paging = Paging { default: 100, min: 1, max: 5_000_000 };
+
+/// `GET /zones/{zone}/dns_records`.
+pub fn list(state: &State, zone: &Zone, query: Query<'_>) -> Outcome {
+    let any = query.get("match") == Some("any");
+    let mut records: Vec<&Record> = state
+        .records
+        .iter()
+        .filter(|record| record.zone_id == zone.id)
+        .filter(|record| {
+            let verdicts: Vec<bool> =
+                query.0.iter().filter_map(|(name, value)| verdict(record, name, value)).collect();
+            match any && !verdicts.is_empty() {
+                true => verdicts.contains(&true),
+                false => !verdicts.contains(&false),
+            }
+        })
+        .collect();
+    let order = query.get("order").unwrap_or("type");
+    records.sort_by_key(|record| {
+        let first = match order {
+            "name" => record.name.clone(),
+            "content" => record.content.clone(),
+            "ttl" => format!("{:08}", record.ttl),
+            "proxied" => record.proxied.to_string(),
+            _ => record.kind.clone(),
+        };
+        (first, record.name.clone(), record.content.clone())
+    });
+    if query.get("direction") == Some("desc") {
+        records.reverse();
+    }
+    page(records.into_iter().map(shown).collect(), query, PAGING)
+}
+
+/// What one filter says of `record`; `None` where the parameter is no filter.
+fn verdict(record: &Record, name: &str, value: &str) -> Option<bool> {
+    let wanted = value.to_lowercase();
+    let (field, operator) = name.split_once('.').unwrap_or((name, "exact"));
+    let text = match field {
+        "name" => record.name.to_lowercase(),
+        "content" => record.content.to_lowercase(),
+        "comment" => match (&record.comment, operator) {
+            (comment, "present") => return Some(comment.is_some()),
+            (comment, "absent") => return Some(comment.is_none()),
+            (None, _) => return Some(false),
+            (Some(comment), _) => comment.to_lowercase(),
+        },
+        "type" => return Some(record.kind.eq_ignore_ascii_case(value)),
+        "proxied" => return Some(record.proxied == (value == "true")),
+        "search" => {
+            let comment = record.comment.as_deref().unwrap_or_default();
+            let all = format!("{} {} {comment}", record.name, record.content).to_lowercase();
+            return Some(all.contains(&wanted));
+        }
+        // No record of a free zone has tags.
+        "tag" => return Some(operator == "absent"),
+        _ => return None,
+    };
+    match operator {
+        "exact" => Some(text == wanted),
+        "contains" => Some(text.contains(&wanted)),
+        "startswith" => Some(text.starts_with(&wanted)),
+        "endswith" => Some(text.ends_with(&wanted)),
+        _ => None,
+    }
+}

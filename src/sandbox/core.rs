@@ -1,0 +1,160 @@
+//! How the world answers one request after the other.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::env::Env;
+use super::exchange::{Received, Reply, Service};
+use super::mangle::Mangler;
+use super::world::World;
+use super::{cloudflare, kubernetes, ssm};
+
+/// Requests that Cloudflare grants, and in which time (contract 1.5).
+const GRANTED: (u64, Duration) = (1200, Duration::from_secs(300));
+
+/// What one request at a time may have.
+pub struct Core {
+    /// Everything there is.
+    pub world: World,
+    /// The time of the request, and where identifiers come from.
+    pub env: Env,
+    mangler: Option<Mangler>,
+    /// When the secret store last looked.
+    pub store_read: Option<Instant>,
+    /// When Cloudflare's count of requests began, and how far it is.
+    window: (Instant, u64),
+}
+
+impl Core {
+    /// `world`, answered in the forms that `mangle` is the seed of.
+    pub fn new(world: World, env: Env, mangle: Option<u64>) -> Core {
+        let window = (Instant::now(), 0);
+        Core { world, env, mangler: mangle.map(Mangler::new), store_read: None, window }
+    }
+
+    /// What the service answers, in its own order and forms unless they are to be mangled.
+    pub fn answered(&mut self, received: &Received, loopback: bool) -> Reply {
+        match received.service {
+            Service::Cloudflare => self.cloudflare(received),
+            Service::Ssm | Service::Sts => self.aws(received),
+            Service::Kubernetes => self.kubernetes(received, loopback),
+            Service::Sandbox => self.sandbox(received),
+        }
+    }
+
+    fn cloudflare(&mut self, received: &Received) -> Reply {
+        let call = cloudflare::Call {
+            method: &received.method,
+            path: &received.path,
+            query: &received.query,
+            authorization: received.header("authorization"),
+            body: &received.body,
+        };
+        let (status, mut body) =
+            cloudflare::handle(&mut self.world.cloudflare, &call, &mut self.env);
+        if let Some(mangler) = &mut self.mangler {
+            body = mangler.cloudflare(body, call.query().get("order").is_some());
+        }
+        Reply::json(status, &body)
+    }
+
+    fn aws(&mut self, received: &Received) -> Reply {
+        let call = ssm::Call {
+            operation: &received.operation,
+            authorization: received.header("authorization"),
+            body: &received.body,
+        };
+        let answer = match received.service {
+            Service::Sts => ssm::handle_sts(&self.world.ssm, &call, &mut self.env),
+            _ => ssm::handle(&mut self.world.ssm, &call, &mut self.env),
+        };
+        let text = match (answer.json, &mut self.mangler) {
+            (Some(body), Some(mangler)) => mangler.ssm(body).to_string(),
+            (Some(body), None) => body.to_string(),
+            (None, _) => answer.text,
+        };
+        let mut reply = Reply::text(answer.status, answer.content_type, text);
+        if let Some(kind) = answer.error {
+            reply.headers.push(("x-amzn-errortype".to_owned(), kind.to_owned()));
+        }
+        reply
+    }
+
+    fn kubernetes(&mut self, received: &Received, loopback: bool) -> Reply {
+        let authorization = self.kubernetes_user(received, loopback);
+        let request = kubernetes::Request {
+            method: &received.method,
+            path: &received.path,
+            query: received.query.clone(),
+            content_type: received.header("content-type"),
+            accept: received.header("accept"),
+            user_agent: received.header("user-agent"),
+            authorization: Some(&authorization),
+            body: &received.body,
+        };
+        let answer = self.world.cluster.handle(&request, self.env.now);
+        let mut body = answer.body;
+        let json = answer.content_type.starts_with("application/json");
+        if let Some(mangler) = &mut self.mangler
+            && json
+            && let Ok(parsed) = serde_json::from_slice::<Value>(&body)
+        {
+            body = mangler.kubernetes(parsed).to_string().into_bytes();
+        }
+        let mut reply = Reply::text(answer.status, &answer.content_type, body);
+        reply.headers.extend(answer.headers);
+        reply
+    }
+
+    /// The header by which the cluster knows its users. Clients built on client-go send no token
+    /// over plain HTTP, so who sends none from this machine is the kubeconfig's user; a browser's
+    /// page is not.
+    fn kubernetes_user(&self, received: &Received, loopback: bool) -> String {
+        let known = [&self.world.kubernetes_token, &self.world.kubernetes_read_token];
+        let given = match received.header("authorization") {
+            Some(header) => header.strip_prefix("Bearer ").map(str::trim),
+            None if loopback && received.header("origin").is_none() => Some(known[0].as_str()),
+            None => None,
+        };
+        match known.into_iter().find(|token| Some(token.as_str()) == given) {
+            Some(token) => format!("Bearer {token}"),
+            None => "Bearer unknown".to_owned(),
+        }
+    }
+
+    /// The sandbox's own pages: `GET /sandbox/dump`, for who bears the Cloudflare API token.
+    fn sandbox(&self, received: &Received) -> Reply {
+        let bearer = received.header("authorization").and_then(|h| h.strip_prefix("Bearer "));
+        let known = self.world.cloudflare.tokens.iter().filter(|token| !token.read_only);
+        if !known.into_iter().any(|token| Some(token.value.as_str()) == bearer) {
+            return Reply::refusal(Service::Sandbox, 401, "bear the Cloudflare API token");
+        }
+        match (received.method.as_str(), received.path.as_str()) {
+            ("GET", "/sandbox/dump") => Reply::json(200, &self.world.dump()),
+            _ => Reply::refusal(Service::Sandbox, 404, "there is only GET /sandbox/dump"),
+        }
+    }
+
+    /// The headers that a service puts on each of its answers.
+    pub fn dress(&mut self, received: &Received, reply: &mut Reply) {
+        let mut add = |name: &str, value: String| reply.headers.push((name.to_owned(), value));
+        match received.service {
+            Service::Cloudflare => {
+                add("cf-ray", format!("{}-NRT", self.env.ids.hex(16)));
+                let (granted, time) = GRANTED;
+                if self.window.0.elapsed() >= time {
+                    self.window = (Instant::now(), 0);
+                }
+                self.window.1 += 1;
+                // Nobody is blocked, so no more than half of what is granted counts as used.
+                let left = granted - self.window.1.min(granted / 2);
+                let seconds = time.saturating_sub(self.window.0.elapsed()).as_secs().max(1);
+                add("ratelimit", format!("\"default\";r={left};t={seconds}"));
+                add("ratelimit-policy", format!("\"default\";q={granted};w={}", time.as_secs()));
+            }
+            Service::Ssm | Service::Sts => add("x-amzn-requestid", self.env.ids.uuid()),
+            Service::Kubernetes | Service::Sandbox => {}
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Planned faults: the n-th call that matches a pattern is delayed, answered otherwise, or its
+//! connection is closed before or after it took effect.
+//!
+//! The file is a list in JSON or YAML:
+//!
+//! ```yaml
+//! - {service: cloudflare, method: POST, path: "*/dns_records", drop: after}
+//! - {service: ssm, path: PutParameter, nth: 2, times: 3, status: 400, body: {__type: ThrottlingException}}
+//! - {path: "^/client/v4/accounts/[^/]+/access/", status: 429, headers: {retry-after: "1"}, delay_ms: 50}
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobMatcher};
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::SandboxError;
+
+/// When a connection is closed without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drop {
+    /// The call has no effect.
+    Before,
+    /// The call took effect.
+    After,
+}
+
+/// One rule of the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    service: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+    #[serde(default = "one")]
+    nth: u64,
+    #[serde(default = "one")]
+    times: u64,
+    status: Option<u16>,
+    body: Option<Value>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    delay_ms: u64,
+    drop: Option<Drop>,
+    #[serde(default)]
+    reset: bool,
+    #[serde(default)]
+    effect: bool,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// What happens to one call.
+#[derive(Debug, Clone, Default)]
+pub struct Fault {
+    /// Waits before anything else happens.
+    pub delay: Duration,
+    /// Closes the connection.
+    pub drop: Option<Drop>,
+    /// Closes it with a reset instead of an orderly end.
+    pub reset: bool,
+    /// Answers this status.
+    pub status: Option<u16>,
+    /// Answers this body; a string as it is, anything else as JSON.
+    pub body: Option<Value>,
+    /// Adds these headers to the answer.
+    pub headers: Vec<(String, String)>,
+    /// The call takes effect although it is answered otherwise.
+    pub effect: bool,
+}
+
+enum Pattern {
+    Glob(GlobMatcher),
+    Regex(Regex),
+}
+
+impl Pattern {
+    /// A text that begins with `^` or ends with `$` is a regular expression, any other a glob
+    /// whose `*` also matches slashes.
+    fn new(text: &str) -> Result<Pattern, String> {
+        if text.starts_with('^') || text.ends_with('$') {
+            return Regex::new(text).map(Pattern::Regex).map_err(|error| error.to_string());
+        }
+        let glob = GlobBuilder::new(text).literal_separator(false).build();
+        glob.map(|glob| Pattern::Glob(glob.compile_matcher())).map_err(|error| error.to_string())
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        match self {
+            Pattern::Glob(glob) => glob.is_match(path),
+            Pattern::Regex(regex) => regex.is_match(path),
+        }
+    }
+}
+
+struct Rule {
+    written: Written,
+    pattern: Option<Pattern>,
+    seen: u64,
+}
+
+/// The rules of a file, with what each has seen.
+#[derive(Default)]
+pub struct Faults {
+    rules: Vec<Rule>,
+}
+
+impl Faults {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// The file can't be read, or is no list of rules.
+    pub fn load(path: &Path) -> Result<Faults, SandboxError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SandboxError::Io { path: path.to_owned(), source })?;
+        Faults::parse(&text)
+            .map_err(|reason| SandboxError::Faults { path: path.to_owned(), reason })
+    }
+
+    fn parse(text: &str) -> Result<Faults, String> {
+        let written: Vec<Written> = match text.trim_start().starts_with('[') {
+            true => serde_json::from_str(text).map_err(|error| error.to_string())?,
+            false => serde_saphyr::from_str(text).map_err(|error| error.to_string())?,
+        };
+        let rule = |(at, written): (usize, Written)| {
+            let pattern = written.path.as_deref().map(Pattern::new).transpose();
+            let pattern = pattern.map_err(|reason| format!("path of rule {}: {reason}", at + 1))?;
+            if let Some(service) = &written.service
+                && !matches!(service.as_str(), "cloudflare" | "ssm" | "sts" | "kubernetes")
+            {
+                return Err(format!("service of rule {}: unknown: {service}", at + 1));
+            }
+            Ok(Rule { written, pattern, seen: 0 })
+        };
+        let rules = written.into_iter().enumerate().map(rule).collect::<Result<_, _>>()?;
+        Ok(Faults { rules })
+    }
+
+    /// Counts one call and tells what happens to it; `paths` are the forms of its path.
+    pub fn next(&mut self, service: &str, method: &str, paths: &[&str]) -> Option<Fault> {
+        let mut found = None;
+        for rule in &mut self.rules {
+            let Written { service: wanted, method: verb, .. } = &rule.written;
+            let fits = wanted.as_ref().is_none_or(|wanted| wanted == service)
+                && verb.as_ref().is_none_or(|verb| verb.eq_ignore_ascii_case(method))
+                && rule.pattern.as_ref().is_none_or(|p| paths.iter().any(|path| p.fits(path)));
+            if !fits {
+                continue;
+            }
+            rule.seen += 1;
+            let first = rule.written.nth;
+            let due = rule.seen >= first && rule.seen - first < rule.written.times;
+            if due && found.is_none() {
+                found = Some(fault(&rule.written));
+            }
+        }
+        found
+    }
+}
+
+fn fault(written: &Written) -> Fault {
+    let drop = written.drop.or(written.reset.then_some(Drop::Before));
+    Fault {
+        delay: Duration::from_millis(written.delay_ms),
+        drop,
+        reset: written.reset,
+        status: written.status,
+        body: written.body.clone(),
+        headers: written.headers.clone().into_iter().collect(),
+        effect: written.effect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nth_call_and_those_after_it_are_hit() {
+        let mut faults =
+            Faults::parse("- {service: ssm, path: 'Put*', nth: 2, times: 2, status: 500}").unwrap();
+        let hits: Vec<bool> =
+            (0..5).map(|_| faults.next("ssm", "POST", &["PutParameter"]).is_some()).collect();
+        assert_eq!(hits, [false, true, true, false, false]);
+        assert!(faults.next("cloudflare", "POST", &["PutParameter"]).is_none());
+    }
+
+    #[test]
+    fn patterns_are_globs_or_regular_expressions() {
+        let json = r#"[{"method": "post", "path": "*/dns_records", "drop": "after"},
+                       {"path": "^/api/v1/", "times": 9, "reset": true}]"#;
+        let mut faults = Faults::parse(json).unwrap();
+        let path = ["/client/v4/zones/1/dns_records", "/zones/1/dns_records"];
+        let hit = faults.next("cloudflare", "POST", &path).unwrap();
+        assert_eq!(hit.drop, Some(Drop::After));
+        let hit = faults.next("kubernetes", "GET", &["/api/v1/pods"]).unwrap();
+        assert!(hit.reset && hit.drop == Some(Drop::Before));
+        assert!(faults.next("kubernetes", "GET", &["/apis/v1/pods"]).is_none());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for wrong in ["- {pth: x}", "- {path: '^('}", "- {service: s3}", "- {drop: never}"] {
+            assert!(Faults::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

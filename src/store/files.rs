@@ -1,0 +1,71 @@
+//! Files that are there whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+
+/// Writes a file by way of a temporary one beside it, mode 0600, and makes its name durable.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let dir = parent(path);
+    let written = (|| -> io::Result<()> {
+        std::fs::create_dir_all(&dir)?;
+        let mut file = tempfile::Builder::new().prefix(".boxctl-").tempfile_in(&dir)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_dir(&dir)
+    })();
+    written.map_err(|source| StoreError::Write { path: path.to_owned(), source })
+}
+
+/// Reads a file; None when there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match std::fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Removes a file, if there is one, and makes that durable.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = match std::fs::remove_file(path) {
+        Ok(()) => sync_dir(&parent(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.map_err(|source| StoreError::Write { path: path.to_owned(), source })
+}
+
+/// The names of the files in a directory; none when there is no directory.
+pub(super) fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let failed = |source| StoreError::Read { path: dir.to_owned(), source };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.path().is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The directory that a file is in.
+pub(super) fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}

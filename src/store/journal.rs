@@ -1,0 +1,196 @@
+//! The journal's lines: one record each, checksummed, the last of which a crash may have torn.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::StoreError;
+use super::files;
+use crate::model::journal::{Entry, Journal, JournalError, Numbered};
+
+const HEAD: &str = "{\"record\":";
+const MIDDLE: &str = ",\"sum\":\"";
+const TAIL: &str = "\"}";
+const SUM_DIGITS: usize = 16;
+
+/// A record as a line, newline included.
+pub(super) fn line(record: &Numbered) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(record)?;
+    let sum = sum(&text);
+    Ok(format!("{HEAD}{text}{MIDDLE}{sum}{TAIL}\n"))
+}
+
+fn sum(text: &str) -> String {
+    let mut digest = String::new();
+    for byte in Sha256::digest(text.as_bytes()).iter().take(SUM_DIGITS / 2) {
+        digest.push_str(&format!("{byte:02x}"));
+    }
+    digest
+}
+
+/// The record of a line without its newline, or what is wrong with it.
+fn parse(line: &[u8]) -> Result<Numbered, String> {
+    let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
+    let body = line
+        .strip_prefix(HEAD)
+        .and_then(|rest| rest.strip_suffix(TAIL))
+        .ok_or("it is not a whole record")?;
+    let (text, stated) = body.rsplit_once(MIDDLE).ok_or("it has no checksum")?;
+    if stated != sum(text) {
+        return Err("its checksum does not fit".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| format!("it is no record: {error}"))
+}
+
+/// What a journal's file holds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Text {
+    /// The whole records.
+    pub records: Vec<Numbered>,
+    /// How many bytes they take: what follows is a torn tail.
+    pub whole: usize,
+    /// Whether something follows them.
+    pub torn: bool,
+}
+
+impl Text {
+    /// The records of a file, less a torn tail: a last line without newline or without a fitting
+    /// checksum was being written when the process ended, so nobody was told that it is durable.
+    pub(super) fn read(path: &Path, content: &[u8]) -> Result<Text, StoreError> {
+        let mut text = Text::default();
+        let mut number = 0;
+        for bytes in content.split_inclusive(|byte| *byte == b'\n') {
+            number += 1;
+            let last = text.whole + bytes.len() == content.len();
+            let record = match bytes.strip_suffix(b"\n") {
+                Some(line) => parse(line),
+                None => Err("it is not a whole line".to_owned()),
+            };
+            let damaged =
+                |reason| StoreError::Damaged { path: path.to_owned(), line: number, reason };
+            match record {
+                Ok(record) => {
+                    text.check_order(&record).map_err(damaged)?;
+                    text.records.push(record);
+                    text.whole += bytes.len();
+                }
+                Err(_) if last => text.torn = true,
+                Err(reason) => return Err(damaged(reason)),
+            }
+        }
+        Ok(text)
+    }
+
+    fn check_order(&self, record: &Numbered) -> Result<(), String> {
+        match (self.records.last(), &record.entry) {
+            (None, Entry::Begin { .. }) => Ok(()),
+            (None, _) => Err("a journal's first line says which state it continues".to_owned()),
+            (Some(_), Entry::Begin { .. }) => {
+                Err("only a journal's first line says which state it continues".to_owned())
+            }
+            (Some(before), _) if record.number == before.number + 1 => Ok(()),
+            (Some(before), _) => {
+                Err(format!("record {} follows record {}", record.number, before.number))
+            }
+        }
+    }
+
+    /// The number of the last record.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.records.last().map(|record| record.number)
+    }
+}
+
+/// Begins a journal in place of the one that is there: whole at once, never torn.
+pub(super) fn begin(path: &Path, entries: Vec<Entry>, first: u64) -> Result<(), StoreError> {
+    let mut content = String::new();
+    for (number, entry) in (first..).zip(entries) {
+        let text = line(&Numbered { number, entry })
+            .map_err(|error| StoreError::Write { path: path.to_owned(), source: error.into() })?;
+        content.push_str(&text);
+    }
+    files::replace(path, content.as_bytes())
+}
+
+/// Something that can be made durable.
+pub(super) trait Durable: Send {
+    /// Adds all bytes.
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns when everything added is on disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Durable for File {
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// The journal of a stack in a file: append-only, each record durable before `append` returns.
+/// After a write or fsync that failed, nothing is written any more: what is on disk after it is
+/// not known.
+pub struct LocalJournal {
+    path: PathBuf,
+    file: Box<dyn Durable>,
+    next: u64,
+    broken: bool,
+}
+
+impl std::fmt::Debug for LocalJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalJournal")
+            .field("path", &self.path)
+            .field("next", &self.next)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalJournal {
+    /// Opens the file for appending, a torn tail cut off durably first.
+    pub(super) fn open(path: &Path, text: &Text, next: u64) -> Result<LocalJournal, StoreError> {
+        let opened = (|| -> io::Result<File> {
+            let file = OpenOptions::new().append(true).open(path)?;
+            if text.torn {
+                file.set_len(text.whole as u64)?;
+                file.sync_all()?;
+            }
+            Ok(file)
+        })();
+        match opened {
+            Ok(file) => Ok(LocalJournal::over(path, Box::new(file), next)),
+            Err(source) => Err(StoreError::Write { path: path.to_owned(), source }),
+        }
+    }
+
+    pub(super) fn over(path: &Path, file: Box<dyn Durable>, next: u64) -> LocalJournal {
+        LocalJournal { path: path.to_owned(), file, next, broken: false }
+    }
+
+    fn write(&mut self, entry: Entry) -> io::Result<u64> {
+        if self.broken {
+            return Err(io::Error::other("an earlier record could not be written"));
+        }
+        let number = self.next;
+        let text = line(&Numbered { number, entry })?;
+        self.broken = true;
+        self.file.add(text.as_bytes())?;
+        self.file.sync()?;
+        self.broken = false;
+        self.next += 1;
+        Ok(number)
+    }
+}
+
+impl Journal for LocalJournal {
+    fn append(&mut self, entry: Entry) -> Result<u64, JournalError> {
+        let path = self.path.display().to_string();
+        self.write(entry).map_err(|source| JournalError { path, source })
+    }
+}

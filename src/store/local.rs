@@ -1,0 +1,358 @@
+//! The states of a project in a directory: checkpoint, journal and history of each stack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::files;
+use super::journal::{self, LocalJournal, Text};
+use crate::model::Json;
+use crate::model::journal::{Effect, Entry, Intent, Numbered};
+use crate::model::state::{FORMAT_VERSION, State};
+
+/// How many earlier checkpoints are kept.
+const HISTORY: usize = 10;
+
+/// The states of a project in a directory. Reading needs no lock; writing needs the stack's
+/// [`super::Lock`].
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    dir: PathBuf,
+}
+
+/// A state as it was found: the checkpoint with the journal after it folded in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The state.
+    pub state: State,
+    /// Calls of which it is not known what became of them, oldest first.
+    pub open: Vec<OpenIntent>,
+    /// Whether the journal ends in a record that was being written when its process ended.
+    pub torn: bool,
+    /// Whether the journal has records that no checkpoint has: a run was cut short.
+    pub unfinished: bool,
+}
+
+/// A call that was announced and of which it is not known what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenIntent {
+    /// The number of the intent's record.
+    pub number: u64,
+    /// The call.
+    pub intent: Intent,
+    /// Whether an outcome says that the answer was lost; otherwise there is no outcome at all.
+    pub answer_lost: bool,
+}
+
+impl LocalStore {
+    /// The states in that directory, which need not exist yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        LocalStore { dir: dir.into() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file of a stack's checkpoint.
+    pub fn checkpoint_path(&self, stack: &str) -> PathBuf {
+        self.dir.join(format!("{stack}.json"))
+    }
+
+    /// The file of a stack's journal.
+    pub fn journal_path(&self, stack: &str) -> PathBuf {
+        self.dir.join(format!("{stack}.journal"))
+    }
+
+    /// The directory of a stack's earlier checkpoints.
+    pub fn history_dir(&self, stack: &str) -> PathBuf {
+        self.dir.join("history").join(stack)
+    }
+
+    /// The state of a stack; None where nothing was ever recorded of it.
+    ///
+    /// # Errors
+    /// A file that can't be read, of a newer format, damaged, or a journal that continues another
+    /// state or a later one.
+    pub fn load(&self, stack: &str) -> Result<Option<Loaded>, StoreError> {
+        check_name(stack)?;
+        let checkpoint = self.read_checkpoint(stack)?;
+        let text = self.read_journal(stack)?;
+        let Some(base) = self.base(stack, checkpoint, &text)? else { return Ok(None) };
+        let checkpointed = base.journal;
+        let mut state = base;
+        for record in &text.records {
+            state.fold(record.number, &record.entry);
+        }
+        let unfinished = text
+            .records
+            .iter()
+            .any(|r| r.number > checkpointed && !matches!(r.entry, Entry::Begin { .. }));
+        Ok(Some(Loaded { state, open: open_intents(&text.records), torn: text.torn, unfinished }))
+    }
+
+    /// Calls of a stack of which it is not known what became of them, oldest first.
+    ///
+    /// # Errors
+    /// As [`LocalStore::load`].
+    pub fn open_intents(&self, stack: &str) -> Result<Vec<OpenIntent>, StoreError> {
+        Ok(self.load(stack)?.map(|loaded| loaded.open).unwrap_or_default())
+    }
+
+    /// Opens the journal that continues a state, begins one where there is none. A torn tail is
+    /// cut off durably.
+    ///
+    /// # Errors
+    /// As [`LocalStore::load`], and a journal that can't be written.
+    pub fn open_journal(&self, state: &State) -> Result<LocalJournal, StoreError> {
+        check_name(&state.stack)?;
+        let path = self.journal_path(&state.stack);
+        let mut text = self.read_journal(&state.stack)?;
+        self.check_fit(state, &text)?;
+        if text.records.is_empty() {
+            journal::begin(&path, vec![begin_entry(state)], state.journal + 1)?;
+            text = self.read_journal(&state.stack)?;
+        }
+        let next = text.last().unwrap_or(state.journal).max(state.journal) + 1;
+        LocalJournal::open(&path, &text, next)
+    }
+
+    /// Writes a checkpoint and begins a new journal after it. The checkpoint before is kept under
+    /// `history/`, where its serial is another. Calls of which it is not known what became of them
+    /// go over to the new journal under new numbers.
+    ///
+    /// # Errors
+    /// A file that can't be written; a state that lacks what the journal recorded.
+    pub fn checkpoint(&self, state: &State) -> Result<(), StoreError> {
+        check_name(&state.stack)?;
+        let text = self.read_journal(&state.stack)?;
+        let previous = self.read_checkpoint(&state.stack)?;
+        self.check_fit(state, &text)?;
+        self.check_complete(state, &text)?;
+        if let Some(previous) = previous.filter(|previous| previous.serial != state.serial) {
+            self.keep(&previous)?;
+        }
+        let path = self.checkpoint_path(&state.stack);
+        files::replace(&path, render(state, &path)?.as_bytes())?;
+        let mut entries = vec![begin_entry(state)];
+        entries.extend(
+            open_intents(&text.records).into_iter().map(|o| Entry::Intent(Box::new(o.intent))),
+        );
+        journal::begin(&self.journal_path(&state.stack), entries, state.journal + 1)
+    }
+
+    /// The stacks that have a state, in order of their names.
+    ///
+    /// # Errors
+    /// A directory that can't be read.
+    pub fn list(&self) -> Result<Vec<String>, StoreError> {
+        let mut stacks: Vec<String> = files::names(&self.dir)?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json").or_else(|| name.strip_suffix(".journal")))
+            .filter(|stack| check_name(stack).is_ok())
+            .map(str::to_owned)
+            .collect();
+        stacks.sort();
+        stacks.dedup();
+        Ok(stacks)
+    }
+
+    /// Removes a stack's state. The last checkpoint stays under `history/`.
+    ///
+    /// # Errors
+    /// A state that can't be read, a file that can't be written or removed.
+    pub fn remove(&self, stack: &str) -> Result<(), StoreError> {
+        if let Some(loaded) = self.load(stack)? {
+            self.keep(&loaded.state)?;
+        }
+        // The journal first: a journal without its checkpoint would read as a state of its own.
+        files::remove(&self.journal_path(stack))?;
+        files::remove(&self.checkpoint_path(stack))
+    }
+
+    fn read_checkpoint(&self, stack: &str) -> Result<Option<State>, StoreError> {
+        let path = self.checkpoint_path(stack);
+        let Some(content) = files::read(&path)? else { return Ok(None) };
+        let state: State = parse_versioned(&path, "state", &content, FORMAT_VERSION)?;
+        if state.stack != stack {
+            let expected = stack.to_owned();
+            return Err(StoreError::OtherStack { path, found: state.stack, expected });
+        }
+        Ok(Some(state))
+    }
+
+    fn read_journal(&self, stack: &str) -> Result<Text, StoreError> {
+        let path = self.journal_path(stack);
+        match files::read(&path)? {
+            Some(content) => Text::read(&path, &content),
+            None => Ok(Text::default()),
+        }
+    }
+
+    /// What the journal is folded into: the checkpoint, or nothing yet.
+    fn base(
+        &self,
+        stack: &str,
+        checkpoint: Option<State>,
+        text: &Text,
+    ) -> Result<Option<State>, StoreError> {
+        let base = match (checkpoint, text.records.first().map(|record| &record.entry)) {
+            (Some(state), _) => state,
+            (None, Some(Entry::Begin { lineage, .. })) => State::new(stack, lineage.clone()),
+            (None, _) => return Ok(None),
+        };
+        self.check_fit(&base, text)?;
+        Ok(Some(base))
+    }
+
+    /// Whether the journal continues this state.
+    fn check_fit(&self, state: &State, text: &Text) -> Result<(), StoreError> {
+        let Some(Entry::Begin { lineage, stack, after }) = text.records.first().map(|r| &r.entry)
+        else {
+            return Ok(());
+        };
+        let journal = self.journal_path(&state.stack);
+        let checkpoint = self.checkpoint_path(&state.stack);
+        if lineage != &state.lineage {
+            let (found, expected) = (lineage.clone(), state.lineage.clone());
+            return Err(StoreError::OtherLineage { journal, checkpoint, found, expected });
+        }
+        if stack != &state.stack {
+            let (found, expected) = (stack.clone(), state.stack.clone());
+            return Err(StoreError::OtherStack { path: journal, found, expected });
+        }
+        if *after > state.journal {
+            let (after, has) = (*after, state.journal);
+            return Err(StoreError::LaterCheckpoint { journal, checkpoint, after, has });
+        }
+        Ok(())
+    }
+
+    /// Whether the state has everything that the journal says about resources.
+    fn check_complete(&self, state: &State, text: &Text) -> Result<(), StoreError> {
+        let lost = text.records.iter().rev().find(|r| r.number > state.journal && tells(&r.entry));
+        match lost {
+            None => Ok(()),
+            Some(record) => Err(StoreError::Behind {
+                stack: state.stack.clone(),
+                journal: self.journal_path(&state.stack),
+                recorded: record.number,
+                has: state.journal,
+            }),
+        }
+    }
+
+    /// Puts a checkpoint into the history, and takes the oldest ones out of it.
+    fn keep(&self, state: &State) -> Result<(), StoreError> {
+        let dir = self.history_dir(&state.stack);
+        let path = dir.join(format!("{}.json", state.serial));
+        files::replace(&path, render(state, &path)?.as_bytes())?;
+        let mut serials: Vec<u64> = files::names(&dir)?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
+            .collect();
+        serials.sort_unstable();
+        for serial in serials.iter().rev().skip(HISTORY) {
+            files::remove(&dir.join(format!("{serial}.json")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a record says something that a checkpoint must have.
+fn tells(entry: &Entry) -> bool {
+    match entry {
+        Entry::Begin { .. } | Entry::Intent(_) => false,
+        Entry::Outcome(outcome) => !outcome.effects.is_empty(),
+        Entry::PlanStarted { .. } | Entry::PlanEnded { .. } | Entry::Effects(_) => true,
+    }
+}
+
+fn begin_entry(state: &State) -> Entry {
+    Entry::Begin {
+        lineage: state.lineage.clone(),
+        stack: state.stack.clone(),
+        after: state.journal,
+    }
+}
+
+/// Intents without an outcome that says what became of them.
+fn open_intents(records: &[Numbered]) -> Vec<OpenIntent> {
+    let mut open = BTreeMap::new();
+    for record in records {
+        match &record.entry {
+            Entry::Intent(intent) => {
+                let (number, intent) = (record.number, intent.as_ref().clone());
+                open.insert(number, OpenIntent { number, intent, answer_lost: false });
+            }
+            Entry::Outcome(outcome) if outcome.unknown => {
+                if let Some(intent) = open.get_mut(&outcome.intent) {
+                    intent.answer_lost = true;
+                }
+            }
+            Entry::Outcome(outcome) => {
+                open.remove(&outcome.intent);
+            }
+            Entry::Effects(effects) => settle_lost(&mut open, effects),
+            Entry::Begin { .. } | Entry::PlanStarted { .. } | Entry::PlanEnded { .. } => {}
+        }
+    }
+    open.into_values().collect()
+}
+
+/// A lost answer is settled by a record of the same resource that was looked up after it.
+fn settle_lost(open: &mut BTreeMap<u64, OpenIntent>, effects: &[Effect]) {
+    for effect in effects {
+        let (Effect::Record { address, .. } | Effect::Remove { address }) = effect;
+        open.retain(|_, intent| !intent.answer_lost || &intent.intent.address != address);
+    }
+}
+
+/// Stacks are named by files, so a name may not lead elsewhere.
+pub(super) fn check_name(stack: &str) -> Result<(), StoreError> {
+    let fits = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    if stack.is_empty() || stack.starts_with('-') || !stack.chars().all(fits) {
+        return Err(StoreError::Name(stack.to_owned()));
+    }
+    Ok(())
+}
+
+/// A document with a `format_version`, refused where that is newer than what is known here.
+pub(super) fn parse_versioned<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    content: &[u8],
+    known: u32,
+) -> Result<T, StoreError> {
+    let malformed = |source| StoreError::Malformed { path: path.to_owned(), what, source };
+    let value: Json = serde_json::from_slice(content).map_err(malformed)?;
+    match value.get("format_version").and_then(Json::as_u64) {
+        Some(found) if found > u64::from(known) => {
+            Err(StoreError::Newer { path: path.to_owned(), found, known })
+        }
+        _ => serde_json::from_value(value).map_err(malformed),
+    }
+}
+
+/// A state as it stands in its file: keys of values in order, so that it only changes where
+/// something changed, whatever order a server answers in.
+pub(super) fn render(state: &State, path: &Path) -> Result<String, StoreError> {
+    let failed = |source: serde_json::Error| StoreError::Write {
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    let mut value = serde_json::to_value(state).map_err(failed)?;
+    if let Some(resources) = value.get_mut("resources").and_then(Json::as_object_mut) {
+        for record in resources.values_mut() {
+            for part in ["key", "sent", "answered", "outputs"] {
+                if let Some(part) = record.get_mut(part) {
+                    part.sort_all_objects();
+                }
+            }
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&value).map_err(failed)?;
+    text.push('\n');
+    Ok(text)
+}
