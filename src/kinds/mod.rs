@@ -3,6 +3,7 @@
 use crate::model::kind::Kind;
 
 pub mod access_application;
+mod access_application_body;
 pub mod access_application_policy;
 pub mod access_application_spec;
 pub mod access_policy;
