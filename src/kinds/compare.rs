@@ -203,7 +203,9 @@ fn undeclared(facts: &Facts<'_>, how: &Compared, declared: &Json, out: &mut Diff
         }
         let seen = at(&facts.remote.spec, path).cloned().unwrap_or(Json::Null);
         let set = how.sets.contains(&path.as_str()) && sorted(&seen) == sorted(default);
-        if !set && !same(&seen, default) && !(default == &json!([]) && seen.is_null()) {
+        let none = default == &json!([]) && seen.is_null();
+        let at_rest = set || none || same(&seen, default);
+        if !at_rest {
             let change = FieldChange::new(
                 path,
                 Some(seen).filter(|seen| !seen.is_null()),

@@ -3,16 +3,20 @@
 use crate::model::kind::Kind;
 
 pub mod access_application;
+mod access_application_body;
 pub mod access_application_policy;
+pub mod access_application_spec;
 pub mod access_policy;
 pub mod access_rules;
 pub mod compare;
 pub mod dns_content;
 pub mod dns_record;
+pub mod dns_record_spec;
 pub mod kubernetes;
 pub mod lookup;
 pub mod origin;
 pub mod ssm_parameter;
+pub mod ssm_parameter_spec;
 pub mod support;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,167 @@
+use super::*;
+use crate::kinds::testing::{Step, bodies, declare, facts, ok, part_of, problems, read, refusal};
+use crate::model::address::Address;
+
+fn seen(version: u64) -> Json {
+    json!({"Name": "p", "Type": "SecureString", "Version": version, "Tier": "Standard",
+        "LastModifiedDate": 1_700_000_000.5, "Description": "d", "DataType": "text",
+        "ARN": "arn:aws:ssm:r:1:parameter/p", "LastModifiedUser": "someone",
+        "Tags": [{"Key": "a", "Value": "1"}, {"Key": "x", "Value": "y"}]})
+}
+
+fn described(version: u64) -> Answer {
+    ok(json!({"Parameters": [seen(version)]}))
+}
+
+fn token() -> Json {
+    let source = SecretId::output(&Address::new("tunnel", "a"), "token");
+    Special::secret(source, Some("f".to_owned()))
+}
+
+fn spec(more: Json) -> Json {
+    let mut spec = json!({"name": "p", "value": token(), "description": "d"});
+    for (key, value) in fields(&more) {
+        spec[key] = value;
+    }
+    declare(&SsmParameter, spec)
+}
+
+fn operations(calls: &[Call]) -> Vec<&str> {
+    calls.iter().map(|call| call.path.as_str()).collect()
+}
+
+#[test]
+fn a_create_never_overwrites_and_carries_tags() {
+    let step = Step::new(&SsmParameter, Verb::Create, spec(json!({"tags": {"a": "1"}})), None);
+    let (calls, end) = step.run(&[ok(json!({"Version": 1, "Tier": "Standard"})), described(1)]);
+    assert_eq!(operations(&calls), ["PutParameter", "DescribeParameters"]);
+    assert!(calls[0].mutating && !calls[1].mutating);
+    assert_eq!(
+        bodies(&calls)[0],
+        json!({"Name": "p", "Type": "SecureString", "Description": "d", "Value": token(),
+            "Tags": [{"Key": "a", "Value": "1"}]})
+    );
+    assert_eq!(Json::Object(calls[0].key.clone()), json!({"Name": "p"}));
+    let remote = end.unwrap().unwrap();
+    assert_eq!(remote.version.as_deref(), Some("1@1700000000.5"));
+    assert_eq!(remote.outputs["version"], "1");
+}
+
+#[test]
+fn a_description_that_lags_behind_gives_the_version_that_was_written() {
+    let step = Step::new(&SsmParameter, Verb::Create, spec(json!({})), None);
+    let (_, end) = step.run(&[ok(json!({"Version": 1})), ok(json!({"Parameters": []}))]);
+    let remote = end.unwrap().unwrap();
+    assert_eq!(remote.version.as_deref(), Some("1@"));
+    assert!(same_version("1@", "1@17") && !same_version("1@17", "1@18"));
+    assert!(!same_version("1@", "2@"));
+}
+
+#[test]
+fn an_update_looks_first_and_notices_a_version_in_between() {
+    let remote = read(&SsmParameter, &seen(3));
+    let declared = spec(json!({"tags": {"a": "2"}}));
+    let mut step = Step::new(&SsmParameter, Verb::Update, declared, Some(remote));
+    step.sent = Some(spec(json!({"tags": {"a": "1", "b": "1"}})));
+    let put = |version: u64| ok(json!({"Version": version}));
+    let (calls, end) =
+        step.run(&[described(3), put(4), ok(json!({})), ok(json!({})), described(4)]);
+    assert_eq!(
+        operations(&calls),
+        [
+            "DescribeParameters",
+            "PutParameter",
+            "AddTagsToResource",
+            "RemoveTagsFromResource",
+            "DescribeParameters"
+        ]
+    );
+    let bodies = bodies(&calls);
+    assert_eq!(bodies[1]["Overwrite"], true);
+    assert!(bodies[1].get("Tags").is_none());
+    assert_eq!(bodies[2]["Tags"], json!([{"Key": "a", "Value": "2"}]));
+    assert_eq!(bodies[3]["TagKeys"], json!(["b"]));
+    assert!(end.is_ok());
+    let (_, end) = step.run(&[described(3), put(5)]);
+    let error = end.unwrap_err().to_string();
+    assert!(error.contains("version 5 was written, but version 4"), "{error}");
+}
+
+#[test]
+fn a_value_that_the_files_do_not_say_is_put_back() {
+    let remote = read(&SsmParameter, &seen(3));
+    for value in [json!({"generate": {"length": 32}}), json!({"by_hand": true})] {
+        let declared = spec(json!({"value": value, "description": "new"}));
+        let step = Step::new(&SsmParameter, Verb::Update, declared, Some(remote.clone()));
+        let answers = [
+            described(3),
+            ok(json!({"Parameter": {"Name": "p"}})),
+            ok(json!({"Version": 4})),
+            described(4),
+        ];
+        let (calls, end) = step.run(&answers);
+        assert_eq!(calls[1].path, "GetParameter");
+        let own = SecretId::output(&Address::new("ssm_parameter", "x"), "value");
+        assert_eq!(bodies(&calls)[2]["Value"], Special::secret(own, None));
+        assert!(end.is_ok());
+    }
+    let hand = spec(json!({"value": {"by_hand": true}}));
+    let step = Step::new(&SsmParameter, Verb::Create, hand, None);
+    assert!(matches!(step.run(&[]).1, Err(KindError::Impossible { .. })));
+    let made = spec(json!({"value": {"generate": {"length": 20}}}));
+    assert_eq!(SsmParameter.makes(&made), [("value", Recipe::Characters(20))]);
+}
+
+#[test]
+fn a_foreign_version_is_drift_of_the_value_and_is_written_over() {
+    let remote = read(&SsmParameter, &seen(4));
+    let declared = spec(json!({}));
+    let diff = |version: &str, declared: &Json, sent: &Json| {
+        let facts =
+            Facts { version: Some(version), ..facts(Some(declared), Some(sent), &remote, &[]) };
+        SsmParameter.diff(&facts).unwrap()
+    };
+    let same = diff("4@1700000000.5", &declared, &declared);
+    assert_eq!(same, Diffed::default());
+    let foreign = diff("3@1", &declared, &declared);
+    assert_eq!(foreign.drift[0].path, "value");
+    assert_eq!(foreign.drift[0].by.as_deref(), Some("someone"));
+    assert!(foreign.drift[0].secret);
+    assert_eq!(foreign.changes[0].path, "value");
+    let hand = spec(json!({"value": {"by_hand": true}}));
+    assert_eq!(diff("3@1", &hand, &hand), Diffed::default());
+    let rotated = spec(json!({"value": Special::secret(SecretId::variable("v"), None)}));
+    assert_eq!(diff("4@", &rotated, &declared).changes[0].path, "value");
+    let adopting = SsmParameter.diff(&facts(Some(&declared), None, &remote, &[])).unwrap();
+    assert!(adopting.changes.iter().all(|change| change.path != "value"));
+}
+
+#[test]
+fn what_is_described_reads_back_and_a_delete_takes_not_found() {
+    let remote = read(&SsmParameter, &seen(1));
+    let mut declared = spec(json!({"tags": {"a": "1"}}));
+    declared.as_object_mut().unwrap().shift_remove("value");
+    assert!(part_of(&declared, &remote.spec));
+    assert_eq!(declare(&SsmParameter, declared.clone()), declared);
+    let step = Step::new(&SsmParameter, Verb::Delete, declared, Some(remote));
+    assert_eq!(step.run(&[refusal(400, "ParameterNotFound")]).1, Ok(None));
+    assert!(step.run(&[refusal(400, "ValidationException")]).1.is_err());
+}
+
+#[test]
+fn parameters_that_cannot_be_are_refused() {
+    for (more, path) in [
+        (json!({"name": "a b"}), "name"),
+        (json!({"name": "a/b"}), "name"),
+        (json!({"name": "/aws/x"}), "name"),
+        (json!({"value": ""}), "value"),
+        (json!({"value": "{{x}}"}), "value"),
+        (json!({"value": "x".repeat(5000)}), "value"),
+        (json!({"value": {"generate": {"length": 3}}}), "value.generate.length"),
+        (json!({"value": {"other": 1}}), "value"),
+        (json!({"type": "String", "key_id": "k"}), "key_id"),
+    ] {
+        assert_eq!(problems(&SsmParameter, spec(more.clone())), [path], "{more}");
+    }
+    assert!(problems(&SsmParameter, spec(json!({"name": "/a/b.c_d-e"}))).is_empty());
+}
