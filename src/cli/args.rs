@@ -457,9 +457,7 @@ mod tests {
             assert!(error.use_stderr(), "{args:?}");
             assert!(!error.render().to_string().contains("hunter2"), "{args:?}");
         }
-        assert!(
-            parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok()
-        );
+        assert!(parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok());
     }
 
     #[test]

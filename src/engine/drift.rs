@@ -67,8 +67,10 @@ pub fn drift(
         if !diffed.drift.is_empty() {
             found.drift.push(one(address, DriftKind::Drifted, diffed.drift));
         }
-        if !diffed.foreign.is_empty() {
-            found.drift.push(one(address, DriftKind::Foreign, diffed.foreign));
+        let ids = state.resources.values().map(|recorded| recorded.id.as_str());
+        let beside = foreign(&diffed.foreign, ids);
+        if !beside.is_empty() {
+            found.drift.push(one(address, DriftKind::Foreign, beside));
         }
         if let Some(other) = kind.tracked_by(remote) {
             let text = format!("{address} is kept by {other} as well, and boxctl's");
@@ -76,6 +78,21 @@ pub fn drift(
         }
     }
     found
+}
+
+/// What stands beside a resource, less what is recorded as a resource of its own: a policy of one
+/// application shows on the application too.
+pub(super) fn foreign<'a>(
+    found: &[FieldChange],
+    recorded: impl Iterator<Item = &'a str> + Clone,
+) -> Vec<FieldChange> {
+    let is_ours = |path: &str| {
+        let id = path.split("[id=\"").nth(1).and_then(|rest| rest.strip_suffix("\"]"));
+        id.is_some_and(|id| {
+            recorded.clone().any(|ours| ours == id || ours.rsplit('/').next() == Some(id))
+        })
+    };
+    found.iter().filter(|change| !is_ours(&change.path)).cloned().collect()
 }
 
 fn one(address: &Address, kind: DriftKind, paths: Vec<FieldChange>) -> Drift {

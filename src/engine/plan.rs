@@ -488,9 +488,9 @@ impl<'a> Planner<'a> {
 
     /// Drift, conflicts and warnings of a comparison.
     fn note(&mut self, address: &Address, resource: &Resource, diffed: &Diffed) {
-        for (kind, paths) in
-            [(DriftKind::Drifted, &diffed.drift), (DriftKind::Foreign, &diffed.foreign)]
-        {
+        let ids = self.recorded.values().map(|recorded| recorded.id.as_str());
+        let beside = super::drift::foreign(&diffed.foreign, ids);
+        for (kind, paths) in [(DriftKind::Drifted, &diffed.drift), (DriftKind::Foreign, &beside)] {
             if !paths.is_empty() {
                 self.drift.push(Drift { address: address.clone(), kind, paths: paths.clone() });
             }
@@ -562,7 +562,9 @@ impl<'a> Planner<'a> {
         let ours = fingerprint::mark(self.input.lineage, address);
         let marked = |remote: &&Remote| kind.mark_of(remote).as_deref() == Some(&ours);
         let remote = match (&resource.meta.adopt, candidates) {
-            (Adopt::Id(id), _) => candidates.iter().find(|remote| &remote.id == id),
+            (Adopt::Id(id), _) => candidates
+                .iter()
+                .find(|remote| &remote.id == id || remote.id.rsplit('/').next() == Some(id)),
             (_, [one]) => Some(one),
             _ => candidates.iter().find(marked),
         };
