@@ -41,8 +41,10 @@ pub enum Color {
                        interrupted; what was in flight was finished and recorded"
 )]
 pub struct Cli {
+    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -195,6 +197,7 @@ Examples:
     Plan {
         /// Stacks [default: all]
         stacks: Vec<String>,
+        /// What to plan.
         #[command(flatten)]
         planning: Planning,
         /// Save the plan: a name without a slash goes into plans/
@@ -228,6 +231,7 @@ Examples:
         /// Stacks [default: all]
         #[arg(conflicts_with = "plan")]
         stacks: Vec<String>,
+        /// What to plan.
         #[command(flatten)]
         planning: Planning,
         /// Carry out a saved plan, and only what still rests on the same ground
@@ -456,9 +460,7 @@ mod tests {
             assert!(error.use_stderr(), "{args:?}");
             assert!(!error.render().to_string().contains("hunter2"), "{args:?}");
         }
-        assert!(
-            parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok()
-        );
+        assert!(parse_from(["boxctl", "apply", "--plan", "x", "--yes", "--sandbox"]).is_ok());
     }
 
     #[test]
