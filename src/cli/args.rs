@@ -41,10 +41,10 @@ pub enum Color {
                        interrupted; what was in flight was finished and recorded"
 )]
 pub struct Cli {
-    /// Options of every command.
+    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -194,7 +194,7 @@ Examples:
     Plan {
         /// Stacks [default: all]
         stacks: Vec<String>,
-        /// What it is made of.
+        /// What to plan.
         #[command(flatten)]
         planning: Planning,
         /// Save the plan: a name without a slash goes into plans/
@@ -228,7 +228,7 @@ Examples:
         /// Stacks [default: all]
         #[arg(conflicts_with = "plan")]
         stacks: Vec<String>,
-        /// What it is made of.
+        /// What to plan.
         #[command(flatten)]
         planning: Planning,
         /// Carry out a saved plan, and only what still rests on the same ground

@@ -85,7 +85,7 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
     };
     // A run with other values than the last one's is said before anything else.
     let (first, checks): (Vec<_>, Vec<_>) =
-        stack.checks.iter().partition(|check| check.code.as_deref() == Some("variable"));
+        stack.checks.iter().partition(|check| check.code.as_deref() == Some("unsaid-variable"));
     for check in first {
         out.push_str(&report(check, options));
     }

@@ -68,7 +68,7 @@ pub fn record(address: &Address, record: &Recorded, options: &RenderOptions) -> 
     for (parameter, version) in &record.reads {
         facts.push(("reads", format!("{parameter}, version {version}")));
     }
-    for (name, _) in &record.secrets {
+    for name in record.secrets.keys() {
         facts.push(("secret", format!("{name} (a fingerprint of it)")));
     }
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {

@@ -60,9 +60,8 @@ impl Text {
     /// checksum was being written when the process ended, so nobody was told that it is durable.
     pub(super) fn read(path: &Path, content: &[u8]) -> Result<Text, StoreError> {
         let mut text = Text::default();
-        let mut number = 0;
-        for bytes in content.split_inclusive(|byte| *byte == b'\n') {
-            number += 1;
+        let lines = content.split_inclusive(|byte| *byte == b'\n');
+        for (number, bytes) in (1..).zip(lines) {
             let last = text.whole + bytes.len() == content.len();
             let record = match bytes.strip_suffix(b"\n") {
                 Some(line) => parse(line),
