@@ -104,7 +104,7 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
         Ok(gathered) => gathered,
         // Files that are broken or gone do not keep anything from being destroyed: the state does.
         Err(_) if names.iter().all(|name| matches!(session.store.load(name), Ok(Some(_)))) => {
-            session.from_states(&names)?
+            session.states_alone(&names)?
         }
         Err(stop) => return Err(stop),
     };

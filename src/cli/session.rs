@@ -209,7 +209,7 @@ impl Session {
     ///
     /// # Errors
     /// A state can't be read.
-    pub fn from_states(&self, names: &[String]) -> Result<Gathered, Stop> {
+    pub fn states_alone(&self, names: &[String]) -> Result<Gathered, Stop> {
         let stack = |name: &String| Stack { name: name.clone(), ..Stack::default() };
         let subjects = names.iter().map(|name| self.subject(stack(name), false));
         Ok(Gathered {
