@@ -8,8 +8,6 @@ use crate::model::observed::{Observed, World};
 use crate::model::resource::Stack;
 use crate::model::state::State;
 
-use super::diff;
-
 /// What drift found in one stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
@@ -50,20 +48,17 @@ pub fn drift(
             }
         };
         let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
-        let diffed = diff::diff(
-            kind,
-            &Facts {
-                declared: None,
-                sent: Some(&recorded.sent),
-                answered: Some(&recorded.answered),
-                version: recorded.version.as_deref(),
-                remote,
-                preview: None,
-                ignore: meta.map_or(&[], |meta| &meta.ignore),
-                force: meta.map_or(&[], |meta| &meta.force),
-                shared: meta.map_or(&recorded.shared, |meta| &meta.shared),
-            },
-        );
+        let diffed = kind.diff(&Facts {
+            declared: None,
+            sent: Some(&recorded.sent),
+            answered: Some(&recorded.answered),
+            version: recorded.version.as_deref(),
+            remote,
+            preview: None,
+            ignore: meta.map_or(&[], |meta| &meta.ignore),
+            force: meta.map_or(&[], |meta| &meta.force),
+            shared: meta.map_or(&recorded.shared, |meta| &meta.shared),
+        });
         if !diffed.drift.is_empty() {
             found.drift.push(one(address, DriftKind::Drifted, diffed.drift));
         }

@@ -1,12 +1,10 @@
 //! Verbs: pure functions from model to model. No clock, no network, no files, no async.
 
-pub mod diff;
 pub mod drift;
 pub mod exposure;
 pub mod fingerprint;
 pub mod graph;
 pub mod guard;
-pub mod path;
 pub mod plan;
 pub mod resolve;
 pub mod restart;

@@ -16,6 +16,7 @@ use crate::model::change::{
 use crate::model::error::Report;
 use crate::model::kind::{Diffed, Facts, Kind, Problem};
 use crate::model::observed::{Observed, Preview, Remote, World};
+use crate::model::path;
 use crate::model::plan::{Options, Refresh, StackPlan};
 use crate::model::resource::{Adopt, Meta, Resource, Stack};
 use crate::model::scope::Scope;
@@ -25,7 +26,7 @@ use crate::model::{Json, JsonMap};
 
 use super::exposure::{self, Exposure, Role};
 use super::resolve::{Known, Outputs, resolve};
-use super::{diff, fingerprint, graph, guard, path, restart, steps};
+use super::{fingerprint, graph, guard, restart, steps};
 
 /// Everything that a stack's plan is made from.
 pub struct Input<'a> {
@@ -445,7 +446,7 @@ impl<'a> Planner<'a> {
             force: &resource.meta.force,
             shared: &resource.meta.shared,
         };
-        let diffed = diff::diff(kind, &facts);
+        let diffed = kind.diff(&facts);
         self.note(address, resource, &diffed);
         if diffed.wants_preview && facts.preview.is_none() {
             self.wanted.push(Wanted {
@@ -599,7 +600,7 @@ impl<'a> Planner<'a> {
             force: if told { &["**".to_owned()] } else { &resource.meta.force },
             shared: &resource.meta.shared,
         };
-        let diffed = diff::diff(kind, &facts);
+        let diffed = kind.diff(&facts);
         if diffed.wants_preview && facts.preview.is_none() {
             self.wanted.push(Wanted {
                 address: address.clone(),

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::access_application_body::{
-    GUARDED, canonical_domain, canonical_field, covered, create_body, foreign_policies, guarded,
-    host_of, observed_policies, public, replacement_body, shares, wanted, widened_body,
+    GUARDED, canonical_domain, canonical_field, create_body, foreign_policies, guarded, host_of,
+    observed_policies, public, replacement_body, shares, wanted, widened_body,
 };
 pub use super::access_application_spec::AccessApplicationSpec;
 use super::access_policy::check_duration;
@@ -19,6 +19,7 @@ use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
 };
 use crate::model::observed::Remote;
+use crate::model::path;
 use crate::model::scope::{Need, Scope};
 use crate::model::{Json, JsonMap};
 
@@ -266,16 +267,8 @@ impl Kind for AccessApplication {
         if guarded.is_empty() { pick(spec, &["type", "name"]) } else { guarded }
     }
 
-    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
-        Some(diff(facts))
-    }
-
-    fn sets(&self) -> &'static [&'static str] {
-        &SETS
-    }
-
-    fn defaults(&self, _spec: &Json) -> JsonMap {
-        application_defaults()
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        diff(facts)
     }
 
     fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {
@@ -383,8 +376,8 @@ fn diff(facts: &Facts<'_>) -> Diffed {
     }
     let inner = Facts { remote: &seen, answered: answered.as_ref(), ..*facts };
     let how = Compared { sets: &SETS, defaults: application_defaults(), ..Compared::default() };
-    let mut diffed = compare::fields(&inner, &how);
-    if kept && !covered(facts.ignore, "policies") {
+    let mut diffed = compare::fields(&inner, how);
+    if kept && !path::covered(facts.ignore, "policies") {
         diffed.foreign.extend(foreign.iter().map(|id| {
             let policies = items(&facts.remote.raw, "policies");
             let policy = policies.iter().find(|policy| policy.get("id") == Some(id));

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::access_application_policy::is_own;
 use super::access_rules::network;
-use super::compare;
 use super::support::{duration, fields, hostname, interleave, items, text, with_ignored};
 use crate::model::kind::Work;
+use crate::model::path;
 use crate::model::{Json, JsonMap};
 
 pub(super) const SERVER_SET: [&str; 6] =
@@ -113,7 +113,7 @@ pub(super) fn policy_items(ids: &[Json], raw: &Json) -> Json {
 /// The policies to send: None leaves those there are (contract 6.1.1).
 pub(super) fn policies_to_send(work: &Work<'_>, raw: &Json) -> Option<Json> {
     let observed = observed_policies(raw);
-    if covered(work.ignore, "policies") {
+    if path::covered(work.ignore, "policies") {
         return None;
     }
     let ids = match work.spec.get("policies") {
@@ -132,10 +132,6 @@ pub(super) fn policies_to_send(work: &Work<'_>, raw: &Json) -> Option<Json> {
         None => return None,
     };
     Some(policy_items(&ids, raw))
-}
-
-pub(super) fn covered(ignore: &[String], field: &str) -> bool {
-    compare::covered(field, ignore)
 }
 
 /// What the application guards, as destinations.
@@ -183,7 +179,7 @@ pub(super) fn replacement_body(work: &Work<'_>, raw: &Json) -> JsonMap {
     body.shift_remove("policies");
     for path in work.removed {
         let mut value = Json::Object(body);
-        super::support::take_out(&mut value, path);
+        path::take(&mut value, path);
         body = fields(&value);
     }
     let mut spec = fields(&with_ignored(work.spec, raw, work.ignore));

@@ -8,9 +8,12 @@ use super::access_policy::{
     replacement_body, spec_of,
 };
 use super::access_rules::{self, Rule};
+use super::compare::{self, Compared};
 use super::support::{is_gone, is_special, items, pick, refused, text};
 use crate::model::call::{Answer, Call, Method, Service};
-use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Verb, Work};
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
+};
 use crate::model::observed::Remote;
 use crate::model::scope::{Need, Scope};
 use crate::model::{Json, JsonMap};
@@ -164,12 +167,9 @@ impl Kind for AccessApplicationPolicy {
         pick(spec, &["application", "name"])
     }
 
-    fn sets(&self) -> &'static [&'static str] {
-        &SETS
-    }
-
-    fn defaults(&self, _spec: &Json) -> JsonMap {
-        policy_defaults()
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        let how = Compared { sets: &SETS, defaults: policy_defaults(), ..Compared::default() };
+        compare::fields(facts, how)
     }
 
     fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {

@@ -45,7 +45,7 @@ fn the_example_of_the_contract_is_read() {
     assert!(part_of(&declared, &remote.spec), "{} {}", declared, remote.spec);
     assert!(AccessApplication.fits(&declared, &remote));
     assert_eq!(remote.outputs["domain"], "k8s.b0xp.io");
-    let diffed = AccessApplication.diff(&facts(Some(&declared), None, &remote, &[])).unwrap();
+    let diffed = AccessApplication.diff(&facts(Some(&declared), None, &remote, &[]));
     assert_eq!(diffed, Diffed::default());
 }
 
@@ -93,7 +93,7 @@ fn a_second_policy_goes_where_policies_are_ours_and_stays_where_they_are_shared(
 
     let remote = read(&AccessApplication, &raw);
     let diff = |shared: &[String], declared: &Json| {
-        AccessApplication.diff(&facts(Some(declared), Some(declared), &remote, shared)).unwrap()
+        AccessApplication.diff(&facts(Some(declared), Some(declared), &remote, shared))
     };
     let ours = diff(&[], &declared);
     assert_eq!(ours.changes[0].path, "policies[1]");

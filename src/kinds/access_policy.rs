@@ -4,11 +4,14 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::access_rules::{self, Rule};
+use super::compare::{self, Compared};
 use super::support::{
     duration, fields, is_gone, items, pick, refused, remote_of, required_text, text, with_ignored,
 };
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
-use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Verb, Work};
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
+};
 use crate::model::observed::Remote;
 use crate::model::scope::{Need, Scope};
 use crate::model::{Json, JsonMap};
@@ -377,12 +380,9 @@ impl Kind for AccessPolicy {
         Some(mark.to_owned())
     }
 
-    fn sets(&self) -> &'static [&'static str] {
-        &SETS
-    }
-
-    fn defaults(&self, _spec: &Json) -> JsonMap {
-        policy_defaults()
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        let how = Compared { sets: &SETS, defaults: policy_defaults(), ..Compared::default() };
+        compare::fields(facts, how)
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

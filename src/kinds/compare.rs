@@ -1,295 +1,390 @@
-//! Field-by-field comparison, for kinds that have something of their own to add to it.
+//! Compares what is declared, recorded and observed, field by field.
+//!
+//! The rule: where what is asked for is what was sent last, and what is there is what the service
+//! made of it then, nothing is to be done, whatever the service did to the value. Everywhere else
+//! the declared value is compared with the observed one in canonical form. What the files do not
+//! say is left alone, but for fields that left the files: they go back to what the service has
+//! without them. Lists are wholly the file's, unless they are shared.
 
-use serde_json::json;
-
-use super::support::{at, is_special, same, steps};
 use crate::model::change::FieldChange;
 use crate::model::kind::{Diffed, Facts};
+use crate::model::path;
 use crate::model::value::{Special, canonical_text, has_unknown};
 use crate::model::{Json, JsonMap};
 
 /// What a kind says about its fields.
 #[derive(Debug, Default)]
 pub struct Compared {
-    /// Paths of lists whose order means nothing.
+    /// Paths of lists whose order means nothing; `*` stands for any item or key.
     pub sets: &'static [&'static str],
-    /// Top-level fields whose items are declared whole: what is there beside counts.
-    pub whole: &'static [&'static str],
     /// Top-level fields that are compared elsewhere.
     pub apart: &'static [&'static str],
-    /// What the service has where nothing is said.
+    /// What the service has where nothing is said, by path: adopting compares with it, and a field
+    /// that left the files goes back to it. A null means absent.
     pub defaults: JsonMap,
 }
 
-/// Whether `path` is one of, or lies below one of, the given paths.
-pub fn covered(path: &str, by: &[String]) -> bool {
-    let path = steps(path);
-    by.iter().any(|pattern| {
-        if pattern == "**" {
-            return true;
+/// Compares field by field.
+pub fn fields(facts: &Facts<'_>, how: Compared) -> Diffed {
+    let adopting = facts.sent.is_none();
+    let mut walk = Walk { facts, how, adopting, out: Diffed::default() };
+    if let Some(declared) = facts.declared {
+        walk.changes("", Some(declared), facts.sent, facts.answered, Some(&facts.remote.spec));
+        if adopting {
+            walk.undeclared(declared);
         }
-        let pattern = steps(pattern);
-        pattern.len() <= path.len() && pattern.iter().zip(&path).all(|(p, s)| *p == "*" || p == s)
-    })
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-fn sorted(list: &Json) -> Vec<String> {
-    let mut texts: Vec<String> =
-        list.as_array().map_or(&[][..], Vec::as_slice).iter().map(canonical_text).collect();
-    texts.sort();
-    texts.dedup();
-    texts
+    }
+    if let (Some(sent), Some(answered)) = (facts.sent, facts.answered) {
+        walk.drift("", sent, Some(answered), Some(&facts.remote.spec));
+    }
+    walk.out
 }
 
 struct Walk<'a> {
-    how: &'a Compared,
-    found: Vec<FieldChange>,
+    facts: &'a Facts<'a>,
+    how: Compared,
+    adopting: bool,
+    out: Diffed,
+}
+
+fn is_plain_object(value: Option<&Json>) -> Option<&JsonMap> {
+    let value = value?;
+    if Special::of(value).is_some() { None } else { value.as_object() }
+}
+
+fn is_secret(value: Option<&Json>) -> bool {
+    value.is_some_and(|value| matches!(Special::of(value), Some(Special::Secret(_))))
 }
 
 impl Walk<'_> {
-    /// Notes what `want` has and `have` has otherwise; with `exact` also what only `have` has.
-    fn walk(&mut self, path: &str, want: &Json, have: Option<&Json>, exact: bool) {
-        match (want, have) {
-            _ if is_special(want) => self.note(path, Some(want), have),
-            (Json::Object(want), Some(Json::Object(map))) => {
-                for (key, value) in want {
-                    self.walk(&join(path, key), value, map.get(key), exact);
+    fn is_set(&self, path: &str) -> bool {
+        self.how.sets.iter().any(|set| path::is(set, path))
+    }
+
+    fn ignored(&self, path: &str) -> bool {
+        !path.is_empty()
+            && (self.how.apart.contains(&path) || path::covered(self.facts.ignore, path))
+    }
+
+    fn shared(&self, path: &str) -> bool {
+        path::covered(self.facts.shared, path)
+    }
+
+    /// Whether two values are the same where they stand.
+    fn same(&self, path: &str, a: &Json, b: &Json) -> bool {
+        match (a, b) {
+            (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+                if self.is_set(path) {
+                    let texts = |items: &[Json]| {
+                        let mut texts: Vec<_> = items.iter().map(canonical_text).collect();
+                        texts.sort();
+                        texts
+                    };
+                    return texts(a) == texts(b);
                 }
-                for (key, value) in map.iter().filter(|(key, _)| exact && !want.contains_key(*key))
-                {
-                    self.note(&join(path, key), None, Some(value));
-                }
+                a.iter()
+                    .zip(b)
+                    .enumerate()
+                    .all(|(i, (a, b))| self.same(&path::index(path, i), a, b))
             }
-            (Json::Array(_), Some(seen @ Json::Array(_))) if self.how.sets.contains(&path) => {
-                if sorted(want) != sorted(seen) {
-                    self.note(path, Some(want), have);
-                }
+            (Json::Object(a), Json::Object(b)) => {
+                a.len() == b.len()
+                    && a.iter().all(|(key, a)| {
+                        b.get(key).is_some_and(|b| self.same(&path::key(path, key), a, b))
+                    })
             }
-            (Json::Array(want), Some(Json::Array(seen))) => {
-                for index in 0..want.len().max(seen.len()) {
-                    let path = format!("{path}[{index}]");
-                    match (want.get(index), seen.get(index)) {
-                        (Some(want), have) => self.walk(&path, want, have, exact),
-                        (None, have) => self.note(&path, None, have),
-                    }
-                }
-            }
-            (want, Some(have)) if same(want, have) => {}
-            (want, have) => self.note(path, Some(want), have),
+            _ => a == b,
         }
     }
 
-    fn note(&mut self, path: &str, want: Option<&Json>, have: Option<&Json>) {
-        if let (Some(want), Some(have)) = (want, have)
-            && same(want, have)
-        {
-            return;
-        }
-        let mut change = FieldChange::new(path, have.cloned(), want.cloned());
-        change.secret =
-            want.is_some_and(|want| matches!(Special::of(want), Some(Special::Secret(_))));
-        self.found.push(change);
-    }
-}
-
-/// What differs, from `have` to `want`.
-fn differences(how: &Compared, want: &Json, have: &Json) -> Vec<FieldChange> {
-    let mut walk = Walk { how, found: Vec::new() };
-    for (key, value) in want.as_object().into_iter().flatten() {
-        if !how.apart.contains(&key.as_str()) {
-            let exact = how.whole.contains(&key.as_str());
-            walk.walk(key, value, have.get(key), exact);
-        }
-    }
-    walk.found
-}
-
-/// Whether a difference is one that the service makes by itself: the file says what was sent, and
-/// there is what the write's own answer showed.
-fn settled(facts: &Facts<'_>, path: &str) -> bool {
-    let (Some(declared), Some(sent), Some(answered)) = (facts.declared, facts.sent, facts.answered)
-    else {
-        return false;
-    };
-    let Some(wanted) = at(declared, path) else {
-        return at(sent, path).is_none() && at(answered, path) == at(&facts.remote.spec, path);
-    };
-    !has_unknown(wanted)
-        && at(sent, path).is_some_and(|sent| same(sent, wanted))
-        && match (at(answered, path), at(&facts.remote.spec, path)) {
-            (Some(answered), Some(observed)) => same(answered, observed),
+    fn same_or_none(&self, path: &str, a: Option<&Json>, b: Option<&Json>) -> bool {
+        match (a, b) {
+            (Some(a), Some(b)) => self.same(path, a, b),
             (None, None) => true,
+            (Some(value), None) | (None, Some(value)) => {
+                value.is_null()
+                    || self.how.defaults.get(path).is_some_and(|default| default == value)
+            }
+        }
+    }
+
+    fn push(&mut self, path: &str, before: Option<&Json>, after: Option<&Json>) {
+        let mut change = FieldChange::new(path, before.cloned(), after.cloned());
+        change.secret = is_secret(before) || is_secret(after);
+        self.out.changes.push(change);
+    }
+
+    /// Whether the version says that someone wrote a value that cannot be read.
+    fn version_moved(&self) -> bool {
+        match (self.facts.version, self.facts.remote.version.as_deref()) {
+            (Some(recorded), Some(now)) => recorded != now,
             _ => false,
         }
-}
-
-/// Compares declared, sent, answered and observed, field by field.
-pub fn fields(facts: &Facts<'_>, how: &Compared) -> Diffed {
-    let mut out = Diffed::default();
-    let observed = &facts.remote.spec;
-    if let Some(declared) = facts.declared {
-        out.changes = differences(how, declared, observed);
-        out.changes
-            .retain(|change| !covered(&change.path, facts.ignore) && !settled(facts, &change.path));
-        if let Some(sent) = facts.sent {
-            removed(facts, how, declared, sent, &mut out);
-        } else {
-            undeclared(facts, how, declared, &mut out);
-        }
     }
-    let recorded = facts.answered.or(facts.sent);
-    if let Some(recorded) = recorded.filter(|_| facts.sent.is_some()) {
-        out.drift = differences(how, recorded, observed)
-            .into_iter()
-            .filter(|change| !change.secret && !covered(&change.path, facts.ignore))
-            .map(|change| FieldChange { before: change.after, after: change.before, ..change })
-            .collect();
-    }
-    out
-}
 
-/// Fields that were sent and have left the files go back to what the service has without them.
-fn removed(facts: &Facts<'_>, how: &Compared, declared: &Json, sent: &Json, out: &mut Diffed) {
-    fn gone(path: &str, declared: &Json, sent: &Json, out: &mut Vec<String>) {
-        let (Json::Object(sent), Json::Object(declared)) = (sent, declared) else { return };
-        if is_special(&Json::Object(declared.clone())) {
+    fn changes(
+        &mut self,
+        path: &str,
+        declared: Option<&Json>,
+        sent: Option<&Json>,
+        answered: Option<&Json>,
+        observed: Option<&Json>,
+    ) {
+        if self.ignored(path) {
             return;
         }
-        for (key, value) in sent {
-            let path = join(path, key);
-            match declared.get(key) {
-                None => out.push(path),
-                Some(declared) => gone(&path, declared, value, out),
+        let Some(declared_value) = declared else {
+            return self.left_the_files(path, sent, observed);
+        };
+        if let Some(map) = is_plain_object(Some(declared_value)) {
+            let below =
+                |value: Option<&Json>, key: &str| value.and_then(|value| value.get(key)).cloned();
+            let left: Vec<String> = is_plain_object(sent)
+                .map(|sent| sent.keys().filter(|key| !map.contains_key(*key)).cloned().collect())
+                .unwrap_or_default();
+            for key in map.keys().cloned().chain(left) {
+                let (s, a, o) = (below(sent, &key), below(answered, &key), below(observed, &key));
+                self.changes(
+                    &path::key(path, &key),
+                    map.get(&key),
+                    s.as_ref(),
+                    a.as_ref(),
+                    o.as_ref(),
+                );
+            }
+            return;
+        }
+        if has_unknown(declared_value) {
+            self.push(path, observed, Some(declared_value));
+            return;
+        }
+        if is_secret(Some(declared_value)) {
+            // Nothing can be read: the record and the service's version have to tell.
+            if self.adopting || sent != Some(declared_value) || self.version_moved() {
+                self.push(path, sent.or(observed), Some(declared_value));
+            }
+            return;
+        }
+        let as_sent = sent.is_some_and(|sent| self.same(path, sent, declared_value));
+        let as_answered = !self.adopting && self.same_or_none(path, answered, observed);
+        if as_sent && as_answered {
+            return;
+        }
+        match declared_value {
+            Json::Array(items) if !self.is_set(path) => {
+                let list = List { items, answered, observed, as_answered };
+                self.list(path, &list);
+            }
+            Json::Array(items) if self.shared(path) => {
+                // Others' items stay: only what is declared and not there counts.
+                let there = observed.and_then(Json::as_array).cloned().unwrap_or_default();
+                let gone = |item: &Json| {
+                    sent_items(sent).any(|sent| sent == item) && !items.contains(item)
+                };
+                if items.iter().any(|item| !there.contains(item)) || there.iter().any(gone) {
+                    self.push(path, observed, declared);
+                }
+            }
+            _ => {
+                if !self.same_or_none(path, declared, observed) {
+                    self.push(path, observed, declared);
+                }
             }
         }
     }
-    let mut paths = Vec::new();
-    gone("", declared, sent, &mut paths);
-    for path in paths {
-        let top = steps(&path).first().copied().unwrap_or_default();
-        if how.apart.contains(&top) || how.whole.contains(&top) && top != path {
-            continue;
+
+    /// Adopting: what nobody declares has to be as the service makes it, else it differs.
+    fn undeclared(&mut self, declared: &Json) {
+        let defaults: Vec<(String, Json)> =
+            self.how.defaults.iter().map(|(path, value)| (path.clone(), value.clone())).collect();
+        for (path, default) in defaults {
+            let seen = path::get(&self.facts.remote.spec, &path).cloned();
+            let said = path::get(declared, &path).is_some();
+            let empty = seen.as_ref().is_none_or(Json::is_null)
+                || seen.as_ref().and_then(Json::as_array).is_some_and(Vec::is_empty);
+            let at_rest = match &seen {
+                Some(seen) if !empty => self.same(&path, seen, &default),
+                _ => true,
+            };
+            if !said && !at_rest && !self.ignored(&path) {
+                self.out.removed.push(path.clone());
+                let default = Some(&default).filter(|default| !default.is_null());
+                self.push(&path, seen.as_ref(), default);
+            }
         }
-        if covered(&path, facts.ignore) {
-            continue;
+    }
+
+    /// A field that left the files: gone already, or back to what the service has without it.
+    fn left_the_files(&mut self, path: &str, sent: Option<&Json>, observed: Option<&Json>) {
+        if sent.is_none() {
+            return;
         }
-        let default = how.defaults.get(&path).filter(|value| !value.is_null());
-        let seen = at(&facts.remote.spec, &path);
-        let at_rest = match (default, seen) {
-            (Some(default), Some(seen)) => same(default, seen),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
+        if let (Some(sent), Some(seen)) = (is_plain_object(sent), is_plain_object(observed)) {
+            for (key, sent) in sent {
+                self.left_the_files(&path::key(path, key), Some(sent), seen.get(key));
+            }
+            return;
+        }
+        let default = self.how.defaults.get(path).filter(|value| !value.is_null()).cloned();
+        let secret = is_secret(sent);
+        let back = match observed {
+            _ if secret => false,
+            None => true,
+            Some(Json::Array(items)) if items.is_empty() => default.is_none(),
+            Some(Json::Null) => true,
+            Some(Json::Object(map)) if map.is_empty() => true,
+            Some(Json::String(text)) if text.is_empty() => default.is_none(),
+            Some(value) => default.as_ref() == Some(value),
         };
-        if !at_rest {
-            let mut change = FieldChange::new(&path, seen.cloned(), default.cloned());
-            change.note = Some("left the files".to_owned());
-            out.changes.push(change);
-            out.removed.push(path);
+        if !back {
+            self.out.removed.push(path.to_owned());
+            let before = observed.or(sent);
+            self.push(path, before, default.as_ref());
         }
+    }
+
+    fn list(&mut self, path: &str, list: &List<'_>) {
+        let seen = list.observed.and_then(Json::as_array).cloned().unwrap_or_default();
+        let shared = self.shared(path);
+        let known = list.answered.and_then(Json::as_array).cloned().unwrap_or_default();
+        for at in 0..list.items.len().max(seen.len()) {
+            let below = path::index(path, at);
+            match (list.items.get(at), seen.get(at)) {
+                (Some(item), Some(seen)) => {
+                    // Where the observed item is what was answered, its undeclared fields are the
+                    // service's; else they are somebody's, and the list is the file's.
+                    let known_item = known.get(at);
+                    self.item(&below, item, known_item, seen, list.as_answered);
+                }
+                (Some(item), None) => self.push(&below, None, Some(item)),
+                (None, Some(seen)) if !shared => self.push(&below, Some(seen), None),
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn item(
+        &mut self,
+        path: &str,
+        declared: &Json,
+        answered: Option<&Json>,
+        seen: &Json,
+        as_answered: bool,
+    ) {
+        let (Some(map), Some(there)) = (is_plain_object(Some(declared)), seen.as_object()) else {
+            if has_unknown(declared) || !self.same(path, declared, seen) {
+                self.push(path, Some(seen), Some(declared));
+            }
+            return;
+        };
+        for (key, value) in map {
+            let below = path::key(path, key);
+            match there.get(key) {
+                Some(seen) => {
+                    self.item(&below, value, answered.and_then(|a| a.get(key)), seen, as_answered);
+                }
+                None if self.same_or_none(&below, Some(value), None) => {}
+                None => self.push(&below, None, Some(value)),
+            }
+        }
+        for (key, seen) in there.iter().filter(|(key, _)| !map.contains_key(*key)) {
+            let below = path::key(path, key);
+            let answered = answered.and_then(|answered| answered.get(key));
+            let the_services = as_answered || self.same_or_none(&below, answered, Some(seen));
+            let empty =
+                seen.as_object().is_some_and(JsonMap::is_empty) || seen.as_str() == Some("");
+            if !the_services && !empty && seen != &Json::Bool(false) {
+                self.push(&below, Some(seen), None);
+            }
+        }
+    }
+
+    /// What someone changed of what was recorded.
+    fn drift(&mut self, path: &str, sent: &Json, answered: Option<&Json>, observed: Option<&Json>) {
+        if self.ignored(path) {
+            return;
+        }
+        if let Some(map) = is_plain_object(Some(sent)) {
+            for (key, sent) in map {
+                let below = path::key(path, key);
+                let (a, o) = (answered.and_then(|a| a.get(key)), observed.and_then(|o| o.get(key)));
+                self.drift(&below, sent, a, o);
+            }
+            return;
+        }
+        if is_secret(Some(sent)) {
+            if self.version_moved() {
+                let mut change = FieldChange::new(path, Some(sent.clone()), None);
+                change.secret = true;
+                change.note = Some(match (self.facts.version, &self.facts.remote.version) {
+                    (Some(was), Some(now)) => {
+                        format!("written by someone else: {was} is now {now}")
+                    }
+                    _ => "written by someone else".to_owned(),
+                });
+                self.out.drift.push(change);
+            }
+            return;
+        }
+        if self.same_or_none(path, answered, observed) {
+            return;
+        }
+        if let (Some(Json::Array(was)), Some(Json::Array(now))) = (answered, observed) {
+            if self.shared(path) {
+                return self.shared_drift(path, sent, now);
+            }
+            if !self.is_set(path) {
+                for at in 0..was.len().max(now.len()) {
+                    self.drift_item(&path::index(path, at), was.get(at), now.get(at));
+                }
+                return;
+            }
+        }
+        self.out.drift.push(FieldChange::new(path, answered.cloned(), observed.cloned()));
+    }
+
+    fn shared_drift(&mut self, path: &str, sent: &Json, now: &[Json]) {
+        let ours: Vec<&Json> = sent_items(Some(sent)).collect();
+        let holds = |item: &Json| now.iter().any(|seen| path::project(item, seen) == *item);
+        for (at, item) in ours.iter().enumerate() {
+            if !holds(item) {
+                let change = FieldChange::new(path::index(path, at), Some((*item).clone()), None);
+                self.out.drift.push(change);
+            }
+        }
+        for (at, seen) in now.iter().enumerate() {
+            if !ours.iter().any(|item| path::project(item, seen) == **item) {
+                let change = FieldChange::new(path::index(path, at), None, Some(seen.clone()));
+                self.out.foreign.push(change);
+            }
+        }
+    }
+
+    fn drift_item(&mut self, path: &str, was: Option<&Json>, now: Option<&Json>) {
+        if self.same_or_none(path, was, now) {
+            return;
+        }
+        if let (Some(Json::Object(was)), Some(Json::Object(now))) = (was, now) {
+            let added = now.keys().filter(|key| !was.contains_key(*key));
+            for key in was.keys().chain(added) {
+                self.drift_item(&path::key(path, key), was.get(key), now.get(key));
+            }
+            return;
+        }
+        self.out.drift.push(FieldChange::new(path, was.cloned(), now.cloned()));
     }
 }
 
-/// Adopting: what nobody declares has to be as the service makes it, else it differs.
-fn undeclared(facts: &Facts<'_>, how: &Compared, declared: &Json, out: &mut Diffed) {
-    for (path, default) in &how.defaults {
-        let top = steps(path).first().copied().unwrap_or_default();
-        let said = at(declared, path).is_some() || covered(path, facts.ignore);
-        if said || how.apart.contains(&top) {
-            continue;
-        }
-        let seen = at(&facts.remote.spec, path).cloned().unwrap_or(Json::Null);
-        let set = how.sets.contains(&path.as_str()) && sorted(&seen) == sorted(default);
-        let none = default == &json!([]) && seen.is_null();
-        let at_rest = set || none || same(&seen, default);
-        if !at_rest {
-            let change = FieldChange::new(
-                path,
-                Some(seen).filter(|seen| !seen.is_null()),
-                Some(default.clone()).filter(|default| !default.is_null()),
-            );
-            out.removed.push(path.clone());
-            out.changes.push(change);
-        }
-    }
+struct List<'a> {
+    items: &'a [Json],
+    answered: Option<&'a Json>,
+    observed: Option<&'a Json>,
+    as_answered: bool,
+}
+
+fn sent_items(sent: Option<&Json>) -> impl Iterator<Item = &Json> {
+    sent.and_then(Json::as_array).into_iter().flatten()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::observed::Remote;
-
-    fn remote(spec: Json) -> Remote {
-        Remote { id: "1".to_owned(), spec, outputs: JsonMap::new(), version: None, raw: Json::Null }
-    }
-
-    fn paths(changes: &[FieldChange]) -> Vec<&str> {
-        changes.iter().map(|change| change.path.as_str()).collect()
-    }
-
-    fn compare(
-        declared: Json,
-        sent: Option<Json>,
-        answered: Option<Json>,
-        observed: Json,
-    ) -> Diffed {
-        let how = Compared {
-            sets: &["tags"],
-            whole: &["rules"],
-            defaults: [("comment".to_owned(), Json::Null), ("on".to_owned(), json!(true))]
-                .into_iter()
-                .collect(),
-            ..Compared::default()
-        };
-        let facts = Facts {
-            declared: Some(&declared),
-            sent: sent.as_ref(),
-            answered: answered.as_ref(),
-            version: None,
-            remote: &remote(observed),
-            preview: None,
-            ignore: &["left".to_owned()],
-            force: &[],
-            shared: &[],
-        };
-        fields(&facts, &how)
-    }
-
-    #[test]
-    fn what_the_service_makes_of_a_value_is_settled() {
-        let sent = json!({"name": "X", "tags": ["b", "a"]});
-        let answered = json!({"name": "x", "tags": ["a", "b"]});
-        let diffed = compare(sent.clone(), Some(sent), Some(answered.clone()), answered);
-        assert_eq!(diffed, Diffed::default());
-    }
-
-    #[test]
-    fn a_foreign_change_is_drift_and_is_put_right() {
-        let sent = json!({"name": "x", "left": 1, "rules": [{"a": 1}]});
-        let seen = json!({"name": "y", "left": 2, "rules": [{"a": 1, "b": 2}, {"c": 3}]});
-        let diffed = compare(sent.clone(), Some(sent.clone()), Some(sent), seen);
-        assert_eq!(paths(&diffed.changes), ["name", "rules[0].b", "rules[1]"]);
-        assert_eq!(paths(&diffed.drift), ["name", "rules[0].b", "rules[1]"]);
-        assert_eq!(diffed.drift[0].before, Some(json!("x")));
-    }
-
-    #[test]
-    fn what_left_the_files_goes_back_to_the_default() {
-        let sent = json!({"name": "x", "comment": "c", "on": false});
-        let diffed = compare(json!({"name": "x"}), Some(sent.clone()), Some(sent.clone()), sent);
-        assert_eq!(diffed.removed, ["comment", "on"]);
-        assert_eq!(diffed.changes[1].after, Some(json!(true)));
-        assert!(diffed.drift.is_empty());
-    }
-
-    #[test]
-    fn adopting_counts_what_is_not_as_the_service_makes_it() {
-        let diffed = compare(json!({"name": "x"}), None, None, json!({"name": "x", "on": false}));
-        assert_eq!(paths(&diffed.changes), ["on"]);
-        let diffed = compare(json!({"name": "x"}), None, None, json!({"name": "x", "on": true}));
-        assert_eq!(diffed, Diffed::default());
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::compare::{self, Compared};
 use super::dns_content::{self, SIMPLE, STRUCTURED};
 pub use super::dns_record_spec::DnsRecordSpec;
 use super::support::{
@@ -9,8 +10,11 @@ use super::support::{
     with_ignored,
 };
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
-use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Verb, Work};
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
+};
 use crate::model::observed::Remote;
+use crate::model::path;
 use crate::model::scope::{Need, Scope, Zone};
 use crate::model::{Json, JsonMap};
 
@@ -156,7 +160,7 @@ fn update_body(work: &Work<'_>, remote: &Remote) -> Json {
                 for name in SETTINGS {
                     let sent = work.sent.and_then(|sent| sent.get("settings")?.get(name));
                     if sent.is_some() && settings.get(name).is_none() {
-                        super::support::put_at(settings, name, json!(false));
+                        path::put(settings, name, json!(false));
                     }
                 }
                 None
@@ -165,6 +169,21 @@ fn update_body(work: &Work<'_>, remote: &Remote) -> Json {
         };
     }
     Json::Object(body)
+}
+
+/// What the service has where nothing is said.
+fn defaults() -> JsonMap {
+    [
+        ("comment", json!("")),
+        ("tags", json!([])),
+        ("settings.flatten_cname", json!(false)),
+        ("settings.ipv4_only", json!(false)),
+        ("settings.ipv6_only", json!(false)),
+        ("private_routing", json!(false)),
+    ]
+    .into_iter()
+    .map(|(path, value)| (path.to_owned(), value))
+    .collect()
 }
 
 impl Kind for DnsRecord {
@@ -338,22 +357,9 @@ impl Kind for DnsRecord {
         pick(spec, &["name", "type", "content", "data"])
     }
 
-    fn sets(&self) -> &'static [&'static str] {
-        &["tags"]
-    }
-
-    fn defaults(&self, _spec: &Json) -> JsonMap {
-        [
-            ("comment", json!("")),
-            ("tags", json!([])),
-            ("settings.flatten_cname", json!(false)),
-            ("settings.ipv4_only", json!(false)),
-            ("settings.ipv6_only", json!(false)),
-            ("private_routing", json!(false)),
-        ]
-        .into_iter()
-        .map(|(path, value)| (path.to_owned(), value))
-        .collect()
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        let how = Compared { sets: &["tags"], defaults: defaults(), ..Compared::default() };
+        compare::fields(facts, how)
     }
 
     fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work,
 };
 use crate::model::observed::Remote;
+use crate::model::path;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::value::Special;
@@ -38,7 +39,7 @@ pub fn listing(name: &str, tags: bool) -> Listing {
         "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [name]}],
     });
     if tags {
-        super::support::put_at(&mut input, "TagsOf", json!([name]));
+        path::put(&mut input, "TagsOf", json!([name]));
     }
     let call = Call::operation("DescribeParameters", input).purpose("describing parameters");
     Listing { call, paging: Paging::Token }
@@ -418,31 +419,17 @@ impl Kind for SsmParameter {
         key
     }
 
-    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
         let how = Compared {
             apart: &["value"],
-            defaults: self.defaults(facts.declared.unwrap_or(&Json::Null)),
+            defaults: defaults(facts.declared.unwrap_or(&Json::Null)),
             ..Compared::default()
         };
-        let mut diffed = compare::fields(facts, &how);
-        if !compare::covered("value", facts.ignore) {
+        let mut diffed = compare::fields(facts, how);
+        if !path::covered(facts.ignore, "value") {
             diff_value(facts, &mut diffed);
         }
-        Some(diffed)
-    }
-
-    fn defaults(&self, spec: &Json) -> JsonMap {
-        let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
-        let key = if secure { json!("alias/aws/ssm") } else { Json::Null };
-        [
-            ("description", json!("")),
-            ("key_id", key),
-            ("allowed_pattern", Json::Null),
-            ("data_type", json!("text")),
-        ]
-        .into_iter()
-        .map(|(path, value)| (path.to_owned(), value))
-        .collect()
+        diffed
     }
 
     fn replaces(&self, path: &str, spec: &Json, remote: &Remote) -> Option<String> {
@@ -503,6 +490,21 @@ impl Kind for SsmParameter {
         let call = Call::operation("GetParameter", input).purpose("reading the parameter's value");
         Some((call, "/Parameter/Value"))
     }
+}
+
+/// What the service has where nothing is said.
+fn defaults(spec: &Json) -> JsonMap {
+    let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
+    let key = if secure { json!("alias/aws/ssm") } else { Json::Null };
+    [
+        ("description", json!("")),
+        ("key_id", key),
+        ("allowed_pattern", Json::Null),
+        ("data_type", json!("text")),
+    ]
+    .into_iter()
+    .map(|(path, value)| (path.to_owned(), value))
+    .collect()
 }
 
 /// A value is compared with what was sent, and its version with the one that was written.

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::model::call::Answer;
 use crate::model::kind::{KindError, Problem};
 use crate::model::observed::Remote;
+use crate::model::path;
 use crate::model::value::{Special, canonical_text};
 use crate::model::{Json, JsonMap};
 
@@ -180,82 +181,15 @@ pub fn required_text(spec: &Json, field: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The steps of a path: `ingress[0].service` is `ingress`, `0`, `service`; `[id="x"]` and `[*]`
-/// give what stands between the brackets.
-pub fn steps(path: &str) -> Vec<&str> {
-    path.split(['.', '['])
-        .map(|step| step.trim_end_matches(']'))
-        .filter(|s| !s.is_empty())
-        .collect()
-}
-
-/// The value at a path.
-pub fn at<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
-    steps(path).into_iter().try_fold(value, |value, step| match value {
-        Json::Array(list) => list.get(step.parse::<usize>().ok()?),
-        Json::Object(map) => map.get(step),
-        _ => None,
-    })
-}
-
-/// Takes the value at a path out; whether there was one.
-pub fn take_out(value: &mut Json, path: &str) -> bool {
-    let steps = steps(path);
-    let Some((last, parents)) = steps.split_last() else { return false };
-    let holder = parents.iter().try_fold(value, |value, step| match value {
-        Json::Array(list) => list.get_mut(step.parse::<usize>().ok()?),
-        Json::Object(map) => map.get_mut(*step),
-        _ => None,
-    });
-    match holder {
-        Some(Json::Object(map)) => map.shift_remove(*last).is_some(),
-        Some(Json::Array(list)) => match last.parse::<usize>() {
-            Ok(index) if index < list.len() => {
-                list.remove(index);
-                true
-            }
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Puts a value at a path, where the objects and lists on the way are there.
-pub fn put_at(value: &mut Json, path: &str, new: Json) {
-    let steps = steps(path);
-    let Some((last, parents)) = steps.split_last() else { return };
-    let mut holder = value;
-    for step in parents {
-        let next = match holder {
-            Json::Array(list) => step.parse::<usize>().ok().and_then(|index| list.get_mut(index)),
-            Json::Object(map) => Some(map.entry((*step).to_owned()).or_insert_with(|| json!({}))),
-            _ => None,
-        };
-        let Some(next) = next else { return };
-        holder = next;
-    }
-    match holder {
-        Json::Object(map) => {
-            map.insert((*last).to_owned(), new);
-        }
-        Json::Array(list) => {
-            if let Some(item) = last.parse::<usize>().ok().and_then(|index| list.get_mut(index)) {
-                *item = new;
-            }
-        }
-        _ => {}
-    }
-}
-
 /// The spec with what is ignored as it is at the service: what is left to others goes back as it
 /// was when a whole object is replaced.
 pub fn with_ignored(spec: &Json, remote: &Json, ignore: &[String]) -> Json {
     let mut out = spec.clone();
     for path in ignore {
-        match at(remote, path) {
-            Some(value) => put_at(&mut out, path, value.clone()),
+        match path::get(remote, path) {
+            Some(value) => path::put(&mut out, path, value.clone()),
             None => {
-                take_out(&mut out, path);
+                path::take(&mut out, path);
             }
         }
     }

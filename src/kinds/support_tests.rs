@@ -44,16 +44,6 @@ fn hostnames_that_cannot_be_are_named() {
 }
 
 #[test]
-fn paths_reach_into_objects_and_lists() {
-    let mut value = json!({"a": [{"b": 1, "c": 2}]});
-    assert_eq!(at(&value, "a[0].b"), Some(&json!(1)));
-    assert!(take_out(&mut value, "a[0].b"));
-    put_at(&mut value, "a[0].d.e", json!(3));
-    assert_eq!(value, json!({"a": [{"c": 2, "d": {"e": 3}}]}));
-    assert!(!take_out(&mut value, "a[7].b"));
-}
-
-#[test]
 fn items_of_others_keep_their_places() {
     let observed = [json!("x"), json!("a"), json!("y"), json!("b")];
     let foreign = |item: &Json| item == "x" || item == "y";

@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde_json::json;
 
+use super::compare::{self, Compared};
 use super::support::{code_of, is_gone, refused, remote_of, required_text, text};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
-use crate::model::kind::{Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work};
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work,
+};
 use crate::model::observed::Remote;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
@@ -160,6 +163,10 @@ impl Kind for Tunnel {
 
     fn makes(&self, _spec: &Json) -> Vec<(&'static str, Recipe)> {
         vec![("secret", Recipe::HashedCharacters)]
+    }
+
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        compare::fields(facts, Compared::default())
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

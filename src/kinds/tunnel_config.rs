@@ -7,8 +7,7 @@ use serde_json::json;
 use super::compare::{self, Compared};
 use super::origin::{self, OriginRequest};
 use super::support::{
-    fields, hostname, hostname_problem, interleave, is_empty, is_special, items, take_out, text,
-    with_ignored,
+    fields, hostname, hostname_problem, interleave, is_empty, is_special, items, text, with_ignored,
 };
 use crate::model::call::{Answer, Call, Method, Service};
 use crate::model::change::FieldChange;
@@ -16,6 +15,7 @@ use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
 };
 use crate::model::observed::Remote;
+use crate::model::path;
 use crate::model::scope::Scope;
 use crate::model::{Json, JsonMap};
 
@@ -212,7 +212,7 @@ fn config_to_put(work: &Work<'_>, current: &Remote) -> Json {
     for path in work.removed {
         if let Some(name) = path.strip_prefix("origin_request.") {
             let mut value = Json::Object(settings);
-            take_out(&mut value, name);
+            path::take(&mut value, name);
             settings = fields(&value);
         } else if path == "origin_request" {
             let sent = work.sent.and_then(|sent| sent.get("origin_request"));
@@ -360,7 +360,7 @@ impl Kind for TunnelConfig {
         super::support::pick(spec, &["tunnel"])
     }
 
-    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
         let shared = shares_ingress(facts.shared);
         let foreign = if shared {
             foreign_rules(facts.sent, facts.declared, items(&facts.remote.spec, "ingress"))
@@ -374,8 +374,7 @@ impl Kind for TunnelConfig {
             without(answered, if shared { &old } else { &[] })
         });
         let facts = Facts { remote: &seen, answered: answered.as_ref(), ..*facts };
-        let mut diffed =
-            compare::fields(&facts, &Compared { whole: &["ingress"], ..Compared::default() });
+        let mut diffed = compare::fields(&facts, Compared::default());
         diffed.foreign.extend(foreign.into_iter().map(|rule| {
             let name = text(&rule, "hostname").unwrap_or_default().to_owned();
             let mut change =
@@ -383,7 +382,7 @@ impl Kind for TunnelConfig {
             change.note = Some("another writer's rule, kept since `ingress` is shared".to_owned());
             change
         }));
-        Some(diffed)
+        diffed
     }
 
     fn answered(&self, sent: &Json, remote: &Remote) -> Option<Json> {

@@ -303,10 +303,9 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Compares in the kind's own way; None: field by field, as all kinds with whole specs do.
-    fn diff(&self, _facts: &Facts<'_>) -> Option<Diffed> {
-        None
-    }
+    /// Compares what is declared, recorded and observed. Kinds with whole specs do it field by
+    /// field (`kinds::compare`), Kubernetes objects by who owns a field.
+    fn diff(&self, facts: &Facts<'_>) -> Diffed;
 
     /// What is recorded of a write's answer, to compare later readings with; None: the fields of
     /// the answer that were sent.
@@ -323,17 +322,6 @@ pub trait Kind: Sync {
     /// it calls itself.
     fn tracked_by(&self, _remote: &Remote) -> Option<String> {
         None
-    }
-
-    /// Paths of lists whose order means nothing; `*` stands for any item or key.
-    fn sets(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// What the service has where nothing is said, by path: adopting compares with it, and a field
-    /// that left the files goes back to it. A null means absent.
-    fn defaults(&self, _spec: &Json) -> JsonMap {
-        JsonMap::new()
     }
 
     /// Why a change of this path can only be made by replacing the object; None where it can be

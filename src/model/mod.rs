@@ -9,6 +9,7 @@ pub mod journal;
 pub mod kind;
 pub mod known;
 pub mod observed;
+pub mod path;
 pub mod plan;
 pub mod project;
 pub mod resource;

@@ -304,8 +304,8 @@ impl Kind for Object {
         key(spec)
     }
 
-    fn diff(&self, facts: &Facts<'_>) -> Option<Diffed> {
-        Some(compare::diff(facts))
+    fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        compare::diff(facts)
     }
 
     fn answered(&self, sent: &Json, remote: &Remote) -> Option<Json> {

@@ -1,6 +1,6 @@
 //! Paths into specs: `ingress[0].service`, `spec.containers[name="x"].image`.
 
-use crate::model::{Json, JsonMap};
+use super::{Json, JsonMap};
 
 /// The path of a key below a path.
 pub fn key(base: &str, key: &str) -> String {
@@ -81,22 +81,86 @@ pub fn covered(patterns: &[String], path: &str) -> bool {
 
 /// The value at a path of keys and indices.
 pub fn get<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
-    segments(path).into_iter().try_fold(value, |value, segment| {
-        let Some(inner) = segment.strip_prefix('[').and_then(|s| s.strip_suffix(']')) else {
-            return value.get(segment);
-        };
-        match inner.parse::<usize>() {
-            Ok(index) => value.get(index),
-            Err(_) => value.get(serde_json::from_str::<String>(inner).ok()?.as_str()),
-        }
+    segments(path).into_iter().try_fold(value, |value, segment| match step(segment) {
+        Step::Key(key) => value.get(key.as_ref()),
+        Step::Index(index) => value.get(index),
     })
+}
+
+/// One step of a path as a key or an index.
+enum Step<'a> {
+    Key(std::borrow::Cow<'a, str>),
+    Index(usize),
+}
+
+fn step(segment: &str) -> Step<'_> {
+    let Some(inner) = segment.strip_prefix('[').and_then(|s| s.strip_suffix(']')) else {
+        return Step::Key(segment.into());
+    };
+    match (inner.parse(), serde_json::from_str::<String>(inner)) {
+        (Ok(index), _) => Step::Index(index),
+        (Err(_), Ok(key)) => Step::Key(key.into()),
+        (Err(_), Err(_)) => Step::Key(inner.into()),
+    }
+}
+
+/// Takes the value at a path out; whether there was one.
+pub fn take(value: &mut Json, path: &str) -> bool {
+    let segments = segments(path);
+    let Some((last, parents)) = segments.split_last() else { return false };
+    let mut holder = value;
+    for segment in parents {
+        let next = match step(segment) {
+            Step::Key(key) => holder.get_mut(key.as_ref()),
+            Step::Index(index) => holder.get_mut(index),
+        };
+        let Some(next) = next else { return false };
+        holder = next;
+    }
+    match (step(last), holder) {
+        (Step::Key(key), Json::Object(map)) => map.shift_remove(key.as_ref()).is_some(),
+        (Step::Index(index), Json::Array(list)) if index < list.len() => {
+            list.remove(index);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Puts a value at a path, where the lists on the way are there; objects are made.
+pub fn put(value: &mut Json, path: &str, new: Json) {
+    let segments = segments(path);
+    let Some((last, parents)) = segments.split_last() else { return };
+    let mut holder = value;
+    for segment in parents {
+        let next = match (step(segment), holder) {
+            (Step::Key(key), Json::Object(map)) => {
+                Some(map.entry(key.into_owned()).or_insert_with(|| Json::Object(JsonMap::new())))
+            }
+            (Step::Index(index), Json::Array(list)) => list.get_mut(index),
+            _ => None,
+        };
+        let Some(next) = next else { return };
+        holder = next;
+    }
+    match (step(last), holder) {
+        (Step::Key(key), Json::Object(map)) => {
+            map.insert(key.into_owned(), new);
+        }
+        (Step::Index(index), Json::Array(list)) => {
+            if let Some(item) = list.get_mut(index) {
+                *item = new;
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What of `observed` stands at the paths of `declared`: keys of objects one by one, lists whole.
 pub fn project(declared: &Json, observed: &Json) -> Json {
     match (declared, observed) {
         (Json::Object(declared), Json::Object(observed))
-            if crate::model::value::Special::of(&Json::Object(declared.clone())).is_none() =>
+            if super::value::Special::of(&Json::Object(declared.clone())).is_none() =>
         {
             let mut out = JsonMap::new();
             for (key, value) in declared {
@@ -149,5 +213,16 @@ mod tests {
         let path = key(&key(&index(&key("", "a"), 0), "b.c/d"), "e");
         assert_eq!(path, "a[0][\"b.c/d\"].e");
         assert_eq!(get(&value, &path), Some(&json!(7)));
+    }
+
+    #[test]
+    fn values_are_put_and_taken_where_the_path_leads() {
+        let mut value = json!({"a": [{"b": 1, "c": 2}]});
+        assert!(take(&mut value, "a[0].b"));
+        put(&mut value, "a[0].d.e", json!(3));
+        assert_eq!(value, json!({"a": [{"c": 2, "d": {"e": 3}}]}));
+        assert!(!take(&mut value, "a[7].b"));
+        put(&mut value, "a[7].b", json!(4));
+        assert_eq!(value, json!({"a": [{"c": 2, "d": {"e": 3}}]}));
     }
 }
