@@ -14,7 +14,7 @@ use crate::model::state::State;
 use crate::run::Context;
 use crate::run::apply::{Applied, apply};
 use crate::run::pipeline::{self, Observations};
-use crate::run::step::StackRun;
+use crate::run::stack_run::StackRun;
 use crate::store;
 
 use super::planning::{self, commands, orphan, plan_path, refusal, subjects_of};

@@ -8,4 +8,6 @@ pub mod guard;
 pub mod plan;
 pub mod resolve;
 pub mod restart;
+mod settle;
 mod steps;
+mod takeover;

@@ -7,26 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
-
-use crate::model::address::{Address, AddressGlob};
-use crate::model::change::{
-    Action, Change, Confidence, Drift, DriftKind, FieldChange, Phase, StepId,
-};
+use crate::model::Json;
+use crate::model::address::Address;
+use crate::model::change::{Action, Change, Drift, Phase, StepId};
 use crate::model::error::Report;
-use crate::model::kind::{Diffed, Facts, Kind, Problem};
-use crate::model::observed::{Observed, Preview, Remote, World};
-use crate::model::path;
+use crate::model::kind::{Kind, Problem};
+use crate::model::observed::{Observed, Remote, World};
 use crate::model::plan::{Options, Refresh, StackPlan};
-use crate::model::resource::{Adopt, Meta, Resource, Stack};
+use crate::model::resource::{Resource, Stack};
 use crate::model::scope::Scope;
 use crate::model::state::{Recorded, State, Target};
 use crate::model::value::{Special, each_special, references, secret_sources};
-use crate::model::{Json, JsonMap};
 
-use super::exposure::{self, Exposure, Role};
+use super::exposure::{self, Exposure};
 use super::resolve::{Known, Outputs, resolve};
-use super::{fingerprint, graph, guard, restart, steps};
+use super::{graph, guard, steps};
 
 /// Everything that a stack's plan is made from.
 pub struct Input<'a> {
@@ -109,10 +104,9 @@ pub(super) struct Planner<'a> {
     /// What declared resources will publish, and what is published now.
     pub exposure: Exposure,
     pub exposed_now: Exposure,
-    known: Known,
-    blocked: BTreeSet<Address>,
+    pub known: Known,
+    pub blocked: BTreeSet<Address>,
 }
-
 impl<'a> Planner<'a> {
     fn new(input: &'a Input<'a>) -> Self {
         Planner {
@@ -140,39 +134,11 @@ impl<'a> Planner<'a> {
         (self.input.kinds)(name)
     }
 
-    fn observed(&self, address: &Address) -> &'a Observed {
+    pub(super) fn observed(&self, address: &Address) -> &'a Observed {
         static ABSENT: Observed = Observed::Absent;
         let old = self.moved.get(address);
         let world = &self.input.world.resources;
         world.get(address).or_else(|| world.get(old?)).unwrap_or(&ABSENT)
-    }
-
-    /// Two addresses that mean one remote object are a rename, never a deletion and a creation.
-    fn take_renames(&mut self) {
-        let declared: BTreeSet<&Address> =
-            self.input.stack.resources.iter().map(|resource| &resource.address).collect();
-        for resource in &self.input.stack.resources {
-            if self.recorded.contains_key(&resource.address) {
-                continue;
-            }
-            let said = resource.meta.renamed_from.clone().filter(|old| {
-                self.recorded.get(old).is_some_and(|r| r.kind == resource.address.kind())
-            });
-            let candidates =
-                self.input.world.candidates.get(&resource.address).map_or(&[][..], Vec::as_slice);
-            let same_object = || {
-                let orphans = self.recorded.iter().filter(|(old, _)| !declared.contains(old));
-                orphans
-                    .filter(|(_, r)| r.kind == resource.address.kind())
-                    .find(|(_, r)| candidates.iter().any(|remote| remote.id == r.id))
-                    .map(|(old, _)| old.clone())
-            };
-            let Some(old) = said.or_else(same_object) else { continue };
-            if let Some(record) = self.recorded.remove(&old) {
-                self.recorded.insert(resource.address.clone(), record);
-                self.moved.insert(resource.address.clone(), old);
-            }
-        }
     }
 
     fn reference_needs(&self, resource: &Resource) -> BTreeSet<Address> {
@@ -230,7 +196,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn problem(&mut self, problem: &Problem, address: &Address, resource: Option<&Resource>) {
+    pub(super) fn problem(
+        &mut self,
+        problem: &Problem,
+        address: &Address,
+        resource: Option<&Resource>,
+    ) {
         let at =
             if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
         let mut report = match problem.code {
@@ -285,499 +256,6 @@ impl<'a> Planner<'a> {
         }
         outputs.plain.extend(kind.known_outputs(spec, self.input.scope));
         self.known.insert(address.clone(), outputs);
-    }
-
-    /// Decides about one resource; returns the object that stays, if one does.
-    fn settle(&mut self, kind: &dyn Kind, resource: &Resource, spec: &Json) -> Option<Remote> {
-        let address = &resource.address;
-        let recorded = self.recorded.get(address).cloned();
-        match (self.observed(address), recorded) {
-            (Observed::Unreadable(why), _) => {
-                self.checks.push(
-                    Report::error(format!("{address} could not be read"))
-                        .code("unreadable")
-                        .about(address)
-                        .cause(why),
-                );
-                self.blocked.insert(address.clone());
-                None
-            }
-            (Observed::Present(remote), Some(recorded)) => {
-                self.compare(kind, resource, spec, &recorded, remote)
-            }
-            (Observed::Going(_), recorded) => {
-                let reason = "the one there is being deleted; it is waited for";
-                self.missing(address, recorded.as_ref());
-                self.create(kind, resource, spec, Some(reason.to_owned()));
-                None
-            }
-            (Observed::Absent, Some(recorded)) => {
-                self.missing(address, Some(&recorded));
-                let reason = if recorded.replacing {
-                    "it was being replaced".to_owned()
-                } else {
-                    "it is gone: someone deleted it".to_owned()
-                };
-                self.create(kind, resource, spec, Some(reason));
-                None
-            }
-            (Observed::Present(remote), None) => {
-                self.take_over(kind, resource, spec, std::slice::from_ref(remote))
-            }
-            (Observed::Absent, None) => {
-                let world = self.input.world;
-                match world.candidates.get(address) {
-                    Some(candidates) if !candidates.is_empty() => {
-                        self.take_over(kind, resource, spec, candidates)
-                    }
-                    _ => {
-                        self.create(kind, resource, spec, None);
-                        None
-                    }
-                }
-            }
-        }
-    }
-
-    fn missing(&mut self, address: &Address, recorded: Option<&Recorded>) {
-        let Some(recorded) = recorded.filter(|recorded| !recorded.replacing) else { return };
-        let id = Some(json!(recorded.id));
-        self.drift.push(Drift {
-            address: address.clone(),
-            kind: DriftKind::Missing,
-            paths: vec![FieldChange::new("id", id, None)],
-        });
-        let hostnames: Vec<String> = self
-            .kind(address.kind())
-            .filter(|kind| exposure::role(kind.name()) == Some(Role::Guard))
-            .map(|kind| kind.hostnames(&recorded.sent, self.input.scope))
-            .unwrap_or_default();
-        for hostname in hostnames {
-            self.checks.push(
-                Report::warning(
-                    "exposed",
-                    format!(
-                        "{hostname} is open to everyone: {address} was deleted by someone else"
-                    ),
-                )
-                .about(address)
-                .hint("apply makes it again before it touches anything else of that hostname"),
-            );
-        }
-    }
-
-    fn change(&self, resource: &Resource, action: Action, spec: &Json) -> Change {
-        let mut unknown = BTreeMap::new();
-        collect_unknown("", spec, &mut unknown);
-        Change {
-            address: resource.address.clone(),
-            action,
-            phase: Phase::Whole,
-            id: None,
-            paths: Vec::new(),
-            removed: Vec::new(),
-            spec: Some(spec.clone()),
-            before: None,
-            unknown,
-            reason: None,
-            confidence: Confidence::Compared,
-            needs: Vec::new(),
-            ground: "absent".to_owned(),
-            restart: BTreeMap::new(),
-            moved_from: self.moved.get(&resource.address).cloned(),
-            location: resource.location.clone(),
-        }
-    }
-
-    fn create(
-        &mut self,
-        kind: &dyn Kind,
-        resource: &Resource,
-        spec: &Json,
-        reason: Option<String>,
-    ) {
-        let address = &resource.address;
-        let mut change = self.change(resource, Action::Create, spec);
-        change.reason = reason;
-        change.confidence = Confidence::New;
-        match self.input.world.previews.get(address) {
-            Some(Preview::Object(_)) => change.confidence = Confidence::Checked,
-            Some(Preview::Unchecked(why)) => {
-                change.confidence = Confidence::Unchecked(why.clone());
-            }
-            Some(Preview::Refused { status, message, .. }) => self.checks.push(
-                Report::error(format!("{address} would be refused"))
-                    .code("refused")
-                    .about(address)
-                    .at(resource.location.clone())
-                    .cause(format!("the server answers {status}: {message}")),
-            ),
-            None if kind.service() == crate::model::call::Service::Kubernetes => {
-                self.wanted.push(Wanted {
-                    address: address.clone(),
-                    spec: spec.clone(),
-                    remote: None,
-                    sent: None,
-                    force: resource.meta.force.clone(),
-                });
-            }
-            None => {}
-        }
-        self.changes.insert(address.clone(), change);
-    }
-
-    fn compare(
-        &mut self,
-        kind: &dyn Kind,
-        resource: &Resource,
-        spec: &Json,
-        recorded: &Recorded,
-        remote: &Remote,
-    ) -> Option<Remote> {
-        let address = &resource.address;
-        let facts = Facts {
-            declared: Some(spec),
-            sent: Some(&recorded.sent),
-            answered: Some(&recorded.answered),
-            version: recorded.version.as_deref(),
-            remote,
-            preview: self.input.world.previews.get(address),
-            ignore: &resource.meta.ignore,
-            force: &resource.meta.force,
-            shared: &resource.meta.shared,
-        };
-        let diffed = kind.diff(&facts);
-        self.note(address, resource, &diffed);
-        if diffed.wants_preview && facts.preview.is_none() {
-            self.wanted.push(Wanted {
-                address: address.clone(),
-                spec: spec.clone(),
-                remote: Some(remote.clone()),
-                sent: Some(recorded.sent.clone()),
-                force: resource.meta.force.clone(),
-            });
-        }
-        if diffed.changes.is_empty() && diffed.removed.is_empty() {
-            self.unchanged.insert(address.clone());
-            self.bring_up_to_date(kind, resource, spec, recorded, remote);
-            return Some(remote.clone());
-        }
-        let why: Vec<String> = diffed
-            .changes
-            .iter()
-            .filter_map(|change| kind.replaces(&change.path, spec, remote))
-            .collect();
-        let action = if why.is_empty() { Action::Update } else { Action::Replace };
-        let mut change = self.change(resource, action, spec);
-        change.id = Some(remote.id.clone());
-        change.before = Some(remote.spec.clone());
-        change.removed = diffed.removed;
-        change.paths = diffed.changes;
-        change.confidence = confidence(facts.preview);
-        change.ground = ground(remote, &change.paths);
-        if let Some(why) = why.first() {
-            change.reason = Some(why.clone());
-            if let Some(steps) = kind.never_replaced() {
-                let text = format!("{address} can't be changed like this: {why}");
-                let report = Report::error(text).code("never-replaced").about(address).hint(steps);
-                self.checks.push(report.at(resource.location.clone()));
-            }
-        }
-        self.changes.insert(address.clone(), change);
-        (action == Action::Update).then(|| remote.clone())
-    }
-
-    /// Drift, conflicts and warnings of a comparison.
-    fn note(&mut self, address: &Address, resource: &Resource, diffed: &Diffed) {
-        let ids = self.recorded.values().map(|recorded| recorded.id.as_str());
-        let beside = super::drift::foreign(&diffed.foreign, ids);
-        for (kind, paths) in [(DriftKind::Drifted, &diffed.drift), (DriftKind::Foreign, &beside)] {
-            if !paths.is_empty() {
-                self.drift.push(Drift { address: address.clone(), kind, paths: paths.clone() });
-            }
-        }
-        for warning in &diffed.warnings {
-            self.problem(warning, address, Some(resource));
-        }
-        for conflict in &diffed.conflicts {
-            let owner = conflict.by.as_deref().unwrap_or("someone else");
-            let mut report =
-                Report::error(format!("{address}: `{}` belongs to {owner}", conflict.path))
-                    .code("conflict")
-                    .about(address)
-                    .at(resource.location.clone())
-                    .cause(format!(
-                        "it is {}, and the files want {}",
-                        shown(conflict.before.as_ref()),
-                        shown(conflict.after.as_ref())
-                    ));
-            report.hints.push(format!(
-                "`settings: {{{address}: {{force: [{p}]}}}}` takes it, `ignore: [{p}]` leaves it",
-                p = conflict.path
-            ));
-            self.checks.push(report);
-            self.blocked.insert(address.clone());
-        }
-    }
-
-    fn bring_up_to_date(
-        &mut self,
-        kind: &dyn Kind,
-        resource: &Resource,
-        spec: &Json,
-        recorded: &Recorded,
-        remote: &Remote,
-    ) {
-        let moved_from = self.moved.get(&resource.address).cloned();
-        let mut record = recorded.clone();
-        let now = recordable(kind, spec);
-        if now != recorded.sent {
-            record.answered =
-                kind.answered(&now, remote).unwrap_or_else(|| path::project(&now, &remote.spec));
-            record.sent = now;
-            record.version.clone_from(&remote.version);
-        }
-        record.protected = protected(kind, &resource.meta, spec);
-        record.shared.clone_from(&resource.meta.shared);
-        record.outputs.clone_from(&remote.outputs);
-        record.replacing = false;
-        if record != *recorded || moved_from.is_some() {
-            self.refresh.push(Refresh {
-                address: resource.address.clone(),
-                shown: moved_from.is_some(),
-                moved_from,
-                record: Some(Box::new(record)),
-            });
-        }
-    }
-
-    /// Something is there that nobody recorded: own or ask.
-    fn take_over(
-        &mut self,
-        kind: &dyn Kind,
-        resource: &Resource,
-        spec: &Json,
-        candidates: &[Remote],
-    ) -> Option<Remote> {
-        let address = &resource.address;
-        let ours = fingerprint::mark(self.input.lineage, address);
-        let marked = |remote: &&Remote| kind.mark_of(remote).as_deref() == Some(&ours);
-        let remote = match (&resource.meta.adopt, candidates) {
-            (Adopt::Id(id), _) => candidates
-                .iter()
-                .find(|remote| &remote.id == id || remote.id.rsplit('/').next() == Some(id)),
-            (_, [one]) => Some(one),
-            _ => candidates.iter().find(marked),
-        };
-        let Some(remote) = remote else {
-            let ids: Vec<_> = candidates.iter().map(|remote| remote.id.as_str()).collect();
-            self.checks.push(
-                Report::error(format!("{address} fits several objects that are there already"))
-                    .code("several")
-                    .about(address)
-                    .at(resource.location.clone())
-                    .cause(format!("they are {}", ids.join(", ")))
-                    .hint("say which one with `adopt: ID`"),
-            );
-            self.blocked.insert(address.clone());
-            return None;
-        };
-        let told = resource.meta.adopt != Adopt::No;
-        let is_ours = marked(&remote);
-        let other = kind.tracked_by(remote).or_else(|| {
-            kind.mark_of(remote)
-                .filter(|mark| *mark != ours)
-                .map(|_| "another boxctl stack".to_owned())
-        });
-        let facts = Facts {
-            declared: Some(spec),
-            sent: None,
-            answered: None,
-            version: None,
-            remote,
-            preview: self.input.world.previews.get(address),
-            ignore: &resource.meta.ignore,
-            force: if told { &["**".to_owned()] } else { &resource.meta.force },
-            shared: &resource.meta.shared,
-        };
-        let diffed = kind.diff(&facts);
-        if diffed.wants_preview && facts.preview.is_none() {
-            self.wanted.push(Wanted {
-                address: address.clone(),
-                spec: spec.clone(),
-                remote: Some(remote.clone()),
-                sent: None,
-                force: facts.force.to_vec(),
-            });
-        }
-        // A secret can't be read, so it is written; that alone makes no difference to decide about.
-        let differs = diffed.changes.iter().any(|change| !change.secret)
-            || !diffed.conflicts.is_empty()
-            || diffed.warnings.iter().any(|warning| warning.code.is_none());
-        let mut change = self.change(resource, Action::Adopt, spec);
-        change.id = Some(remote.id.clone());
-        change.before = Some(remote.spec.clone());
-        change.ground = ground(remote, &diffed.changes);
-        change.confidence = confidence(facts.preview);
-        change.paths.clone_from(&diffed.changes);
-        if !told {
-            let refusal = match (other, differs) {
-                (Some(other), _) => Some((
-                    "foreign",
-                    format!("{address} is there already and belongs to {other}"),
-                    format!("`settings: {{{address}: {{adopt: true}}}}` takes it over"),
-                )),
-                (None, _) if is_ours => None,
-                (None, true) => Some((
-                    "conflict",
-                    format!("{address} is there already and differs from the files"),
-                    format!(
-                        "`settings: {{{address}: {{adopt: true}}}}` takes it over and changes it"
-                    ),
-                )),
-                (None, false) if self.input.options.adopt => None,
-                (None, false) => Some((
-                    "adopt",
-                    format!("{address} is there already, identical to what the files say"),
-                    "`--adopt` takes it over".to_owned(),
-                )),
-            };
-            if let Some((code, text, hint)) = refusal {
-                let mut report = Report::error(text).code(code).about(address);
-                if differs {
-                    report.causes.extend(differences(&diffed));
-                }
-                self.checks.push(report.at(resource.location.clone()).hint(hint));
-                self.blocked.insert(address.clone());
-            }
-        }
-        self.changes.insert(address.clone(), change);
-        Some(remote.clone())
-    }
-
-    /// Records whose resource has left the files.
-    fn decide_orphans(&mut self) {
-        let forget: Vec<AddressGlob> =
-            self.input.stack.forget.iter().filter_map(|glob| glob.parse().ok()).collect();
-        let declared: BTreeSet<Address> =
-            self.input.stack.resources.iter().map(|resource| resource.address.clone()).collect();
-        let orphans: Vec<(Address, Recorded)> = self
-            .recorded
-            .iter()
-            .filter(|(address, _)| {
-                !declared.contains(*address) || forget.iter().any(|glob| glob.matches(address))
-            })
-            .map(|(address, recorded)| (address.clone(), recorded.clone()))
-            .collect();
-        for (address, recorded) in orphans {
-            if forget.iter().any(|glob| glob.matches(&address)) {
-                self.unchanged.remove(&address);
-                self.changes.insert(address.clone(), orphan(&address, &recorded, Action::Forget));
-                continue;
-            }
-            self.orphan(&address, &recorded);
-        }
-    }
-
-    fn orphan(&mut self, address: &Address, recorded: &Recorded) {
-        match self.observed(address) {
-            Observed::Absent => self.refresh.push(Refresh {
-                address: address.clone(),
-                moved_from: None,
-                record: None,
-                shown: true,
-            }),
-            Observed::Unreadable(why) => {
-                self.checks.push(
-                    Report::error(format!("{address} could not be read"))
-                        .code("unreadable")
-                        .about(address)
-                        .cause(why),
-                );
-            }
-            observed @ (Observed::Present(_) | Observed::Going(_)) => {
-                let said = self.input.stack.protect_settings.iter().rev().find(|(pattern, _)| {
-                    pattern.parse::<AddressGlob>().is_ok_and(|glob| glob.matches(address))
-                });
-                let protected = said.map_or(recorded.protected, |(_, protect)| *protect);
-                if protected && !guard::allowed(&self.input.options.allow_protected, address) {
-                    self.kept.push(address.clone());
-                    return;
-                }
-                let mut change = orphan(address, recorded, Action::Delete);
-                if let Some(remote) = observed.present() {
-                    if let Some(kind) = self.kind(address.kind()) {
-                        self.exposed_now.add(kind, address, &remote.spec, self.input.scope);
-                    }
-                    change.before = Some(remote.spec.clone());
-                    change.ground = ground(remote, &[]);
-                }
-                self.changes.insert(address.clone(), change);
-            }
-        }
-    }
-
-    /// Objects that read a parameter which gets, or has, another version than they have read.
-    fn owe_restarts(&mut self) {
-        for (parameter, readers) in self.input.readers {
-            let version = self.version_to_come(parameter);
-            for reader in readers {
-                self.owe_restart(parameter, reader, version.as_ref());
-            }
-        }
-    }
-
-    /// The version a parameter will have: known, or an unknown that its step will tell.
-    fn version_to_come(&self, parameter: &Address) -> Option<Json> {
-        let reference = crate::model::value::Reference {
-            address: parameter.clone(),
-            output: "version".to_owned(),
-        };
-        match self.changes.get(parameter) {
-            Some(change) if matches!(change.action, Action::Delete | Action::Forget) => None,
-            Some(change)
-                if change.action != Action::Update
-                    || change.paths.iter().any(|path| path.path == "value") =>
-            {
-                Some(Special::unknown(reference))
-            }
-            _ => self.known.get(parameter)?.plain.get("version").cloned(),
-        }
-    }
-
-    fn owe_restart(&mut self, parameter: &Address, reader: &Address, version: Option<&Json>) {
-        let Some(version) = version else { return };
-        let Some(recorded) = self.recorded.get(reader).cloned() else { return };
-        let Some(remote) = self.observed(reader).present() else { return };
-        let Some(resource) = self.input.stack.resource(reader) else { return };
-        let read = restart::versions_read(&remote.raw)
-            .remove(parameter)
-            .or_else(|| recorded.reads.get(parameter).cloned());
-        let now = restart::version_text(version);
-        if now.is_some() && (read.is_none() || read == now) {
-            return;
-        }
-        let planned = self.changes.remove(reader);
-        let mut change = planned.unwrap_or_else(|| {
-            let mut change = self.change(resource, Action::Update, &Json::Null);
-            change.spec = self.specs.get(reader).cloned();
-            change.id = Some(remote.id.clone());
-            change.ground = ground(remote, &[]);
-            change
-        });
-        if change.action == Action::Update || change.action == Action::Adopt {
-            change.restart.insert(parameter.clone(), version.clone());
-            let what = if reader.kubernetes_kind().is_some_and(|(kind, _)| kind == "ExternalSecret")
-            {
-                "refreshed"
-            } else {
-                "restarted"
-            };
-            let reason = format!("{what}, since {parameter} gets a new version");
-            change.reason.get_or_insert(reason);
-            self.unchanged.remove(reader);
-        }
-        self.changes.insert(reader.clone(), change);
     }
 
     fn finish(mut self) -> Planned {
@@ -859,96 +337,6 @@ fn one_of_two_owners(checks: &mut Vec<Report>) {
         }
         false
     });
-}
-
-fn orphan(address: &Address, recorded: &Recorded, action: Action) -> Change {
-    Change {
-        address: address.clone(),
-        action,
-        phase: Phase::Whole,
-        id: Some(recorded.id.clone()),
-        paths: Vec::new(),
-        removed: Vec::new(),
-        spec: None,
-        before: None,
-        unknown: BTreeMap::new(),
-        reason: None,
-        confidence: Confidence::Compared,
-        needs: Vec::new(),
-        ground: String::new(),
-        restart: BTreeMap::new(),
-        moved_from: None,
-        location: None,
-    }
-}
-
-/// What is recorded as sent.
-pub fn recordable(kind: &dyn Kind, spec: &Json) -> Json {
-    kind.recordable(spec)
-}
-
-/// Whether a resource is kept unless told otherwise.
-pub fn protected(kind: &dyn Kind, meta: &Meta, spec: &Json) -> bool {
-    meta.protect.unwrap_or_else(|| kind.protected(spec))
-}
-
-fn confidence(preview: Option<&Preview>) -> Confidence {
-    match preview {
-        Some(Preview::Object(_)) => Confidence::Checked,
-        Some(Preview::Unchecked(why)) => Confidence::Unchecked(why.clone()),
-        Some(Preview::Refused { .. }) | None => Confidence::Compared,
-    }
-}
-
-/// A fingerprint of what a change rests on: the object, and the values that it is about to change.
-fn ground(remote: &Remote, paths: &[FieldChange]) -> String {
-    let before: JsonMap = paths
-        .iter()
-        .map(|change| (change.path.clone(), change.before.clone().unwrap_or(Json::Null)))
-        .collect();
-    fingerprint::of_public(&json!({"id": remote.id, "before": before}))
-}
-
-fn differences(diffed: &Diffed) -> Vec<String> {
-    let all = diffed.changes.iter().chain(&diffed.conflicts).filter(|change| !change.secret);
-    let mut lines: Vec<String> = all
-        .map(|change| {
-            let (before, after) = (shown(change.before.as_ref()), shown(change.after.as_ref()));
-            format!("`{}` is {before}, and the files want {after}", change.path)
-        })
-        .collect();
-    lines.extend(diffed.warnings.iter().filter(|w| w.code.is_none()).map(|w| w.message.clone()));
-    lines
-}
-
-fn shown(value: Option<&Json>) -> String {
-    match value {
-        None => "not set".to_owned(),
-        Some(value) => match Special::of(value) {
-            Some(Special::Secret(_)) => "(secret)".to_owned(),
-            Some(Special::Unknown(reference)) => format!("(known after {})", reference.address),
-            _ => value.to_string(),
-        },
-    }
-}
-
-fn collect_unknown(at: &str, value: &Json, out: &mut BTreeMap<String, Address>) {
-    if let Some(special) = Special::of(value) {
-        if let Special::Unknown(reference) = special {
-            out.insert(at.to_owned(), reference.address);
-        }
-        return;
-    }
-    match value {
-        Json::Object(map) => {
-            map.iter().for_each(|(key, value)| collect_unknown(&path::key(at, key), value, out));
-        }
-        Json::Array(items) => {
-            let items = items.iter().enumerate();
-            items.for_each(|(i, value)| collect_unknown(&path::index(at, i), value, out));
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
 }
 
 /// The secrets that a spec needs when it is sent.

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::model::Json;
 use crate::model::address::Address;
+use crate::model::change::Action;
+use crate::model::value::Special;
+
+use super::plan::Planner;
+use super::settle::ground;
 
 /// The annotation that names the versions of parameters, on an object or its pod template.
 pub const ANNOTATION: &str = "boxctl/parameter-versions";
@@ -34,6 +39,76 @@ pub fn version_text(value: &Json) -> Option<String> {
         Json::String(text) => Some(text.clone()),
         Json::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+impl<'a> Planner<'a> {
+    /// Objects that read a parameter which gets, or has, another version than they have read.
+    pub(super) fn owe_restarts(&mut self) {
+        for (parameter, readers) in self.input.readers {
+            let version = self.version_to_come(parameter);
+            for reader in readers {
+                self.owe_restart(parameter, reader, version.as_ref());
+            }
+        }
+    }
+
+    /// The version a parameter will have: known, or an unknown that its step will tell.
+    pub(super) fn version_to_come(&self, parameter: &Address) -> Option<Json> {
+        let reference = crate::model::value::Reference {
+            address: parameter.clone(),
+            output: "version".to_owned(),
+        };
+        match self.changes.get(parameter) {
+            Some(change) if matches!(change.action, Action::Delete | Action::Forget) => None,
+            Some(change)
+                if change.action != Action::Update
+                    || change.paths.iter().any(|path| path.path == "value") =>
+            {
+                Some(Special::unknown(reference))
+            }
+            _ => self.known.get(parameter)?.plain.get("version").cloned(),
+        }
+    }
+
+    pub(super) fn owe_restart(
+        &mut self,
+        parameter: &Address,
+        reader: &Address,
+        version: Option<&Json>,
+    ) {
+        let Some(version) = version else { return };
+        let Some(recorded) = self.recorded.get(reader).cloned() else { return };
+        let Some(remote) = self.observed(reader).present() else { return };
+        let Some(resource) = self.input.stack.resource(reader) else { return };
+        let read = versions_read(&remote.raw)
+            .remove(parameter)
+            .or_else(|| recorded.reads.get(parameter).cloned());
+        let now = version_text(version);
+        if now.is_some() && (read.is_none() || read == now) {
+            return;
+        }
+        let planned = self.changes.remove(reader);
+        let mut change = planned.unwrap_or_else(|| {
+            let mut change = self.change(resource, Action::Update, &Json::Null);
+            change.spec = self.specs.get(reader).cloned();
+            change.id = Some(remote.id.clone());
+            change.ground = ground(remote, &[]);
+            change
+        });
+        if change.action == Action::Update || change.action == Action::Adopt {
+            change.restart.insert(parameter.clone(), version.clone());
+            let what = if reader.kubernetes_kind().is_some_and(|(kind, _)| kind == "ExternalSecret")
+            {
+                "refreshed"
+            } else {
+                "restarted"
+            };
+            let reason = format!("{what}, since {parameter} gets a new version");
+            change.reason.get_or_insert(reason);
+            self.unchanged.remove(reader);
+        }
+        self.changes.insert(reader.clone(), change);
     }
 }
 

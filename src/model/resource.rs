@@ -63,6 +63,13 @@ pub struct Meta {
     pub applied_elsewhere: bool,
 }
 
+impl Meta {
+    /// Whether the resource is kept unless told otherwise; `by_kind` is what its kind says.
+    pub fn protects(&self, by_kind: bool) -> bool {
+        self.protect.unwrap_or(by_kind)
+    }
+}
+
 impl Default for Meta {
     fn default() -> Self {
         Meta {

@@ -11,7 +11,7 @@ use crate::model::event::Event;
 use crate::model::journal::{Effect, Entry};
 use crate::model::plan::{StackPlan, Summary};
 
-use super::step::StackRun;
+use super::stack_run::StackRun;
 
 /// How many steps may be under way at once.
 const AT_ONCE: usize = 10;
@@ -75,7 +75,7 @@ struct Progress {
 
 /// Notes that the plan is being carried out, and brings records up to date that need no call.
 fn begin(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Report> {
-    let unwritten = |error: super::step::StepError| {
+    let unwritten = |error: super::stack_run::StepError| {
         Report::error("the journal could not be written, so nothing was sent").cause(error)
     };
     run.record(Entry::PlanStarted {

@@ -4,8 +4,12 @@ pub mod apply;
 pub mod contents;
 pub mod observe;
 pub mod pipeline;
+mod recording;
 pub mod scope;
+mod secrets;
+pub mod stack_run;
 pub mod step;
+mod waiting;
 
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};

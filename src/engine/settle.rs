@@ -1,0 +1,339 @@
+//! What happens to a declared resource, by what was observed and recorded of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::model::address::Address;
+use crate::model::change::{Action, Change, Confidence, Drift, DriftKind, FieldChange, Phase};
+use crate::model::error::Report;
+use crate::model::kind::{Diffed, Facts, Kind};
+use crate::model::observed::{Observed, Preview, Remote};
+use crate::model::path;
+use crate::model::plan::Refresh;
+use crate::model::resource::Resource;
+use crate::model::state::Recorded;
+use crate::model::value::Special;
+use crate::model::{Json, JsonMap};
+
+use super::exposure::{self, Role};
+use super::fingerprint;
+use super::plan::{Planner, Wanted};
+
+impl<'a> Planner<'a> {
+    /// Decides about one resource; returns the object that stays, if one does.
+    pub(super) fn settle(
+        &mut self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        spec: &Json,
+    ) -> Option<Remote> {
+        let address = &resource.address;
+        let recorded = self.recorded.get(address).cloned();
+        match (self.observed(address), recorded) {
+            (Observed::Unreadable(why), _) => {
+                self.checks.push(
+                    Report::error(format!("{address} could not be read"))
+                        .code("unreadable")
+                        .about(address)
+                        .cause(why),
+                );
+                self.blocked.insert(address.clone());
+                None
+            }
+            (Observed::Present(remote), Some(recorded)) => {
+                self.compare(kind, resource, spec, &recorded, remote)
+            }
+            (Observed::Going(_), recorded) => {
+                let reason = "the one there is being deleted; it is waited for";
+                self.missing(address, recorded.as_ref());
+                self.create(kind, resource, spec, Some(reason.to_owned()));
+                None
+            }
+            (Observed::Absent, Some(recorded)) => {
+                self.missing(address, Some(&recorded));
+                let reason = if recorded.replacing {
+                    "it was being replaced".to_owned()
+                } else {
+                    "it is gone: someone deleted it".to_owned()
+                };
+                self.create(kind, resource, spec, Some(reason));
+                None
+            }
+            (Observed::Present(remote), None) => {
+                self.take_over(kind, resource, spec, std::slice::from_ref(remote))
+            }
+            (Observed::Absent, None) => {
+                let world = self.input.world;
+                match world.candidates.get(address) {
+                    Some(candidates) if !candidates.is_empty() => {
+                        self.take_over(kind, resource, spec, candidates)
+                    }
+                    _ => {
+                        self.create(kind, resource, spec, None);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn missing(&mut self, address: &Address, recorded: Option<&Recorded>) {
+        let Some(recorded) = recorded.filter(|recorded| !recorded.replacing) else { return };
+        let id = Some(json!(recorded.id));
+        self.drift.push(Drift {
+            address: address.clone(),
+            kind: DriftKind::Missing,
+            paths: vec![FieldChange::new("id", id, None)],
+        });
+        let hostnames: Vec<String> = self
+            .kind(address.kind())
+            .filter(|kind| exposure::role(kind.name()) == Some(Role::Guard))
+            .map(|kind| kind.hostnames(&recorded.sent, self.input.scope))
+            .unwrap_or_default();
+        for hostname in hostnames {
+            self.checks.push(
+                Report::warning(
+                    "exposed",
+                    format!(
+                        "{hostname} is open to everyone: {address} was deleted by someone else"
+                    ),
+                )
+                .about(address)
+                .hint("apply makes it again before it touches anything else of that hostname"),
+            );
+        }
+    }
+
+    pub(super) fn change(&self, resource: &Resource, action: Action, spec: &Json) -> Change {
+        let mut unknown = BTreeMap::new();
+        collect_unknown("", spec, &mut unknown);
+        Change {
+            address: resource.address.clone(),
+            action,
+            phase: Phase::Whole,
+            id: None,
+            paths: Vec::new(),
+            removed: Vec::new(),
+            spec: Some(spec.clone()),
+            before: None,
+            unknown,
+            reason: None,
+            confidence: Confidence::Compared,
+            needs: Vec::new(),
+            ground: "absent".to_owned(),
+            restart: BTreeMap::new(),
+            moved_from: self.moved.get(&resource.address).cloned(),
+            location: resource.location.clone(),
+        }
+    }
+
+    pub(super) fn create(
+        &mut self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        spec: &Json,
+        reason: Option<String>,
+    ) {
+        let address = &resource.address;
+        let mut change = self.change(resource, Action::Create, spec);
+        change.reason = reason;
+        change.confidence = Confidence::New;
+        match self.input.world.previews.get(address) {
+            Some(Preview::Object(_)) => change.confidence = Confidence::Checked,
+            Some(Preview::Unchecked(why)) => {
+                change.confidence = Confidence::Unchecked(why.clone());
+            }
+            Some(Preview::Refused { status, message, .. }) => self.checks.push(
+                Report::error(format!("{address} would be refused"))
+                    .code("refused")
+                    .about(address)
+                    .at(resource.location.clone())
+                    .cause(format!("the server answers {status}: {message}")),
+            ),
+            None if kind.service() == crate::model::call::Service::Kubernetes => {
+                self.wanted.push(Wanted {
+                    address: address.clone(),
+                    spec: spec.clone(),
+                    remote: None,
+                    sent: None,
+                    force: resource.meta.force.clone(),
+                });
+            }
+            None => {}
+        }
+        self.changes.insert(address.clone(), change);
+    }
+
+    pub(super) fn compare(
+        &mut self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        spec: &Json,
+        recorded: &Recorded,
+        remote: &Remote,
+    ) -> Option<Remote> {
+        let address = &resource.address;
+        let facts = Facts {
+            declared: Some(spec),
+            sent: Some(&recorded.sent),
+            answered: Some(&recorded.answered),
+            version: recorded.version.as_deref(),
+            remote,
+            preview: self.input.world.previews.get(address),
+            ignore: &resource.meta.ignore,
+            force: &resource.meta.force,
+            shared: &resource.meta.shared,
+        };
+        let diffed = kind.diff(&facts);
+        self.note(address, resource, &diffed);
+        if diffed.wants_preview && facts.preview.is_none() {
+            self.wanted.push(Wanted {
+                address: address.clone(),
+                spec: spec.clone(),
+                remote: Some(remote.clone()),
+                sent: Some(recorded.sent.clone()),
+                force: resource.meta.force.clone(),
+            });
+        }
+        if diffed.changes.is_empty() && diffed.removed.is_empty() {
+            self.unchanged.insert(address.clone());
+            self.bring_up_to_date(kind, resource, spec, recorded, remote);
+            return Some(remote.clone());
+        }
+        let why: Vec<String> = diffed
+            .changes
+            .iter()
+            .filter_map(|change| kind.replaces(&change.path, spec, remote))
+            .collect();
+        let action = if why.is_empty() { Action::Update } else { Action::Replace };
+        let mut change = self.change(resource, action, spec);
+        change.id = Some(remote.id.clone());
+        change.before = Some(remote.spec.clone());
+        change.removed = diffed.removed;
+        change.paths = diffed.changes;
+        change.confidence = confidence(facts.preview);
+        change.ground = ground(remote, &change.paths);
+        if let Some(why) = why.first() {
+            change.reason = Some(why.clone());
+            if let Some(steps) = kind.never_replaced() {
+                let text = format!("{address} can't be changed like this: {why}");
+                let report = Report::error(text).code("never-replaced").about(address).hint(steps);
+                self.checks.push(report.at(resource.location.clone()));
+            }
+        }
+        self.changes.insert(address.clone(), change);
+        (action == Action::Update).then(|| remote.clone())
+    }
+
+    /// Drift, conflicts and warnings of a comparison.
+    pub(super) fn note(&mut self, address: &Address, resource: &Resource, diffed: &Diffed) {
+        let ids = self.recorded.values().map(|recorded| recorded.id.as_str());
+        let beside = super::drift::foreign(&diffed.foreign, ids);
+        for (kind, paths) in [(DriftKind::Drifted, &diffed.drift), (DriftKind::Foreign, &beside)] {
+            if !paths.is_empty() {
+                self.drift.push(Drift { address: address.clone(), kind, paths: paths.clone() });
+            }
+        }
+        for warning in &diffed.warnings {
+            self.problem(warning, address, Some(resource));
+        }
+        for conflict in &diffed.conflicts {
+            let owner = conflict.by.as_deref().unwrap_or("someone else");
+            let mut report =
+                Report::error(format!("{address}: `{}` belongs to {owner}", conflict.path))
+                    .code("conflict")
+                    .about(address)
+                    .at(resource.location.clone())
+                    .cause(format!(
+                        "it is {}, and the files want {}",
+                        shown(conflict.before.as_ref()),
+                        shown(conflict.after.as_ref())
+                    ));
+            report.hints.push(format!(
+                "`settings: {{{address}: {{force: [{p}]}}}}` takes it, `ignore: [{p}]` leaves it",
+                p = conflict.path
+            ));
+            self.checks.push(report);
+            self.blocked.insert(address.clone());
+        }
+    }
+
+    pub(super) fn bring_up_to_date(
+        &mut self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        spec: &Json,
+        recorded: &Recorded,
+        remote: &Remote,
+    ) {
+        let moved_from = self.moved.get(&resource.address).cloned();
+        let mut record = recorded.clone();
+        let now = kind.recordable(spec);
+        if now != recorded.sent {
+            record.answered =
+                kind.answered(&now, remote).unwrap_or_else(|| path::project(&now, &remote.spec));
+            record.sent = now;
+            record.version.clone_from(&remote.version);
+        }
+        record.protected = resource.meta.protects(kind.protected(spec));
+        record.shared.clone_from(&resource.meta.shared);
+        record.outputs.clone_from(&remote.outputs);
+        record.replacing = false;
+        if record != *recorded || moved_from.is_some() {
+            self.refresh.push(Refresh {
+                address: resource.address.clone(),
+                shown: moved_from.is_some(),
+                moved_from,
+                record: Some(Box::new(record)),
+            });
+        }
+    }
+}
+
+pub(super) fn confidence(preview: Option<&Preview>) -> Confidence {
+    match preview {
+        Some(Preview::Object(_)) => Confidence::Checked,
+        Some(Preview::Unchecked(why)) => Confidence::Unchecked(why.clone()),
+        Some(Preview::Refused { .. }) | None => Confidence::Compared,
+    }
+}
+
+/// A fingerprint of what a change rests on: the object, and the values that it is about to change.
+pub(super) fn ground(remote: &Remote, paths: &[FieldChange]) -> String {
+    let before: JsonMap = paths
+        .iter()
+        .map(|change| (change.path.clone(), change.before.clone().unwrap_or(Json::Null)))
+        .collect();
+    fingerprint::of_public(&json!({"id": remote.id, "before": before}))
+}
+
+pub(super) fn shown(value: Option<&Json>) -> String {
+    match value {
+        None => "not set".to_owned(),
+        Some(value) => match Special::of(value) {
+            Some(Special::Secret(_)) => "(secret)".to_owned(),
+            Some(Special::Unknown(reference)) => format!("(known after {})", reference.address),
+            _ => value.to_string(),
+        },
+    }
+}
+
+pub(super) fn collect_unknown(at: &str, value: &Json, out: &mut BTreeMap<String, Address>) {
+    if let Some(special) = Special::of(value) {
+        if let Special::Unknown(reference) = special {
+            out.insert(at.to_owned(), reference.address);
+        }
+        return;
+    }
+    match value {
+        Json::Object(map) => {
+            map.iter().for_each(|(key, value)| collect_unknown(&path::key(at, key), value, out));
+        }
+        Json::Array(items) => {
+            let items = items.iter().enumerate();
+            items.for_each(|(i, value)| collect_unknown(&path::index(at, i), value, out));
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}

@@ -1,0 +1,166 @@
+//! What is recorded of a step.
+
+use std::collections::BTreeMap;
+
+use crate::engine::fingerprint;
+use crate::engine::restart;
+use crate::model::address::Address;
+use crate::model::call::Answer;
+use crate::model::change::{Action, Change, Phase};
+use crate::model::journal::Effect;
+use crate::model::kind::{Kind, Verb, Work};
+use crate::model::observed::Remote;
+use crate::model::path;
+use crate::model::resource::Resource;
+use crate::model::secret::SecretId;
+use crate::model::state::Recorded;
+use crate::model::{Json, JsonMap};
+
+use super::read;
+use super::stack_run::{Shared, StackRun, outputs};
+
+impl<'a> StackRun<'a> {
+    /// How the record changes when a step is done.
+    pub(super) fn ending(
+        &self,
+        kind: &dyn Kind,
+        change: &Change,
+        work: &Work<'_>,
+        resource: Option<&Resource>,
+        remote: Option<&Remote>,
+    ) -> Vec<Effect> {
+        let address = change.address.clone();
+        let mut effects = Vec::new();
+        if let Some(old) = &change.moved_from {
+            effects.push(Effect::Remove { address: old.clone() });
+        }
+        match (remote, resource) {
+            (None, _) if change.phase == Phase::Remove => {
+                let recorded = self.shared().state.resources.get(&address).cloned();
+                if let Some(mut record) = recorded {
+                    record.replacing = true;
+                    effects.push(Effect::Record { address, record: Box::new(record) });
+                }
+            }
+            (None, _) => effects.push(Effect::Remove { address }),
+            (Some(_), _) if change.phase == Phase::Widen => {}
+            (Some(remote), Some(resource)) => {
+                let record = self.recorded(kind, resource, work.spec, remote, change);
+                effects.push(Effect::Record { address, record: Box::new(record) });
+            }
+            (Some(_), None) => {}
+        }
+        effects
+    }
+
+    /// A create that needs more calls is recorded with its id at once: it must not get lost.
+    pub(super) fn interim(
+        &self,
+        kind: &dyn Kind,
+        change: &Change,
+        work: &Work<'_>,
+        resource: Option<&Resource>,
+        answer: &Answer,
+    ) -> Vec<Effect> {
+        let known =
+            self.shared().state.resources.get(&change.address).is_some_and(|r| !r.replacing);
+        let (Some(resource), Verb::Create, false) = (resource, work.verb, known) else {
+            return Vec::new();
+        };
+        let Some(remote) = kind.read(&answer.body, &self.scope()).into_iter().next() else {
+            return Vec::new();
+        };
+        let mut record = self.recorded(kind, resource, work.spec, &remote, change);
+        // It is not what was asked for yet: the next plan has to see the difference.
+        record.sent = Json::Object(JsonMap::new());
+        record.answered = Json::Object(JsonMap::new());
+        vec![Effect::Record { address: change.address.clone(), record: Box::new(record) }]
+    }
+
+    pub(super) fn recorded(
+        &self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        spec: &Json,
+        remote: &Remote,
+        change: &Change,
+    ) -> Recorded {
+        let sent = kind.recordable(spec);
+        let answered =
+            kind.answered(&sent, remote).unwrap_or_else(|| path::project(&sent, &remote.spec));
+        let shared = self.shared();
+        let old = shared.state.resources.get(&resource.address);
+        let old = old.or_else(|| shared.state.resources.get(change.moved_from.as_ref()?));
+        let created = change.action == Action::Create || change.phase == Phase::Remake;
+        let now = self.context.now();
+        let secrets = read(self.context.secrets);
+        let outputs =
+            kind.outputs().iter().filter(|output| output.secret).map(|output| output.name);
+        let made = kind.makes(spec).into_iter().map(|(output, _)| output);
+        let fingerprints = outputs
+            .chain(made)
+            .filter_map(|output| {
+                let recorded = old.and_then(|old| old.secrets.get(output)).cloned();
+                let id = SecretId::output(&resource.address, output);
+                let fingerprint = match (secrets.get(&id), recorded) {
+                    (Some(secret), Some(recorded)) if fingerprint::is_of(&recorded, secret) => {
+                        recorded
+                    }
+                    (Some(secret), _) => fingerprint::of_random(secret, self.context.salt()),
+                    (None, Some(recorded)) if !created => recorded,
+                    (None, _) => return None,
+                };
+                Some((output.to_owned(), fingerprint))
+            })
+            .collect();
+        Recorded {
+            kind: kind.name().to_owned(),
+            id: remote.id.clone(),
+            key: kind.key(spec),
+            sent,
+            answered,
+            outputs: remote.outputs.clone(),
+            secrets: fingerprints,
+            version: remote.version.clone(),
+            reads: self.versions_of(&shared, &resource.address),
+            dependencies: self.needs.get(&resource.address).cloned().unwrap_or_default(),
+            protected: resource.meta.protects(kind.protected(spec)),
+            shared: resource.meta.shared.clone(),
+            adopted: old.map_or(change.action == Action::Adopt, |old| old.adopted),
+            replacing: false,
+            created_at: old
+                .filter(|_| !created)
+                .map_or_else(|| now.clone(), |old| old.created_at.clone()),
+            updated_at: now,
+        }
+    }
+
+    /// The versions of the parameters that an object reads, as they are by now.
+    pub(super) fn versions(&self, address: &Address) -> BTreeMap<Address, String> {
+        self.versions_of(&self.shared(), address)
+    }
+
+    pub(super) fn versions_of(
+        &self,
+        shared: &Shared,
+        address: &Address,
+    ) -> BTreeMap<Address, String> {
+        self.readers
+            .iter()
+            .filter(|(_, readers)| readers.contains(address))
+            .filter_map(|(parameter, _)| {
+                let version = shared.known.get(parameter)?.plain.get("version")?;
+                Some((parameter.clone(), restart::version_text(version)?))
+            })
+            .collect()
+    }
+
+    /// What others may know of this resource from now on.
+    pub(super) fn learn(&self, kind: &dyn Kind, address: &Address, spec: &Json, remote: &Remote) {
+        let mut shared = self.shared();
+        let mut outputs = outputs(self.context, address, remote, &shared.state);
+        outputs.plain.extend(kind.known_outputs(spec, &self.scope()));
+        shared.known.insert(address.clone(), outputs);
+        shared.remotes.insert(address.clone(), remote.clone());
+    }
+}

@@ -1,0 +1,223 @@
+//! What the steps of one stack share: state, journal, outputs, objects as they were last read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::engine::resolve::{Known, Outputs};
+use crate::model::Json;
+use crate::model::address::Address;
+use crate::model::error::CallError;
+use crate::model::journal::{Effect, Entry, Journal, Outcome};
+use crate::model::kind::KindError;
+use crate::model::observed::{Remote, World};
+use crate::model::resource::Resource;
+use crate::model::scope::Scope;
+use crate::model::state::State;
+
+use super::Context;
+
+/// What the steps of one stack share.
+pub struct Shared {
+    /// The state as it is by now: the checkpoint with every record since folded in.
+    pub state: State,
+    /// Where records go.
+    pub journal: Box<dyn Journal>,
+    /// Outputs by now.
+    pub known: Known,
+    /// Objects as they were last read.
+    pub remotes: BTreeMap<Address, Remote>,
+    /// Whether the journal failed: nothing more is sent then.
+    pub broken: bool,
+    /// Whether anything in the world or a record was changed.
+    pub changed: bool,
+}
+
+/// The run of one stack's plan.
+pub struct StackRun<'a> {
+    /// What every part of a run is given.
+    pub context: &'a Context<'a>,
+    /// The stack's name.
+    pub stack: &'a str,
+    /// What is declared.
+    pub declared: BTreeMap<Address, Resource>,
+    /// What each resource needs.
+    pub needs: &'a BTreeMap<Address, BTreeSet<Address>>,
+    /// The objects that read each parameter.
+    pub readers: &'a BTreeMap<Address, Vec<Address>>,
+    /// Whether apply waits until things are ready.
+    pub wait: bool,
+    pub(super) scope: RwLock<Arc<Scope>>,
+    pub(super) shared: Mutex<Shared>,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The kind could not make sense of an answer, or was refused.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// The journal could not be written.
+    #[error("nothing more is sent, since the journal could not be written: {0}")]
+    Journal(String),
+    /// Anything else, with what to do about it.
+    #[error("{message}")]
+    Other {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+}
+
+impl StepError {
+    pub(super) fn other(message: impl Into<String>) -> Self {
+        StepError::Other { message: message.into(), hint: None }
+    }
+
+    pub(super) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        StepError::Other { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            StepError::Call(error) => error.hint.clone(),
+            StepError::Kind(
+                KindError::Refused { hint, .. } | KindError::Impossible { hint, .. },
+            ) => hint.clone(),
+            StepError::Kind(KindError::Answer(_)) | StepError::Journal(_) => None,
+            StepError::Other { hint, .. } => hint.clone(),
+        }
+    }
+}
+impl<'a> StackRun<'a> {
+    /// Gets ready to carry out a stack's plan.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another part of the run, none has a default"
+    )]
+    pub fn new(
+        context: &'a Context<'a>,
+        scope: Scope,
+        stack: &'a str,
+        declared: &[Resource],
+        needs: &'a BTreeMap<Address, BTreeSet<Address>>,
+        readers: &'a BTreeMap<Address, Vec<Address>>,
+        lookups: &Known,
+        world: &World,
+        state: State,
+        journal: Box<dyn Journal>,
+        wait: bool,
+    ) -> Self {
+        let declared: BTreeMap<Address, Resource> =
+            declared.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
+        let mut remotes = BTreeMap::new();
+        for (address, observed) in &world.resources {
+            if let Some(remote) = observed.present() {
+                remotes.insert(address.clone(), remote.clone());
+            }
+        }
+        let mut known = lookups.clone();
+        for (address, remote) in &remotes {
+            known.insert(address.clone(), outputs(context, address, remote, &state));
+        }
+        let shared = Shared { state, journal, known, remotes, broken: false, changed: false };
+        let shared = Mutex::new(shared);
+        let scope = RwLock::new(Arc::new(scope));
+        StackRun { context, scope, stack, declared, needs, readers, wait, shared }
+    }
+
+    /// The accounts, as they are known by now.
+    pub fn scope(&self) -> Arc<Scope> {
+        self.scope.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads anew what the cluster serves, where a step needs a kind that it did not serve yet: the
+    /// definition may have come with an earlier step.
+    pub(super) async fn refresh_scope(&self, spec: &Json) -> Result<(), StepError> {
+        let text = |key: &str| spec.get(key).and_then(Json::as_str).unwrap_or_default();
+        if self.scope().api_resource(text("apiVersion"), text("kind")).is_some() {
+            return Ok(());
+        }
+        let resources = self.context.transport.api_resources().await?;
+        let scope = Scope { api_resources: Some(resources), ..self.scope().as_ref().clone() };
+        *self.scope.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(scope);
+        Ok(())
+    }
+
+    /// What the steps share. A panic in one step does not take the others' records with it.
+    pub fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shared part, when all steps have ended.
+    pub fn into_shared(self) -> Shared {
+        self.shared.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a record to the journal and takes it into the state.
+    ///
+    /// # Errors
+    /// The record is not durable: nothing more may be sent.
+    pub fn record(&self, entry: Entry) -> Result<u64, StepError> {
+        let mut shared = self.shared();
+        if shared.broken {
+            return Err(StepError::Journal("an earlier record is not durable".to_owned()));
+        }
+        match shared.journal.append(entry.clone()) {
+            Ok(number) => {
+                shared.state.fold(number, &entry);
+                Ok(number)
+            }
+            Err(error) => {
+                shared.broken = true;
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                Err(StepError::Journal(format!("{error}: {}", source.unwrap_or_default())))
+            }
+        }
+    }
+
+    pub(super) fn outcome(
+        &self,
+        intent: u64,
+        status: Option<u16>,
+        error: Option<String>,
+        unknown: bool,
+        effects: Vec<Effect>,
+    ) -> Result<(), StepError> {
+        let at = self.context.now();
+        let outcome = Outcome { intent, status, error, unknown, effects, at };
+        self.record(Entry::Outcome(Box::new(outcome))).map(|_| ())
+    }
+
+    pub(super) fn effects(&self, effects: Vec<Effect>) -> Result<(), StepError> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        self.shared().changed = true;
+        self.record(Entry::Effects(effects)).map(|_| ())
+    }
+}
+
+/// The outputs of an object that is there.
+pub(super) fn outputs(
+    context: &Context<'_>,
+    address: &Address,
+    remote: &Remote,
+    state: &State,
+) -> Outputs {
+    let mut outputs = Outputs { plain: remote.outputs.clone(), secret: BTreeMap::new() };
+    let recorded = state.resources.get(address).filter(|recorded| recorded.id == remote.id);
+    if let Some(kind) = (context.kinds)(address.kind()) {
+        if let Some(recorded) = recorded {
+            outputs.plain.extend(kind.known_outputs(&recorded.sent, &Scope::default()));
+        }
+        for output in kind.outputs().iter().filter(|output| output.secret) {
+            let fingerprint = recorded.and_then(|r| r.secrets.get(output.name).cloned());
+            outputs.secret.insert(output.name.to_owned(), fingerprint);
+        }
+    }
+    outputs
+}
