@@ -5,6 +5,7 @@ pub mod args;
 pub mod connect;
 mod drifting;
 mod files;
+mod lines;
 mod planning;
 mod sandbox;
 mod session;

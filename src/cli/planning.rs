@@ -9,6 +9,7 @@ use crate::render;
 use crate::run::pipeline::{self, Observations, Subject};
 use crate::store;
 
+use super::lines::Lines;
 use super::session::{Gathered, Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
@@ -63,6 +64,8 @@ pub async fn make(
         first.checks.splice(0..0, reports);
         first.checks.extend(orphans.iter().map(|name| orphan(name, Level::Note)));
     }
+    let lines = Lines::of(&session.dir);
+    plan.stacks.iter_mut().flat_map(|stack| &mut stack.checks).for_each(|check| lines.fill(check));
     Ok((plan, observations))
 }
 

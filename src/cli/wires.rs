@@ -17,6 +17,7 @@ use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
 
 use super::connect::connect;
+use super::lines::Lines;
 use super::session::Session;
 use super::ui::Ui;
 
@@ -43,16 +44,22 @@ impl Outside for Machine {
 }
 
 /// Where events go.
-enum Renderer {
+struct Renderer {
+    shape: Shape,
+    lines: Lines,
+}
+
+enum Shape {
     Human(Progress),
     Json(EventLines<std::io::Stdout>),
 }
 
 impl Events for Renderer {
-    fn emit(&self, event: Event) {
-        match self {
-            Renderer::Human(progress) => progress.emit(event),
-            Renderer::Json(lines) => lines.emit(event),
+    fn emit(&self, mut event: Event) {
+        self.lines.fill_event(&mut event);
+        match &self.shape {
+            Shape::Human(progress) => progress.emit(event),
+            Shape::Json(lines) => lines.emit(event),
         }
     }
 }
@@ -71,14 +78,14 @@ impl Wires {
     /// Connects; nothing is sent yet.
     pub fn connect(session: &Session, ui: &Ui, secrets: Secrets) -> Wires {
         let apis = connect(&session.project, &session.overrides);
-        let renderer = if ui.json {
-            Renderer::Json(EventLines::new(std::io::stdout()))
+        let shape = if ui.json {
+            Shape::Json(EventLines::new(std::io::stdout()))
         } else {
             let live = std::io::stderr().is_terminal() && !ui.quiet;
             let sink = || -> Box<dyn std::io::Write + Send> {
                 if ui.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
             };
-            Renderer::Human(if live {
+            Shape::Human(if live {
                 Progress::live(ui.err)
             } else {
                 Progress::plain(sink(), local_time(), ui.err)
@@ -87,7 +94,7 @@ impl Wires {
         Wires {
             apis,
             secrets: Arc::new(RwLock::new(secrets)),
-            renderer: Arc::new(renderer),
+            renderer: Arc::new(Renderer { shape, lines: Lines::of(&session.dir) }),
             outside: Machine { began: Instant::now() },
             stop: Arc::new(StopFlag::default()),
         }
@@ -113,14 +120,14 @@ impl Wires {
 
     /// Tells the renderer which plan is about to be carried out.
     pub fn expect(&self, plan: &Plan) {
-        if let Renderer::Human(progress) = self.renderer.as_ref() {
+        if let Shape::Human(progress) = &self.renderer.shape {
             progress.expect(plan);
         }
     }
 
     /// The end of an apply.
     pub fn done(&self, exit: Exit) {
-        if let Renderer::Json(lines) = self.renderer.as_ref() {
+        if let Shape::Json(lines) = &self.renderer.shape {
             // A closed pipe is the reader's decision.
             let _ = lines.finish(exit);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::Credentials;
-use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -14,6 +14,18 @@ use super::SandboxError;
 /// A variable of the environment that is set to something.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What an error says, and what is behind it; never its Debug, which may hold the answer's body.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(source) = next {
+        texts.push(source.to_string());
+        next = source.source();
+    }
+    texts.dedup();
+    texts.join(": ")
 }
 
 /// Names a call of GetParameters may give.
@@ -82,7 +94,7 @@ impl Upstream {
                 Ok(_) => {}
                 Err(error) if error.code() == Some("ParameterAlreadyExists") => {}
                 Err(error) => {
-                    let reason = DisplayErrorContext(&error).to_string();
+                    let reason = reason(&error);
                     return Err(SandboxError::Upstream { url: self.url.clone(), reason });
                 }
             }
