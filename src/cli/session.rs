@@ -181,6 +181,10 @@ impl Session {
         for stack in loaded.stacks.iter().filter(|stack| wanted(&stack.name)) {
             subjects.push(self.subject(stack.clone(), false)?);
         }
+        let mut reports = loaded.reports;
+        for subject in &subjects {
+            reports.extend(self.unsettled(&subject.stack.name)?);
+        }
         for name in gone.into_iter().filter(|name| wanted(name)) {
             let retired = self.project.retired.contains(&name);
             let subject =
@@ -197,12 +201,29 @@ impl Session {
                 subjects.push(subject);
             }
         }
-        Ok(Gathered {
-            subjects,
-            orphans,
-            secrets: RwLock::new(loaded.secrets),
-            reports: loaded.reports,
-        })
+        Ok(Gathered { subjects, orphans, secrets: RwLock::new(loaded.secrets), reports })
+    }
+
+    /// Calls of an earlier run of which it is not known what became of them.
+    fn unsettled(&self, stack: &str) -> Result<Option<Report>, Stop> {
+        let open = self.store.open_intents(stack).map_err(|error| store_stop(&error))?;
+        if open.is_empty() {
+            return Ok(None);
+        }
+        let text = format!(
+            "an earlier run of {stack} ended before it was told what became of {} of its calls",
+            open.len()
+        );
+        let mut report = Report::warning("unsettled", text)
+            .hint("what they made is found below: as drift, or as something to `--adopt`");
+        report.causes = open
+            .iter()
+            .map(|open| {
+                let intent = &open.intent;
+                format!("{} {} for {}", intent.method.as_str(), intent.path, intent.address)
+            })
+            .collect();
+        Ok(Some(report))
     }
 
     /// Stacks of which only the states are left, or wanted.

@@ -29,7 +29,7 @@ fn patience(call: &Call, error: &CallError) -> Patience {
     let access = call.service == Service::Cloudflare && call.path.contains("/access/");
     match error.failure {
         Failure::Throttled => Patience::Long,
-        Failure::NotSent if code == Some(CONNECT) => Patience::Times(5),
+        Failure::NotSent if code == Some(CONNECT) => Patience::Times(3),
         Failure::NotSent | Failure::NotFound => Patience::None,
         Failure::Unknown if call.mutating => Patience::None,
         Failure::Unknown => Patience::Times(5),
@@ -146,7 +146,7 @@ mod tests {
         let denied = failure(Failure::Denied, 403, "10000", "");
         assert_eq!(attempts(&write, denied.clone()).await, 3);
         assert_eq!(attempts(&read, denied).await, 1);
-        assert_eq!(attempts(&write, not_sent(Service::Ssm, "x", CONNECT, "")).await, 6);
+        assert_eq!(attempts(&write, not_sent(Service::Ssm, "x", CONNECT, "")).await, 4);
         assert_eq!(attempts(&write, not_sent(Service::Ssm, "x", "credentials", "")).await, 1);
     }
 
