@@ -26,7 +26,7 @@ pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, 
         }
         view.pending.extend(pending(subject));
     }
-    let wires = Wires::connect(session, ui, gathered.secrets_taken());
+    let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let context = wires.context(session.project.timing);
     let (found, observations) =
         pipeline::find_drift(&context, &session.project, gathered.subjects).await?;

@@ -113,7 +113,7 @@ pub fn refusal(plan: &Plan) -> Exit {
 /// What stops it before there is a plan.
 pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Exit, Stop> {
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
-    let wires = Wires::connect(session, ui, gathered.secrets_taken());
+    let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let (plan, _) = make(session, &wires, gathered, &command.options).await?;
     show(session, ui, &plan)?;
     if let Some(out) = &command.out {

@@ -225,7 +225,7 @@ pub fn rename(session: &Session, stack: &str, from: &str, to: &str, ui: &Ui) -> 
 /// The target can't be read, or the user does not confirm.
 pub async fn retarget(session: &Session, stack: &str, yes: bool, ui: &Ui) -> Result<Exit, Stop> {
     let state = load(session, stack)?;
-    let wires = Wires::connect(session, ui, crate::model::secret::Secrets::new());
+    let wires = Wires::reading(session, ui, crate::model::secret::Secrets::new());
     let context = wires.context(session.project.timing);
     let account = session.project.cloudflare.as_ref().map(|c| c.account_id.clone());
     let base = crate::model::scope::Scope {

@@ -75,15 +75,24 @@ pub struct Wires {
 }
 
 impl Wires {
-    /// Connects; nothing is sent yet.
+    /// Connects for a command whose result is one document; nothing is sent yet.
+    pub fn reading(session: &Session, ui: &Ui, secrets: Secrets) -> Wires {
+        Wires::with(session, ui, secrets, ui.json)
+    }
+
+    /// Connects for a command whose result is what happens; nothing is sent yet.
     pub fn connect(session: &Session, ui: &Ui, secrets: Secrets) -> Wires {
+        Wires::with(session, ui, secrets, ui.quiet && !ui.json)
+    }
+
+    fn with(session: &Session, ui: &Ui, secrets: Secrets, silent: bool) -> Wires {
         let apis = connect(&session.project, &session.overrides);
-        let shape = if ui.json {
+        let shape = if ui.json && !silent {
             Shape::Json(EventLines::new(std::io::stdout()))
         } else {
-            let live = std::io::stderr().is_terminal() && !ui.quiet;
+            let live = std::io::stderr().is_terminal() && !silent && !ui.quiet;
             let sink = || -> Box<dyn std::io::Write + Send> {
-                if ui.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
+                if silent || ui.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
             };
             Shape::Human(if live {
                 Progress::live(ui.err)

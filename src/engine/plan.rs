@@ -138,7 +138,8 @@ impl<'a> Planner<'a> {
         static ABSENT: Observed = Observed::Absent;
         let old = self.moved.get(address);
         let world = &self.input.world.resources;
-        world.get(address).or_else(|| world.get(old?)).unwrap_or(&ABSENT)
+        // What was renamed was observed under the address that it is recorded under.
+        old.and_then(|old| world.get(old)).or_else(|| world.get(address)).unwrap_or(&ABSENT)
     }
 
     fn reference_needs(&self, resource: &Resource) -> BTreeSet<Address> {

@@ -521,7 +521,8 @@ fn diff_value(facts: &Facts<'_>, diffed: &mut Diffed) {
     let field = |from: Option<Json>, to: Option<Json>| {
         let mut change = FieldChange::new("value", from, to);
         change.secret = secret;
-        change.by = text(&facts.remote.raw, "LastModifiedUser").map(str::to_owned);
+        let by = text(&facts.remote.raw, "LastModifiedUser").filter(|_| foreign);
+        change.by = by.map(str::to_owned);
         change
     };
     if foreign && !by_hand(sent) {
