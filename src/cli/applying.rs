@@ -153,7 +153,7 @@ async fn run_saved(
         stack.changes.iter().any(|change| !refused.contains(&change.step()))
     });
     if !something && refused.iter().any(|refused| !refused.is_empty()) {
-        planning::show(session, ui, &fresh)?;
+        planning::show(ui, &fresh);
         let reports: Vec<Report> = refused.iter().flatten().map(stale).collect();
         return Err(Stop { exit: Exit::Refused, reports });
     }
@@ -225,7 +225,7 @@ async fn carry_out(
 ) -> Result<Exit, Stop> {
     let Ready { plan, observations, refused } = ready;
     if !ui.json {
-        planning::show(session, ui, &plan)?;
+        planning::show(ui, &plan);
     }
     let refusals: Vec<Report> = plan.stacks.iter().flat_map(StackPlan::refusals).cloned().collect();
     if !refusals.is_empty() {

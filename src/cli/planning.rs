@@ -115,7 +115,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let (plan, _) = make(session, &wires, gathered, &command.options).await?;
-    show(session, ui, &plan)?;
+    show(ui, &plan);
     if let Some(out) = &command.out {
         let path = plan_path(&session.dir, &session.project.state_dir, out);
         store::save_plan(&path, &plan).map_err(|error| store_stop(&error))?;
@@ -131,22 +131,16 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     // A plan that would be refused is still a plan: only what could not be read is an error.
     let exit = if refused == Exit::Error { Exit::Error } else { Exit::Done };
     let found = command.detailed_exitcode && !plan.summary().is_empty();
-    let exit =
-        if command.options.destroy && refused == Exit::Refused { Exit::Refused } else { exit };
     Ok(exit.and(if found { Exit::Found } else { Exit::Done }))
 }
 
 /// Shows a plan.
-///
-/// # Errors
-/// None today; the signature leaves room for writers that fail.
-pub fn show(_session: &Session, ui: &Ui, plan: &Plan) -> Result<(), Stop> {
+pub fn show(ui: &Ui, plan: &Plan) {
     if ui.json {
         ui.print_json(&render::json::plan(plan));
     } else {
         ui.print(&render::human::plan(plan, &ui.out));
     }
-    Ok(())
 }
 
 /// Writes a file that the user asked for.

@@ -82,7 +82,8 @@ pub fn show(
     if let Some(path) = plan {
         let path = plan_path(&session.dir, &session.project.state_dir, path);
         let plan = store::load_plan(&path).map_err(|error| store_stop(&error))?;
-        return super::planning::show(session, ui, &plan).map(|()| Exit::Done);
+        super::planning::show(ui, &plan);
+        return Ok(Exit::Done);
     }
     let states = match stack {
         Some(stack) => vec![load(session, stack)?],

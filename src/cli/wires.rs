@@ -92,7 +92,11 @@ impl Wires {
         } else {
             let live = std::io::stderr().is_terminal() && !silent && !ui.quiet;
             let sink = || -> Box<dyn std::io::Write + Send> {
-                if silent || ui.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
+                if silent || ui.quiet {
+                    Box::new(std::io::sink())
+                } else {
+                    Box::new(std::io::stderr())
+                }
             };
             Shape::Human(if live {
                 Progress::live(ui.err)
