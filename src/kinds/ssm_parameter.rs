@@ -507,9 +507,24 @@ fn defaults(spec: &Json) -> JsonMap {
     .collect()
 }
 
+/// A value that was not written by boxctl is not known, and is written when it is taken over.
+fn adopt_value(facts: &Facts<'_>, diffed: &mut Diffed) {
+    let Some(declared) = facts.declared else { return };
+    if by_hand(declared) || generated(declared).is_some() {
+        return;
+    }
+    if let Some(value) = declared.get("value") {
+        let mut change = FieldChange::new("value", None, Some(value.clone()));
+        change.secret = true;
+        change.note = Some("written again, since what is there is not read".to_owned());
+        diffed.changes.push(change);
+    }
+}
+
 /// A value is compared with what was sent, and its version with the one that was written.
 fn diff_value(facts: &Facts<'_>, diffed: &mut Diffed) {
-    let (Some(sent), seen) = (facts.sent, facts.remote.version.as_deref()) else { return };
+    let Some(sent) = facts.sent else { return adopt_value(facts, diffed) };
+    let seen = facts.remote.version.as_deref();
     let before = sent.get("value").cloned();
     let foreign = match (facts.version, seen) {
         (Some(recorded), Some(seen)) => !same_version(recorded, seen),

@@ -133,7 +133,10 @@ fn a_foreign_version_is_drift_of_the_value_and_is_written_over() {
     let rotated = spec(json!({"value": Special::secret(SecretId::variable("v"), None)}));
     assert_eq!(diff("4@", &rotated, &declared).changes[0].path, "value");
     let adopting = SsmParameter.diff(&facts(Some(&declared), None, &remote, &[]));
-    assert!(adopting.changes.iter().all(|change| change.path != "value"));
+    let value = adopting.changes.iter().find(|change| change.path == "value").unwrap();
+    assert!(value.secret, "what is not read is written, and never shown");
+    let hand = SsmParameter.diff(&facts(Some(&hand), None, &remote, &[]));
+    assert!(hand.changes.iter().all(|change| change.path != "value"));
 }
 
 #[test]

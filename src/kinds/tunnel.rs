@@ -157,10 +157,6 @@ impl Kind for Tunnel {
         super::support::pick(spec, &["name"])
     }
 
-    fn mark_of(&self, remote: &Remote) -> Option<String> {
-        Some(remote.raw.get("metadata")?.get("boxctl")?.as_str()?.to_owned())
-    }
-
     fn makes(&self, _spec: &Json) -> Vec<(&'static str, Recipe)> {
         vec![("secret", Recipe::HashedCharacters)]
     }
@@ -182,7 +178,6 @@ impl Kind for Tunnel {
                     "name": name,
                     "config_src": "cloudflare",
                     "tunnel_secret": secret,
-                    "metadata": {"boxctl": work.mark},
                 });
                 let call = Call::change(Service::Cloudflare, Method::Post, collection(work.scope))
                     .body(body)
@@ -233,7 +228,6 @@ mod tests {
             remote.outputs.get("cname"),
             Some(&json!("f70ff985-a4ef-4643-bbbc-4a0ed4fc8415.cfargotunnel.com"))
         );
-        assert_eq!(Tunnel.mark_of(&remote), None);
     }
 
     #[test]
@@ -251,7 +245,9 @@ mod tests {
         assert_eq!(Json::Object(calls[0].key.clone()), json!({"name": "t"}));
         let body = &bodies(&calls)[0];
         assert_eq!(body["config_src"], "cloudflare");
-        assert_eq!(body["metadata"], json!({"boxctl": "m4rk"}));
+        // A name is unique among live tunnels, so no mark is needed to find one again, and none
+        // would keep a stack whose state was lost from taking its own tunnel over.
+        assert_eq!(body.get("metadata"), None);
         let secret =
             SecretId::output(&crate::model::address::Address::new("tunnel", "x"), "secret");
         assert_eq!(body["tunnel_secret"], Special::secret(secret, None));

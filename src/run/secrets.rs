@@ -8,6 +8,7 @@ use crate::engine::plan::needed_secrets;
 use crate::engine::resolve::{resolve, with_fingerprints};
 use crate::model::Json;
 use crate::model::address::Address;
+use crate::model::journal::Effect;
 use crate::model::kind::{Kind, Recipe};
 use crate::model::resource::Resource;
 use crate::model::secret::{Secret, SecretId};
@@ -52,7 +53,27 @@ impl<'a> StackRun<'a> {
         let answer = self.context.transport.send(&call, self.context.secrets).await?;
         let value = answer.body.pointer(pointer).and_then(Json::as_str).ok_or_else(missing)?;
         write(self.context.secrets).insert(source.clone(), Secret::new(value));
-        Ok(())
+        self.keep_fingerprint(&address, output, source)
+    }
+
+    /// What was taken over has no fingerprint of its secrets until they are read for the first
+    /// time; without one, the next plan could not tell that nothing changed.
+    fn keep_fingerprint(
+        &self,
+        address: &Address,
+        output: &str,
+        source: &SecretId,
+    ) -> Result<(), StepError> {
+        let recorded = self.shared().state.resources.get(address).cloned();
+        let (Some(mut record), Some(fingerprint)) = (recorded, self.fingerprint(source)) else {
+            return Ok(());
+        };
+        if record.secrets.get(output) == Some(&fingerprint) {
+            return Ok(());
+        }
+        record.secrets.insert(output.to_owned(), fingerprint);
+        let address = address.clone();
+        self.effects(vec![Effect::Record { address, record: Box::new(record) }])
     }
 
     /// The fingerprint of a secret: the recorded one where it still fits.

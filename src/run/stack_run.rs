@@ -46,6 +46,8 @@ pub struct StackRun<'a> {
     pub readers: &'a BTreeMap<Address, Vec<Address>>,
     /// Whether apply waits until things are ready.
     pub wait: bool,
+    /// Objects that nobody has recorded, for those that are taken over.
+    pub(super) candidates: BTreeMap<Address, Vec<Remote>>,
     pub(super) scope: RwLock<Arc<Scope>>,
     pub(super) shared: Mutex<Shared>,
 }
@@ -126,7 +128,8 @@ impl<'a> StackRun<'a> {
         let shared = Shared { state, journal, known, remotes, broken: false, changed: false };
         let shared = Mutex::new(shared);
         let scope = RwLock::new(Arc::new(scope));
-        StackRun { context, scope, stack, declared, needs, readers, wait, shared }
+        let candidates = world.candidates.clone();
+        StackRun { context, scope, stack, declared, needs, readers, wait, candidates, shared }
     }
 
     /// The accounts, as they are known by now.

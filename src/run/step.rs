@@ -3,6 +3,7 @@
 
 use crate::engine::fingerprint;
 use crate::engine::restart;
+use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::call::{Answer, Call};
 use crate::model::change::{Action, Change, Phase};
@@ -12,7 +13,6 @@ use crate::model::kind::{Kind, Next, Verb, Work};
 use crate::model::observed::Remote;
 use crate::model::resource::Resource;
 use crate::model::secret::{Secret, SecretId};
-use crate::model::{Json, JsonMap};
 
 use super::stack_run::{StackRun, StepError};
 use super::{read, write};
@@ -100,14 +100,10 @@ impl<'a> StackRun<'a> {
         Ok(Some(remote.id))
     }
 
+    /// The object that a change takes over.
     pub(super) fn adopted(&self, change: &Change) -> Option<Remote> {
-        Some(Remote {
-            id: change.id.clone()?,
-            spec: change.before.clone()?,
-            outputs: JsonMap::new(),
-            version: None,
-            raw: Json::Null,
-        })
+        let id = change.id.as_ref()?;
+        self.candidates.get(&change.address)?.iter().find(|remote| &remote.id == id).cloned()
     }
 
     /// The calls of a create or update, one after the other.

@@ -151,7 +151,7 @@ impl World {
             force,
             shared: &[],
         };
-        let first = Object.diff(&facts).unwrap();
+        let first = Object.diff(&facts);
         if !first.wants_preview {
             return Some(first);
         }
@@ -160,7 +160,7 @@ impl World {
         let preview: Preview =
             preview_from(&self.client.send(&call, call.body.clone()).await.unwrap());
         facts.preview = Some(&preview);
-        Object.diff(&facts)
+        Some(Object.diff(&facts))
     }
 
     async fn step(

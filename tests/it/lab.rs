@@ -1,0 +1,359 @@
+//! A copy of a fixture, a sandbox that is served for it, and hands to change the world behind
+//! boxctl's back.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// The account of the example projects.
+pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
+
+/// What a command came to.
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        let all = format!("{}{}", self.out, self.err);
+        assert!(
+            all.contains(text),
+            "`{text}` is not in stdout:\n{}\nstderr:\n{}",
+            self.out,
+            self.err
+        );
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+}
+
+pub struct Lab {
+    dir: tempfile::TempDir,
+    server: Option<Child>,
+    environment: Vec<(String, String)>,
+    http: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+impl Lab {
+    /// A lab with a fixture's project in it.
+    pub fn of(fixture: &str) -> Lab {
+        Lab::with(fixture, &[])
+    }
+
+    /// A lab whose sandbox is served with more options.
+    pub fn with(fixture: &str, options: &[&str]) -> Lab {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
+        copy(&source, dir.path());
+        let project = dir.path().join("boxctl.yaml");
+        let text = std::fs::read_to_string(&project).unwrap();
+        let timing = "\ntiming: {poll: 20ms, backoff: 5ms, backoff_max: 50ms}\n";
+        std::fs::write(&project, text + timing).unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut lab = Lab {
+            dir,
+            server: None,
+            environment: Vec::new(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
+        };
+        lab.serve(options);
+        lab
+    }
+
+    /// Serves the same world again, with other options.
+    pub fn restart(&mut self, options: &[&str]) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().unwrap();
+            server.wait().unwrap();
+        }
+        self.environment.clear();
+        self.serve(options);
+    }
+
+    fn serve(&mut self, options: &[&str]) {
+        let mut command = self.command();
+        command.args(["sandbox", "serve", "--log"]).arg(self.log_path()).args(options);
+        let mut server =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("boxctl starts");
+        let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        for line in lines {
+            let line = line.unwrap();
+            let Some((name, value)) = line.trim_start_matches("export ").split_once('=') else {
+                continue;
+            };
+            self.environment.push((name.to_owned(), value.trim_matches('\'').to_owned()));
+            if self
+                .environment
+                .iter()
+                .filter(|(name, _)| name == "KUBECONFIG" || name == "AWS_REGION")
+                .count()
+                == 2
+                && name == "AWS_DEFAULT_REGION"
+            {
+                break;
+            }
+        }
+        self.server = Some(server);
+        assert!(self.variable("CLOUDFLARE_BASE_URL").starts_with("http://127.0.0.1:"));
+    }
+
+    /// The project's directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.path().join("requests.log")
+    }
+
+    /// A variable that the sandbox printed.
+    pub fn variable(&self, name: &str) -> &str {
+        let found = self.environment.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// Another value for a variable that commands are run with.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(n, _)| n != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The binary, in the project, with nothing in its environment but what it needs.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxctl"));
+        command
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("TZ", "UTC")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .envs(self.environment.iter().map(|(n, v)| (n, v)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command().args(arguments).output().unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    pub fn apply(&self, arguments: &[&str]) -> Ran {
+        self.run(&[&["apply", "--yes"], arguments].concat()).exits(0)
+    }
+
+    /// The next plan is empty.
+    #[track_caller]
+    pub fn is_settled(&self, arguments: &[&str]) -> Ran {
+        self.run(&[&["plan", "--detailed-exitcode"], arguments].concat()).exits(0)
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.path().join(file), text).unwrap();
+    }
+
+    pub fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.path().join(file)).unwrap()
+    }
+
+    /// Replaces text in a file of the project.
+    #[track_caller]
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = self.read(file);
+        assert!(text.contains(from), "{from} is not in {file}");
+        self.write(file, &text.replace(from, to));
+    }
+
+    /// The requests that the sandbox has answered since the log was emptied last.
+    pub fn requests(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub fn forget_requests(&self) {
+        std::fs::write(self.log_path(), "").unwrap();
+    }
+
+    /// `METHOD path` of the requests that changed something.
+    pub fn changes(&self) -> Vec<String> {
+        let requests = self.requests();
+        let changes = requests.iter().filter(|request| request["mutating"] == true);
+        let text =
+            |request: &Value, key: &str| request[key].as_str().unwrap_or_default().to_owned();
+        changes.map(|r| format!("{} {}", text(r, "method"), text(r, "path"))).collect()
+    }
+
+    fn http(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
+        self.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let text = response.text().await.unwrap();
+            (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        })
+    }
+
+    fn method(method: &str) -> reqwest::Method {
+        method.parse().unwrap()
+    }
+
+    /// The `result` of a call of the Cloudflare API.
+    #[track_caller]
+    pub fn cloudflare(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}{path}", self.variable("CLOUDFLARE_BASE_URL"));
+        let request = self
+            .http
+            .request(Lab::method(method), url)
+            .bearer_auth(self.variable("CLOUDFLARE_API_TOKEN"));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let (status, answer) = self.http(request);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer["result"].clone()
+    }
+
+    /// The only live item of a collection of the account.
+    #[track_caller]
+    pub fn only(&self, path: &str) -> Value {
+        let list = self.cloudflare("GET", path, None);
+        let items: Vec<&Value> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|item| item["deleted_at"].is_null() && item["type"] != "warp")
+            .collect();
+        assert_eq!(items.len(), 1, "{list:#}");
+        items[0].clone()
+    }
+
+    pub fn account(&self, path: &str) -> String {
+        format!("/accounts/{ACCOUNT}/{path}")
+    }
+
+    /// The path of the records of the only zone.
+    pub fn records(&self) -> String {
+        let zone = self.only("/zones");
+        format!("/zones/{}/dns_records", zone["id"].as_str().unwrap())
+    }
+
+    /// An operation of SSM.
+    #[track_caller]
+    pub fn ssm(&self, operation: &str, input: Value) -> Value {
+        let key = self.variable("AWS_ACCESS_KEY_ID");
+        let region = self.variable("AWS_REGION");
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/ssm/aws4_request, \
+             SignedHeaders=host;x-amz-date, Signature=00"
+        );
+        let request = self
+            .http
+            .post(self.variable("AWS_ENDPOINT_URL"))
+            .header("x-amz-target", format!("AmazonSSM.{operation}"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-date", "20260101T000000Z")
+            .header("authorization", authorization)
+            .body(input.to_string());
+        let (status, answer) = self.http(request);
+        assert_eq!(status, 200, "{operation}: {answer}");
+        answer
+    }
+
+    /// A call of the Kubernetes API.
+    #[track_caller]
+    pub fn kubernetes(&self, method: &str, path: &str, body: Option<(&str, Value)>) -> Value {
+        let base = self.variable("CLOUDFLARE_BASE_URL").trim_end_matches("/client/v4");
+        let request = self.http.request(Lab::method(method), format!("{base}{path}"));
+        let request = match body {
+            Some((kind, body)) => request.header("content-type", kind).body(body.to_string()),
+            None => request,
+        };
+        let (status, answer) = self.http(request);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// A merge patch by someone with a field manager of their own.
+    #[track_caller]
+    pub fn patch(&self, path: &str, body: Value) -> Value {
+        let path = format!("{path}?fieldManager=someone");
+        self.kubernetes("PATCH", &path, Some(("application/merge-patch+json", body)))
+    }
+
+    /// The whole world of the sandbox, tombstones and what time alone moves aside.
+    pub fn dump(&self) -> Value {
+        let url = self.variable("CLOUDFLARE_BASE_URL").replace("/client/v4", "/sandbox/dump");
+        let request = self.http.get(url).bearer_auth(self.variable("CLOUDFLARE_API_TOKEN"));
+        let (status, dump) = self.http(request);
+        assert_eq!(status, 200);
+        without_tombstones(dump)
+    }
+}
+
+fn without_tombstones(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(
+            items
+                .into_iter()
+                .filter(|item| item["tombstone"] != true && item["deleted_at"].is_null())
+                .map(without_tombstones)
+                .collect(),
+        ),
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .filter(|(key, item)| {
+                    key != "resourceVersion"
+                        && item["deleted_at"].is_null()
+                        && item["tombstone"] != true
+                })
+                .map(|(key, item)| (key, without_tombstones(item)))
+                .collect(),
+        ),
+        other => other,
+    }
+}

@@ -1,0 +1,121 @@
+//! No byte of a secret at rest or in sight.
+
+use std::path::{Path, PathBuf};
+
+use base64::prelude::*;
+use serde_json::json;
+
+use crate::lab::{Lab, Ran};
+
+/// The files below a directory, less the sandbox's own.
+fn files(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with(".boxctl/sandbox") {
+            continue;
+        }
+        if path.is_dir() { files(&path, out) } else { out.push(path) }
+    }
+}
+
+/// How a value could be spelt.
+fn spellings(value: &str) -> Vec<String> {
+    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let escaped = json!(value).to_string().trim_matches('"').to_owned();
+    vec![
+        value.to_owned(),
+        BASE64_STANDARD.encode(value),
+        BASE64_STANDARD_NO_PAD.encode(value),
+        BASE64_URL_SAFE_NO_PAD.encode(value),
+        hex,
+        url,
+        escaped,
+    ]
+}
+
+#[test]
+fn no_secret_is_anywhere_on_disk_or_in_any_output() {
+    let lab = Lab::of("openhands");
+    let password = "correct horse battery";
+    lab.edit(
+        "stacks/openhands.yaml",
+        "variables:\n",
+        "variables:\n  password: {sensitive: true}\n",
+    );
+    let more = "\nresources:\n  ssm_parameter.password: {name: /app/password, value: \"${var.password}\"}\n  \
+                ssm_parameter.made: {name: made, value: {generate: {length: 32}}}\n";
+    lab.write("stacks/openhands.yaml", &(lab.read("stacks/openhands.yaml") + more));
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: app, namespace: openhands}\nstringData: {key: \
+                  plain-secret-data-of-a-manifest}\n";
+    lab.write("manifests/socket/secret.yaml", secret);
+    let given = ["--var", "password=correct horse battery"];
+    let with = |arguments: &[&str]| lab.run(&[arguments, &given[..]].concat());
+    let mut ran: Vec<Ran> = vec![
+        with(&["plan", "-vvv", "--out", "first"]),
+        with(&["apply", "--yes", "-vvv"]),
+        with(&["plan", "--detailed-exitcode"]).exits(0),
+        with(&["plan", "--json"]),
+    ];
+    let parameter = |name: &str| {
+        let read = lab.ssm("GetParameter", json!({"Name": name, "WithDecryption": true}));
+        read["Parameter"]["Value"].as_str().unwrap().to_owned()
+    };
+    let token = parameter("openhands-tunnel-token");
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(&token).unwrap()).unwrap();
+    let inner: serde_json::Value = serde_json::from_str(&decoded).unwrap();
+    let made = parameter("made");
+    assert_eq!(parameter("/app/password"), password);
+    assert_eq!(made.len(), 32);
+
+    // Someone writes another value, a value changes, a call fails and echoes what was sent.
+    lab.ssm(
+        "PutParameter",
+        json!({"Name": "openhands-tunnel-token", "Value": "x", "Overwrite": true}),
+    );
+    ran.push(with(&["drift"]).exits(2));
+    ran.push(with(&["apply", "--yes"]).exits(0));
+    let other = ["--var", "password=another passphrase"];
+    ran.push(lab.run(&[&["plan"], &other[..]].concat()).exits(0));
+    ran.push(lab.run(&[&["apply", "--yes", "--json"], &other[..]].concat()).exits(0));
+    ran.push(lab.run(&[&["plan", "--detailed-exitcode"], &other[..]].concat()).exits(0));
+    ran.push(lab.run(&["show"]).exits(0));
+    ran.push(lab.run(&["state", "show", "openhands", "tunnel.openhands"]).exits(0));
+    ran.push(lab.run(&["expand"]).exits(1));
+
+    let secrets = [
+        token.as_str(),
+        inner["s"].as_str().unwrap(),
+        made.as_str(),
+        password,
+        "another passphrase",
+        "plain-secret-data-of-a-manifest",
+        lab.variable("CLOUDFLARE_API_TOKEN"),
+        lab.variable("AWS_SECRET_ACCESS_KEY"),
+    ];
+    let mut found = Vec::new();
+    files(lab.path(), &mut found);
+    let texts: Vec<(String, String)> = found
+        .iter()
+        .filter(|path| !path.ends_with("manifests/socket/secret.yaml"))
+        .map(|path| {
+            (
+                path.display().to_string(),
+                String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned(),
+            )
+        })
+        .chain(
+            ran.iter()
+                .enumerate()
+                .map(|(at, ran)| (format!("command {at}"), format!("{}{}", ran.out, ran.err))),
+        )
+        .collect();
+    assert!(texts.iter().any(|(name, _)| name.ends_with("state/openhands.json")));
+    for secret in secrets {
+        for spelling in spellings(secret) {
+            for (name, text) in &texts {
+                assert!(!text.contains(&spelling), "{name} holds a secret as {spelling}");
+            }
+        }
+    }
+}
