@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::config::Commands;
+use crate::engine::exposure::{Exposure, Role};
 use crate::kinds::wiring;
 use crate::model::change::{Change, StepId};
 use crate::model::error::{Exit, Level, Report, Stop};
@@ -266,6 +267,9 @@ async fn carry_out(
     }
     watcher.abort();
     wires.done(exit);
+    if !ui.json && exit == Exit::Done {
+        wires.take_published().iter().for_each(|line| ui.print(line));
+    }
     Ok(exit)
 }
 
@@ -331,6 +335,7 @@ async fn one_stack(
         Exit::Done
     };
     let exit = applied.exit.and(finished);
+    wires.published(published(&state, &observations.scope));
     wires.events().emit(Event::ApplyEnded {
         stack: plan.stack.clone(),
         done: applied.done,
@@ -342,6 +347,25 @@ async fn one_stack(
         requests: context.transport.requests(),
     });
     Ok(exit)
+}
+
+/// What a stack publishes by now: each hostname with what guards it.
+fn published(state: &State, scope: &Scope) -> Vec<String> {
+    let mut exposure = Exposure::default();
+    for (address, record) in &state.resources {
+        if let Some(kind) = crate::kinds::find(&record.kind) {
+            exposure.add(kind, address, &record.sent, scope);
+        }
+    }
+    let hostnames = exposure.by_hostname.keys();
+    hostnames
+        .filter(|hostname| exposure.with_role(hostname, Role::Name).next().is_some())
+        .filter(|hostname| exposure.with_role(hostname, Role::Route).next().is_some())
+        .map(|hostname| match exposure.with_role(hostname, Role::Guard).next() {
+            Some(guard) => format!("https://{hostname} is published, guarded by {guard}"),
+            None => format!("https://{hostname} is published, open to everyone"),
+        })
+        .collect()
 }
 
 /// A stack that was renamed has its state under the new name now.

@@ -70,6 +70,7 @@ pub struct Wires {
     secrets: Arc<RwLock<Secrets>>,
     renderer: Arc<Renderer>,
     outside: Machine,
+    published: std::sync::Mutex<Vec<String>>,
     /// Whether the user asked to stop.
     pub stop: Arc<StopFlag>,
 }
@@ -109,6 +110,7 @@ impl Wires {
             secrets: Arc::new(RwLock::new(secrets)),
             renderer: Arc::new(Renderer { shape, lines: Lines::of(&session.dir) }),
             outside: Machine { began: Instant::now() },
+            published: std::sync::Mutex::default(),
             stop: Arc::new(StopFlag::default()),
         }
     }
@@ -124,6 +126,18 @@ impl Wires {
             stop: &self.stop,
             kinds: kinds::find,
         }
+    }
+
+    /// Keeps what stacks publish, to be told at the end of the run.
+    pub fn published(&self, lines: Vec<String>) {
+        self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(lines);
+    }
+
+    /// What stacks publish, taken out.
+    pub fn take_published(&self) -> Vec<String> {
+        std::mem::take(
+            &mut self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 
     /// Where events go.

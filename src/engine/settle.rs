@@ -128,6 +128,16 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether the namespace of an object comes with the same plan: the server could not say
+    /// anything about the object yet.
+    fn place_is_made(&self, spec: &Json) -> bool {
+        let Some(name) = spec.pointer("/metadata/namespace").and_then(Json::as_str) else {
+            return false;
+        };
+        let namespace = Address::kubernetes("Namespace", None, None, name);
+        self.changes.get(&namespace).is_some_and(|change| change.action == Action::Create)
+    }
+
     pub(super) fn create(
         &mut self,
         kind: &dyn Kind,
@@ -151,6 +161,7 @@ impl<'a> Planner<'a> {
                     .at(resource.location.clone())
                     .cause(format!("the server answers {status}: {message}")),
             ),
+            None if self.place_is_made(spec) => {}
             None if kind.service() == crate::model::call::Service::Kubernetes => {
                 self.wanted.push(Wanted {
                     address: address.clone(),
