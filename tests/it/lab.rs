@@ -79,6 +79,11 @@ impl Lab {
 
     /// A lab whose sandbox is served with more options.
     pub fn with(fixture: &str, options: &[&str]) -> Lab {
+        Lab::beside(fixture, options, &[])
+    }
+
+    /// A lab whose sandbox finds other services in its own environment.
+    pub fn beside(fixture: &str, options: &[&str], environment: &[(&str, &str)]) -> Lab {
         let dir = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
         copy(&source, dir.path());
@@ -90,7 +95,7 @@ impl Lab {
         let mut lab = Lab {
             dir,
             server: None,
-            environment: Vec::new(),
+            environment: environment.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
         };
@@ -119,15 +124,9 @@ impl Lab {
             let Some((name, value)) = line.trim_start_matches("export ").split_once('=') else {
                 continue;
             };
-            self.environment.push((name.to_owned(), value.trim_matches('\'').to_owned()));
-            if self
-                .environment
-                .iter()
-                .filter(|(name, _)| name == "KUBECONFIG" || name == "AWS_REGION")
-                .count()
-                == 2
-                && name == "AWS_DEFAULT_REGION"
-            {
+            self.set(name, value.trim_matches('\''));
+            // The last that it prints.
+            if name == "AWS_DEFAULT_REGION" {
                 break;
             }
         }
@@ -158,7 +157,12 @@ impl Lab {
 
     /// The binary, in the project, with nothing in its environment but what it needs.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boxctl"));
+        self.command_of(env!("CARGO_BIN_EXE_boxctl"))
+    }
+
+    /// Another program, alike.
+    pub fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .current_dir(self.path())
             .env_clear()

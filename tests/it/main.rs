@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod arrows;
 mod drift;
 mod kubernetes_kind;
 mod lab;
@@ -9,3 +10,4 @@ mod lifecycle;
 mod owners;
 mod refusals;
 mod secrets;
+mod tools;
