@@ -1,6 +1,11 @@
 //! boxctl end to end: the real binary against the sandbox. Read as a description of what it does.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says what it leaves out"
+)]
 
 mod arrows;
 mod drift;
