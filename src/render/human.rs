@@ -189,7 +189,8 @@ pub(super) fn change(change: &Change, options: &RenderOptions) -> String {
     tail.extend(phase_words(change.phase).map(|words| format!("[{words}]")));
     let address = change.address.to_string();
     // The id of a Kubernetes object is in its address already.
-    let id = change.id.as_ref().filter(|id| options.verbose || !address.ends_with(id.as_str()));
+    let says_more = options.verbose || !change.address.is_kubernetes();
+    let id = change.id.as_ref().filter(|_| says_more);
     tail.extend(id.map(|id| format!("(id {})", clean(id))));
     let mut out = paint(style, format!("{sign:>3} {verb:<7}"));
     let mut used = 12;

@@ -193,7 +193,14 @@ fn said(event: &Event, options: &RenderOptions, live: bool) -> String {
             format!("{}: waiting: {}", step.address, clean(reason))
         }
         Event::StepDone { step, action, id, elapsed_ms, .. } => {
-            let id = id.as_ref().map(|id| format!(" (id {})", clean(id))).unwrap_or_default();
+            // The id of a Kubernetes object is in its address already, and on a terminal that is
+            // too narrow for both, the address is what counts.
+            let says_more = options.verbose || !step.address.is_kubernetes();
+            let id = id.as_ref().filter(|id| {
+                let room = step.address.to_string().len() + id.len() + 30;
+                says_more && room <= options.width
+            });
+            let id = id.map(|id| format!(" (id {})", clean(id))).unwrap_or_default();
             let done = paint(palette.add, done(*action, step.phase));
             format!("{}: {done} in {}{id}", step.address, duration(*elapsed_ms))
         }
