@@ -16,7 +16,12 @@ use super::wires::Wires;
 /// # Errors
 /// What stops it before anything was compared.
 pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, Stop> {
-    let gathered = session.gather(stacks, Commands::Skip)?;
+    let mut gathered = session.gather(stacks, Commands::Skip)?;
+    for subject in &mut gathered.subjects {
+        if let Some(stack) = session.as_applied(subject)? {
+            subject.stack = stack;
+        }
+    }
     let mut view = DriftView { checks: gathered.reports.clone(), ..DriftView::default() };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Note)));
     for subject in &gathered.subjects {

@@ -204,6 +204,29 @@ impl Session {
         Ok(Gathered { subjects, orphans, secrets: RwLock::new(loaded.secrets), reports })
     }
 
+    /// The stack as the values of its last apply make it, where those were given for that run only:
+    /// what is compared with the record is what was applied.
+    ///
+    /// # Errors
+    /// Mistakes in the files with those values.
+    pub fn as_applied(&self, subject: &Subject) -> Result<Option<Stack>, Stop> {
+        let Some(state) = &subject.state else { return Ok(None) };
+        let mut globals = self.globals.clone();
+        for (name, recorded) in &state.variables {
+            let now = subject.stack.variables.get(name);
+            let lost = recorded.source.is_passing()
+                && now.is_some_and(|now| !now.source.is_passing() && now.value != recorded.value);
+            if lost && !recorded.sensitive {
+                globals.vars.push((name.clone(), recorded.value.clone()));
+            }
+        }
+        if globals.vars.len() == self.globals.vars.len() {
+            return Ok(None);
+        }
+        let loaded = load(&self.dir, &globals, Commands::Skip)?;
+        Ok(loaded.stacks.into_iter().find(|stack| stack.name == subject.stack.name))
+    }
+
     /// Calls of an earlier run of which it is not known what became of them.
     fn unsettled(&self, stack: &str) -> Result<Option<Report>, Stop> {
         let open = self.store.open_intents(stack).map_err(|error| store_stop(&error))?;

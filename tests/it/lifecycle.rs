@@ -109,6 +109,9 @@ fn the_move_to_docker_in_docker_and_back() {
         lab.kubernetes("GET", path, None)["spec"]["strategy"]["type"].clone()
     };
     assert_eq!(strategy(&lab), "Recreate");
+    // Drift looks at what was applied, with the values of that time.
+    let drift = lab.run(&["drift", "--json"]).exits(0).json();
+    assert_eq!(drift["pending"], json!([]), "{drift:#}");
     // Nothing was given this time: the value of the last apply must not be lost in silence.
     lab.run(&["apply", "--yes"]).exits(5).says("variable runtime");
     lab.apply(&["--var", "runtime=socket"]);
