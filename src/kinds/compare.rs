@@ -9,7 +9,7 @@
 use crate::model::change::FieldChange;
 use crate::model::kind::{Diffed, Facts};
 use crate::model::path;
-use crate::model::value::{Special, canonical_text, has_unknown};
+use crate::model::value::{Special, canonical_text, has_unknown, same_secret};
 use crate::model::{Json, JsonMap};
 
 /// What a kind says about its fields.
@@ -160,7 +160,8 @@ impl Walk<'_> {
         }
         if is_secret(Some(declared_value)) {
             // Nothing can be read: the record and the service's version have to tell.
-            if self.adopting || sent != Some(declared_value) || self.version_moved() {
+            let as_sent = sent.is_some_and(|sent| same_secret(sent, declared_value));
+            if self.adopting || !as_sent || self.version_moved() {
                 self.push(path, sent.or(observed), Some(declared_value));
             }
             return;

@@ -14,7 +14,7 @@ use crate::model::observed::Remote;
 use crate::model::path;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
-use crate::model::value::Special;
+use crate::model::value::{Special, same_secret};
 use crate::model::{Json, JsonMap};
 
 /// The kind `ssm_parameter`.
@@ -552,7 +552,7 @@ fn diff_value(facts: &Facts<'_>, diffed: &mut Diffed) {
     }
     let Some(declared) = facts.declared else { return };
     let differs = match (wanted, &before) {
-        (Some(wanted), Some(before)) => !same(wanted, before),
+        (Some(wanted), Some(before)) => !same(wanted, before) && !same_secret(wanted, before),
         (wanted, before) => wanted.is_some() != before.is_some(),
     };
     if said(declared) && (foreign || differs) {

@@ -157,6 +157,23 @@ pub fn secret_sources(value: &Json) -> Vec<SecretId> {
     found
 }
 
+/// Whether two values are the same secret: the same text around the same fingerprints, wherever the
+/// values come from. Without fingerprints, only the same source tells.
+pub fn same_secret(a: &Json, b: &Json) -> bool {
+    let (Some(Special::Secret(a)), Some(Special::Secret(b))) = (Special::of(a), Special::of(b))
+    else {
+        return false;
+    };
+    a.len() == b.len()
+        && a.iter().zip(&b).all(|(a, b)| match (a, b) {
+            (
+                SecretPart::From { fingerprint: Some(a), .. },
+                SecretPart::From { fingerprint: Some(b), .. },
+            ) => a == b,
+            _ => a == b,
+        })
+}
+
 /// Whether something in the value is known only after a step of the plan.
 pub fn has_unknown(value: &Json) -> bool {
     let mut found = false;

@@ -1,7 +1,7 @@
 //! Plans and events as text for people and machines.
 //!
 //! Functions return text or write to the writer they are given; nothing prints by itself. No secret
-//! is shown, whatever a plan holds ([`mask`]).
+//! is shown, whatever a plan holds (`mask`).
 
 pub mod drift;
 pub mod graph;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::engine::resolve::{Known, Outputs};
 use crate::model::Json;
 use crate::model::address::Address;
+use crate::model::change::StepId;
 use crate::model::error::CallError;
 use crate::model::journal::{Effect, Entry, Journal, Outcome};
 use crate::model::kind::KindError;
@@ -26,6 +27,8 @@ pub struct Shared {
     pub known: Known,
     /// Objects as they were last read.
     pub remotes: BTreeMap<Address, Remote>,
+    /// What each step was last said to wait for.
+    pub waiting: BTreeMap<StepId, String>,
     /// Whether the journal failed: nothing more is sent then.
     pub broken: bool,
     /// Whether anything in the world or a record was changed.
@@ -125,7 +128,15 @@ impl<'a> StackRun<'a> {
         for (address, remote) in &remotes {
             known.insert(address.clone(), outputs(context, address, remote, &state));
         }
-        let shared = Shared { state, journal, known, remotes, broken: false, changed: false };
+        let shared = Shared {
+            state,
+            journal,
+            known,
+            remotes,
+            waiting: BTreeMap::new(),
+            broken: false,
+            changed: false,
+        };
         let shared = Mutex::new(shared);
         let scope = RwLock::new(Arc::new(scope));
         let candidates = world.candidates.clone();

@@ -219,7 +219,7 @@ impl<'a> StackRun<'a> {
                 return Err(StepError::other("the step did not come to an end"));
             }
             if last.as_ref().is_some_and(|last| *last == call && !call.mutating) {
-                self.pace(change, began, limit, looks).await?;
+                self.pace(change, began, limit, looks, answers.last()).await?;
                 looks += 1;
             }
             let (answer, number) = self.send(change, &call).await?;

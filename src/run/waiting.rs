@@ -2,6 +2,7 @@
 
 use crate::model::Json;
 use crate::model::address::Address;
+use crate::model::call::Answer;
 use crate::model::change::Change;
 use crate::model::error::Failure;
 use crate::model::event::Event;
@@ -19,23 +20,30 @@ impl<'a> StackRun<'a> {
         began: u64,
         limit: u64,
         looks: u32,
+        last: Option<&Answer>,
     ) -> Result<(), StepError> {
         let waited = self.context.outside.elapsed_ms().saturating_sub(began);
         if waited > limit {
+            let holding = held_by(last);
             return Err(StepError::hinted(
-                format!("it was not gone or done after {} s", limit / 1000),
+                format!("it was not gone or done after {} s: {holding}", limit / 1000),
                 "run it again: it goes on where it stopped; `timeout` in `settings` waits longer",
             ));
         }
         if self.context.stop.is_set() {
             return Err(StepError::other("interrupted while waiting"));
         }
-        self.waiting(change, "the service to be done with it");
+        self.waiting(change, &held_by(last));
         self.context.stop.pause(self.context.poll_ms(looks)).await;
         Ok(())
     }
 
+    /// Tells what a step waits for, once for each reason.
     pub(super) fn waiting(&self, change: &Change, reason: &str) {
+        let told = self.shared().waiting.insert(change.step(), reason.to_owned());
+        if told.as_deref() == Some(reason) {
+            return;
+        }
         self.context.events.emit(Event::StepWaiting {
             stack: self.stack.to_owned(),
             step: change.step(),
@@ -119,5 +127,17 @@ impl<'a> StackRun<'a> {
                 None => return Err(StepError::other("it was applied, and is gone again")),
             }
         }
+    }
+}
+
+/// What keeps an object that is to go, as far as the last look at it tells.
+fn held_by(last: Option<&Answer>) -> String {
+    let finalizers =
+        last.and_then(|answer| answer.body.pointer("/metadata/finalizers")?.as_array());
+    let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Json::as_str).collect();
+    if names.is_empty() {
+        "it is still there".to_owned()
+    } else {
+        format!("it is still there, held by {}", names.join(", "))
     }
 }

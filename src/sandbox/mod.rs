@@ -1,6 +1,6 @@
 //! A model of the real services, to try boxctl on: Cloudflare, SSM, STS and a Kubernetes API.
 //!
-//! Handlers are pure functions over a [`world::World`]; [`server`] gives them a port, a directory
+//! Handlers are pure functions over a [`world::World`]; `server` gives them a port, a directory
 //! and the time.
 
 pub mod cloudflare;

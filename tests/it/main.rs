@@ -15,4 +15,5 @@ mod lifecycle;
 mod owners;
 mod refusals;
 mod secrets;
+mod stacks;
 mod tools;
