@@ -61,10 +61,9 @@ impl Exposure {
         hostname: &'a str,
         role: Role,
     ) -> impl Iterator<Item = &'a Address> {
-        self.by_hostname
-            .iter()
-            .filter(move |(pattern, _)| fits(pattern, hostname))
-            .flat_map(|(_, parts)| parts)
+        patterns(hostname)
+            .filter_map(|pattern| self.by_hostname.get(&pattern))
+            .flatten()
             .filter(move |(r, _)| *r == role)
             .map(|(_, address)| address)
     }
@@ -87,6 +86,12 @@ impl Exposure {
         }
         needs
     }
+}
+
+/// The names under which a hostname may be guarded or published: its own, and the wildcards above.
+fn patterns(hostname: &str) -> impl Iterator<Item = String> + '_ {
+    let above = hostname.match_indices('.').map(|(at, _)| format!("*{}", &hostname[at..]));
+    std::iter::once(hostname.to_owned()).chain(above.filter(move |pattern| pattern != hostname))
 }
 
 /// Whether a hostname, possibly a wildcard, stands for another.

@@ -21,23 +21,27 @@ pub fn order<N: Ord + Clone, R: Ord>(
             (*node, needed.filter(|n| all.contains(n) && n != node).collect())
         })
         .collect();
-    let mut out = Vec::with_capacity(nodes.len());
-    while !open.is_empty() {
-        let next = open
-            .iter()
-            .filter(|(_, needed)| needed.is_empty())
-            .map(|(node, _)| *node)
-            .min_by_key(|node| (rank(node), *node));
-        let Some(next) = next else {
-            return Err(cycle(&open));
-        };
-        open.remove(next);
-        open.values_mut().for_each(|needed| {
-            needed.remove(next);
-        });
-        out.push(next.clone());
+    let mut users: BTreeMap<&N, Vec<&N>> = BTreeMap::new();
+    for (node, needed) in &open {
+        needed.iter().for_each(|needed| users.entry(*needed).or_default().push(*node));
     }
-    Ok(out)
+    let is_ready = |(_, needed): &(&&N, &BTreeSet<&N>)| needed.is_empty();
+    let mut ready: BTreeSet<(R, &N)> =
+        open.iter().filter(is_ready).map(|(node, _)| (rank(node), *node)).collect();
+    let mut out = Vec::with_capacity(nodes.len());
+    while let Some((_, next)) = ready.pop_first() {
+        open.remove(next);
+        out.push(next.clone());
+        for user in users.remove(next).into_iter().flatten() {
+            if let Some(needed) = open.get_mut(user) {
+                needed.remove(next);
+                if needed.is_empty() {
+                    ready.insert((rank(user), user));
+                }
+            }
+        }
+    }
+    if open.is_empty() { Ok(out) } else { Err(cycle(&open)) }
 }
 
 fn cycle<N: Ord + Clone>(open: &BTreeMap<&N, BTreeSet<&N>>) -> Vec<N> {

@@ -175,8 +175,10 @@ impl<'a> Planner<'a> {
                 return;
             }
         };
-        for address in order {
-            if let Some(resource) = resources.iter().find(|r| r.address == address) {
+        let by_address: BTreeMap<&Address, &Resource> =
+            resources.iter().map(|resource| (&resource.address, resource)).collect();
+        for address in &order {
+            if let Some(resource) = by_address.get(address) {
                 self.decide(resource);
             }
         }
