@@ -23,7 +23,7 @@ pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, 
         }
     }
     let mut view = DriftView { checks: gathered.reports.clone(), ..DriftView::default() };
-    view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Note)));
+    view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
     for subject in &gathered.subjects {
         view.stacks.push(subject.stack.name.clone());
         if let Some(holder) = session.store.holder(&subject.stack.name) {

@@ -62,7 +62,7 @@ pub async fn make(
         pipeline::plan(&context, &session.project, subjects, options, id).await?;
     if let Some(first) = plan.stacks.first_mut() {
         first.checks.splice(0..0, reports);
-        first.checks.extend(orphans.iter().map(|name| orphan(name, Level::Note)));
+        first.checks.extend(orphans.iter().map(|name| orphan(name, Level::Warning)));
     }
     let lines = Lines::of(&session.dir);
     plan.stacks.iter_mut().flat_map(|stack| &mut stack.checks).for_each(|check| lines.fill(check));

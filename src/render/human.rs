@@ -7,19 +7,29 @@ use super::reports::report;
 use super::text::{Palette, clean, columns, count, hanging, paint, width};
 use crate::model::Json;
 use crate::model::change::{Action, Change, Confidence, DriftKind, FieldChange, Phase};
-use crate::model::error::Level;
+use crate::model::error::{Level, Report};
 use crate::model::plan::{Plan, Refresh, Requests, StackPlan, Summary};
 
 /// A whole plan: stack by stack, then what it comes to and what it cost.
 pub fn plan(plan: &Plan, options: &RenderOptions) -> String {
     let mut out = String::new();
     for stack in &plan.stacks {
-        out.push_str(&stack_plan(stack, options));
+        // What there is to say of a single settled stack is in the summary.
+        if plan.stacks.len() > 1 || !is_quiet(stack, options) {
+            out.push_str(&stack_plan(stack, options));
+        }
     }
     if !out.is_empty() {
         out.push('\n');
     }
-    out.push_str(&summary_line(&plan.summary(), options));
+    let refused = plan.stacks.iter().flat_map(StackPlan::refusals).count();
+    if refused == 0 || !plan.summary().is_empty() {
+        out.push_str(&summary_line(&plan.summary(), options));
+    }
+    if refused > 0 {
+        let errors = count(refused as u64, "error");
+        out.push_str(&format!("Nothing is applied before the {errors} above can be settled.\n"));
+    }
     out.push_str(&requests_line(plan.requests));
     out
 }
@@ -91,12 +101,11 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
     }
     section(&mut out, "Not as it was recorded", drift(stack, options), options);
     let changes: Vec<String> = stack.changes.iter().map(|one| change(one, options)).collect();
-    let heading = match changes.is_empty() {
-        true => "No changes.",
-        false => "Changes, in an order in which they can be done",
-    };
-    out.push_str(&format!("\n{}\n", paint(palette.dim, heading)));
-    out.push_str(&changes.concat());
+    if is_quiet(stack, options) {
+        return format!("{}: no changes\n", out.trim_end());
+    }
+    let heading = "Changes, in an order in which they can be done";
+    section(&mut out, heading, changes.concat(), options);
     section(&mut out, "Recorded anew, without any call", refreshes(stack), options);
     section(
         &mut out,
@@ -111,6 +120,17 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
         out.push_str(&report(check, options));
     }
     out
+}
+
+/// Whether there is nothing to say of a stack but that it is as the files say.
+fn is_quiet(stack: &StackPlan, options: &RenderOptions) -> bool {
+    let told = |check: &Report| check.level > Level::Note || options.verbose;
+    stack.changes.is_empty()
+        && stack.drift.is_empty()
+        && stack.kept.is_empty()
+        && stack.elsewhere.is_empty()
+        && !stack.refresh.iter().any(|refresh| refresh.shown)
+        && !stack.checks.iter().any(told)
 }
 
 fn section(out: &mut String, heading: &str, body: String, options: &RenderOptions) {

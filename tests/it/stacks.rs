@@ -23,8 +23,8 @@ fn a_state_whose_file_is_gone_is_named_and_destroyed_only_when_retired() {
     lab.apply(&[]);
     std::fs::remove_file(lab.path().join("stacks/wiki.yaml")).unwrap();
     lab.forget_requests();
-    lab.run(&["plan"]).exits(0);
-    lab.run(&["drift"]).exits(0);
+    lab.run(&["plan"]).exits(0).says("the state of wiki has no stack file");
+    lab.run(&["drift"]).exits(0).says("the state of wiki has no stack file");
     lab.run(&["apply", "--yes"])
         .exits(5)
         .says("the state of wiki has no stack file")
