@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::moto::Moto;
+
 /// The account of the example projects.
 pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
 
@@ -45,6 +47,8 @@ pub struct Lab {
     dir: tempfile::TempDir,
     server: Option<Child>,
     environment: Vec<(String, String)>,
+    /// Serves SSM instead of the sandbox, where the tests are run with BOXCTL_TEST_SSM=moto.
+    moto: Option<Moto>,
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
 }
@@ -92,9 +96,11 @@ impl Lab {
         let timing = "\ntiming: {poll: 20ms, backoff: 5ms, backoff_max: 50ms}\n";
         std::fs::write(&project, text + timing).unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let wanted = std::env::var("BOXCTL_TEST_SSM").is_ok_and(|value| value == "moto");
         let mut lab = Lab {
             dir,
             server: None,
+            moto: (wanted && environment.is_empty()).then(Moto::start),
             environment: environment.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
@@ -115,6 +121,9 @@ impl Lab {
 
     fn serve(&mut self, options: &[&str]) {
         let mut command = self.command();
+        if let Some(moto) = &self.moto {
+            command.env("AWS_ENDPOINT_URL", &moto.url);
+        }
         command.args(["sandbox", "serve", "--log"]).arg(self.log_path()).args(options);
         let mut server =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("boxctl starts");
@@ -211,6 +220,11 @@ impl Lab {
         let text = self.read(file);
         assert!(text.contains(from), "{from} is not in {file}");
         self.write(file, &text.replace(from, to));
+    }
+
+    /// Whether the sandbox's own SSM is not the one that is used.
+    pub fn has_moto(&self) -> bool {
+        self.moto.is_some()
     }
 
     /// The requests that the sandbox has answered since the log was emptied last.

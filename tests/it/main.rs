@@ -12,6 +12,7 @@ mod drift;
 mod kubernetes_kind;
 mod lab;
 mod lifecycle;
+mod moto;
 mod owners;
 mod refusals;
 mod secrets;

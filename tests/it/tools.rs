@@ -2,13 +2,13 @@
 //! command line, kubectl, and moto in the place of SSM. Each is looked for on the PATH; with
 //! BOXCTL_TEST_TOOLS=required it has to be there.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::lab::{ACCOUNT, Lab};
+use crate::moto::Moto;
 
 /// Whether a command works here.
 fn is_there(program: &str, arguments: &[&str]) -> bool {
@@ -108,40 +108,6 @@ fn kubectl_lists_and_gets_what_boxctl_applied() {
     lab.run(&["drift"]).exits(2).says("kubectl-set");
     lab.apply(&[]);
     lab.is_settled(&[]);
-}
-
-/// A moto server on a port of its own.
-struct Moto {
-    server: Child,
-    url: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-impl Moto {
-    fn start() -> Moto {
-        let port = {
-            let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            probe.local_addr().unwrap().port()
-        };
-        let server = Command::new("moto_server")
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut moto = Moto { server, url: format!("http://127.0.0.1:{port}") };
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(moto.server.try_wait().unwrap().is_none(), "moto ended before it answered");
-            std::thread::yield_now();
-        }
-        moto
-    }
 }
 
 #[test]
