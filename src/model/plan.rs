@@ -160,6 +160,23 @@ impl Summary {
             == 0
     }
 
+    /// Counts a change; one in two parts counts once.
+    pub fn count(&mut self, change: &Change) {
+        if matches!(change.phase, Phase::Widen | Phase::Remove) {
+            return;
+        }
+        let count = match change.action {
+            Action::Create => &mut self.create,
+            Action::Update => &mut self.update,
+            Action::Replace => &mut self.replace,
+            Action::Delete => &mut self.delete,
+            Action::Adopt => &mut self.adopt,
+            Action::Forget => &mut self.forget,
+            Action::Rotate => &mut self.rotate,
+        };
+        *count += 1;
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Summary) -> Summary {
@@ -196,21 +213,7 @@ impl StackPlan {
     /// How many changes of each action: a change in two phases counts once.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary { noop: self.unchanged.len(), ..Summary::default() };
-        for change in &self.changes {
-            if matches!(change.phase, Phase::Widen | Phase::Remove) {
-                continue;
-            }
-            let count = match change.action {
-                Action::Create => &mut summary.create,
-                Action::Update => &mut summary.update,
-                Action::Replace => &mut summary.replace,
-                Action::Delete => &mut summary.delete,
-                Action::Adopt => &mut summary.adopt,
-                Action::Forget => &mut summary.forget,
-                Action::Rotate => &mut summary.rotate,
-            };
-            *count += 1;
-        }
+        self.changes.iter().for_each(|change| summary.count(change));
         summary
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use crate::model::change::{Action, Change, Phase, StepId};
+use crate::model::change::{Change, Phase, StepId};
 use crate::model::error::{Exit, Report};
 use crate::model::event::Event;
 use crate::model::journal::{Effect, Entry};
@@ -134,7 +134,7 @@ async fn carry_out(
         match result {
             Ok(()) => {
                 progress.done.insert(change.step());
-                count(&mut progress.summary, change);
+                progress.summary.count(change);
             }
             Err(report) => progress.failed.push((change.step(), *report)),
         }
@@ -159,22 +159,6 @@ async fn one<'a>(run: &StackRun<'_>, change: &'a Change) -> (&'a Change, Result<
             (change, Err(report))
         }
     }
-}
-
-fn count(summary: &mut Summary, change: &Change) {
-    if matches!(change.phase, Phase::Widen | Phase::Remove) {
-        return;
-    }
-    let count = match change.action {
-        Action::Create => &mut summary.create,
-        Action::Update => &mut summary.update,
-        Action::Replace => &mut summary.replace,
-        Action::Delete => &mut summary.delete,
-        Action::Adopt => &mut summary.adopt,
-        Action::Forget => &mut summary.forget,
-        Action::Rotate => &mut summary.rotate,
-    };
-    *count += 1;
 }
 
 fn finish(
