@@ -194,6 +194,21 @@ fn what_someone_changed_in_the_cluster() {
     let image = "spec.template.spec.containers[name=\"openhands\"].image";
     lab.run(&["drift"]).exits(2).says("written by someone");
     is_found_and_put_right(&lab, "image", address, image, &Value::Null, &json!("evil:1"));
+    let mut env =
+        lab.kubernetes("GET", path, None)["spec"]["template"]["spec"]["containers"][0]["env"]
+            .clone();
+    assert_eq!(env[1]["name"], "WORKSPACE_MOUNT_PATH");
+    env[1]["value"] = json!("/evil");
+    lab.patch(path, container(json!({ "env": env })));
+    let value = "spec.template.spec.containers[name=\"openhands\"].env[name=\"WORKSPACE_MOUNT_PATH\"].value";
+    is_found_and_put_right(
+        &lab,
+        "env",
+        address,
+        value,
+        &json!("/opt/workspace_base"),
+        &json!("/evil"),
+    );
     lab.patch(path, json!({"spec": {"replicas": 3}}));
     is_found_and_put_right(&lab, "replicas", address, "spec.replicas", &json!(1), &json!(3));
     lab.kubernetes("DELETE", "/api/v1/namespaces/openhands/services/openhands-service", None);
@@ -216,4 +231,28 @@ fn what_someone_changed_in_the_cluster() {
     lab.apply(&[]);
     lab.is_settled(&[]);
     assert_eq!(lab.kubernetes("GET", path, None)["spec"]["replicas"], 1);
+}
+
+#[test]
+fn the_order_of_ingress_rules_is_the_files() {
+    let lab = Lab::of("several");
+    lab.apply(&[]);
+    let tunnels = lab.cloudflare("GET", &lab.account("cfd_tunnel?is_deleted=false"), None);
+    let paths = tunnels.as_array().unwrap().iter().map(|tunnel| {
+        lab.account(&format!("cfd_tunnel/{}/configurations", tunnel["id"].as_str().unwrap()))
+    });
+    let rules = |path: &str| {
+        let config = lab.cloudflare("GET", path, None);
+        config["config"]["ingress"].as_array().unwrap().clone()
+    };
+    let path = paths.max_by_key(|path| rules(path).len()).unwrap();
+    let before = rules(&path);
+    assert!(before.len() > 2, "{before:#?}");
+    let mut swapped = before.clone();
+    swapped.swap(0, 1);
+    lab.cloudflare("PUT", &path, Some(json!({"config": {"ingress": swapped}})));
+    lab.run(&["drift"]).exits(2).says("ingress[0]");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert_eq!(rules(&path), before);
 }
