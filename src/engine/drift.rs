@@ -4,9 +4,12 @@ use crate::model::address::Address;
 use crate::model::change::{Drift, DriftKind, FieldChange};
 use crate::model::error::Report;
 use crate::model::kind::{Facts, Kind};
-use crate::model::observed::{Observed, World};
+use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Stack;
-use crate::model::state::State;
+use crate::model::scope::Scope;
+use crate::model::state::{Recorded, State};
+
+use super::exposure::{self, Role};
 
 /// What drift found in one stack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +27,7 @@ pub fn drift(
     state: &State,
     world: &World,
     kinds: fn(&str) -> Option<&'static dyn Kind>,
+    scope: &Scope,
 ) -> Found {
     let mut found = Found::default();
     for (address, recorded) in &state.resources {
@@ -38,6 +42,7 @@ pub fn drift(
                         DriftKind::Missing,
                         vec![FieldChange::new("id", id, None)],
                     ));
+                    found.checks.extend(exposed(kind, address, recorded, None, scope));
                 }
                 continue;
             }
@@ -47,6 +52,7 @@ pub fn drift(
                 continue;
             }
         };
+        found.checks.extend(exposed(kind, address, recorded, Some(remote), scope));
         let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
         let diffed = kind.diff(&Facts {
             declared: None,
@@ -73,6 +79,34 @@ pub fn drift(
         }
     }
     found
+}
+
+/// Warnings about hostnames that an application guarded when it was written last, and that someone
+/// else left without it. `remote` is what is there now.
+pub(super) fn exposed(
+    kind: &dyn Kind,
+    address: &Address,
+    recorded: &Recorded,
+    remote: Option<&Remote>,
+    scope: &Scope,
+) -> Vec<Report> {
+    if recorded.replacing || exposure::role(kind.name()) != Some(Role::Guard) {
+        return Vec::new();
+    }
+    let guarded = remote.map(|remote| kind.hostnames(&remote.spec, scope)).unwrap_or_default();
+    let what = if remote.is_some() { "changed" } else { "deleted" };
+    kind.hostnames(&recorded.sent, scope)
+        .into_iter()
+        .filter(|hostname| !guarded.iter().any(|pattern| exposure::fits(pattern, hostname)))
+        .map(|hostname| {
+            Report::warning(
+                "exposed",
+                format!("{hostname} is open to everyone: {address} was {what} by someone else"),
+            )
+            .about(address)
+            .hint("apply puts it right before it touches anything else of that hostname")
+        })
+        .collect()
 }
 
 /// What stands beside a resource, less what is recorded as a resource of its own: a policy of one

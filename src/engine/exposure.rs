@@ -68,6 +68,34 @@ impl Exposure {
             .map(|(_, address)| address)
     }
 
+    /// Everything that a hostname meets here: itself, the wildcards above it and, where it is a
+    /// wildcard, what is below it. The first of each pair is the narrower of the two hostnames.
+    pub fn meeting<'a>(
+        &'a self,
+        hostname: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Role, &'a Address)> {
+        let above = patterns(hostname)
+            .filter_map(|pattern| self.by_hostname.get(&pattern))
+            .flatten()
+            .map(move |part| (hostname, part));
+        let below = hostname.starts_with("*.").then(|| {
+            let below = self.by_hostname.iter();
+            let below = below.filter(move |(h, _)| *h != hostname && fits(hostname, h));
+            below.flat_map(|(h, parts)| parts.iter().map(move |part| (h.as_str(), part)))
+        });
+        above
+            .chain(below.into_iter().flatten())
+            .map(|(narrower, (role, address))| (narrower, *role, address))
+    }
+
+    /// What routes or names a hostname, or a part of what it stands for.
+    pub fn publishers<'a>(
+        &'a self,
+        hostname: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Role, &'a Address)> {
+        self.meeting(hostname).filter(|(_, role, _)| *role != Role::Guard)
+    }
+
     /// What each resource needs, so that nothing is published before it is guarded.
     pub fn needs(&self) -> BTreeMap<Address, BTreeSet<Address>> {
         let mut needs: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
@@ -78,10 +106,9 @@ impl Exposure {
                     Role::Route => &[Role::Guard],
                     Role::Name => &[Role::Guard, Role::Route],
                 };
-                for before in before {
-                    let needed = self.with_role(hostname, *before).cloned();
-                    needs.entry(address.clone()).or_default().extend(needed);
-                }
+                let met = self.meeting(hostname).filter(|(_, role, _)| before.contains(role));
+                let needed = met.map(|(_, _, needed)| needed.clone());
+                needs.entry(address.clone()).or_default().extend(needed);
             }
         }
         needs
@@ -138,6 +165,31 @@ mod tests {
         assert!(of("access_application").is_empty());
         assert_eq!(of("tunnel_config"), ["access_application"]);
         assert_eq!(of("dns_record"), ["access_application", "tunnel_config"]);
+    }
+
+    #[test]
+    fn what_a_wildcard_publishes_needs_every_guard_below_it() {
+        let mut exposure = Exposure::default();
+        let mut add = |hostname: &str, role, address: &Address| {
+            exposure
+                .by_hostname
+                .entry(hostname.to_owned())
+                .or_default()
+                .insert((role, address.clone()));
+        };
+        let (route, wide, narrow, other) = (
+            Address::new("tunnel_config", "a"),
+            Address::new("access_application", "wide"),
+            Address::new("access_application", "narrow"),
+            Address::new("access_application", "other"),
+        );
+        add("*.example.org", Role::Route, &route);
+        add("*.example.org", Role::Guard, &wide);
+        add("a.example.org", Role::Guard, &narrow);
+        add("a.example.com", Role::Guard, &other);
+        assert_eq!(exposure.needs()[&route], [wide, narrow].into());
+        let met: Vec<_> = exposure.publishers("a.example.org").collect();
+        assert_eq!(met, [("a.example.org", Role::Route, &route)]);
     }
 
     #[test]

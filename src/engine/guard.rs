@@ -1,6 +1,6 @@
 //! What a plan may not do without being told so explicitly.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::address::{Address, AddressGlob};
 use crate::model::change::Action;
@@ -65,33 +65,35 @@ fn replacements(planner: &mut Planner<'_>) {
     planner.checks.extend(found);
 }
 
-/// A hostname that stays keeps its Access application, unless it is said to be public.
+/// A hostname that stays published keeps what guards it, unless it is said to be public.
 fn guards(planner: &mut Planner<'_>) {
-    let mut found = Vec::new();
-    for (hostname, parts) in &planner.exposed_now.by_hostname {
-        let guarded_then = planner.exposure.with_role(hostname, Role::Guard).next().is_some();
-        let published_then = planner.exposure.with_role(hostname, Role::Route).next().is_some()
-            || planner.exposure.with_role(hostname, Role::Name).next().is_some();
-        if guarded_then || !published_then {
-            continue;
-        }
-        let said = planner.input.stack.public.contains(hostname)
-            && planner.input.options.allow_public.iter().any(|h| exposure::fits(h, hostname));
+    let mut open: BTreeMap<(String, Address), bool> = BTreeMap::new();
+    for (pattern, parts) in &planner.exposed_now.by_hostname {
         for (_, guard) in parts.iter().filter(|(role, _)| *role == Role::Guard) {
-            let leaves = planner.action(guard).is_some_and(|action| action != Action::Create);
-            if leaves && !said {
-                found.push(
-                    Report::error(format!("{hostname} would be open to everyone without {guard}"))
-                        .code("public")
-                        .about(guard)
-                        .hint(format!(
-                            "if that is meant, say `access: public` in the file and `--allow-public {hostname}`"
-                        )),
-                );
+            // What leaves the state only goes on guarding.
+            let stays = [None, Some(Action::Create), Some(Action::Forget)];
+            if stays.contains(&planner.action(guard)) {
+                continue;
+            }
+            for (hostname, _, _) in planner.exposure.publishers(pattern) {
+                if planner.exposure.with_role(hostname, Role::Guard).next().is_none() {
+                    let said = planner.input.stack.public.iter().any(|h| h == hostname)
+                        && (planner.input.options.allow_public.iter())
+                            .any(|allowed| exposure::fits(allowed, hostname));
+                    open.insert((hostname.to_owned(), guard.clone()), said);
+                }
             }
         }
     }
-    planner.checks.extend(found);
+    let unsaid = open.into_iter().filter(|(_, said)| !said).map(|(open, _)| open);
+    planner.checks.extend(unsaid.map(|(hostname, guard)| {
+        Report::error(format!("{hostname} would be open to everyone without {guard}"))
+            .code("public")
+            .about(&guard)
+            .hint(format!(
+                "if that is meant, say `access: public` in the file and `--allow-public {hostname}`"
+            ))
+    }));
 }
 
 fn limits(planner: &mut Planner<'_>) {

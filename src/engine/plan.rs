@@ -146,7 +146,8 @@ impl<'a> Planner<'a> {
         let mut needs: BTreeSet<Address> =
             references(&resource.spec).into_iter().map(|reference| reference.address).collect();
         for source in secret_sources(&resource.spec) {
-            if let Some((address, _)) = source.as_output() {
+            // The data of a Secret comes from its manifest, and not from a step.
+            if let Some((address, _)) = source.as_output().filter(|(a, _)| !a.is_kubernetes()) {
                 needs.insert(address);
             }
         }
@@ -261,6 +262,28 @@ impl<'a> Planner<'a> {
         self.known.insert(address.clone(), outputs);
     }
 
+    /// What stays as it is may still need something else by now: deletes go by what is recorded.
+    fn refresh_dependencies(&mut self) {
+        let fresh: BTreeSet<Address> = self.refresh.iter().map(|r| r.address.clone()).collect();
+        for address in self.unchanged.iter().filter(|address| !fresh.contains(*address)) {
+            let (Some(recorded), Some(needs)) =
+                (self.recorded.get(address), self.needs.get(address))
+            else {
+                continue;
+            };
+            if recorded.dependencies == *needs {
+                continue;
+            }
+            let record = Recorded { dependencies: needs.clone(), ..recorded.clone() };
+            self.refresh.push(Refresh {
+                address: address.clone(),
+                moved_from: None,
+                record: Some(Box::new(record)),
+                shown: false,
+            });
+        }
+    }
+
     fn finish(mut self) -> Planned {
         for address in &self.blocked {
             // What is refused anyway is shown, and what it would come to is not promised.
@@ -268,6 +291,8 @@ impl<'a> Planner<'a> {
                 change.needs.clear();
             }
         }
+        self.refresh_dependencies();
+        steps::leave_out(&mut self);
         guard::check(&mut self);
         let changes = steps::ordered(&mut self);
         let wanted = std::mem::take(&mut self.wanted);
@@ -288,6 +313,7 @@ impl<'a> Planner<'a> {
         let state = self.input.state;
         let plan = StackPlan {
             stack: self.input.stack.name.clone(),
+            renamed_from: self.input.stack.renamed_from.clone(),
             lineage: self.input.lineage.to_owned(),
             serial: state.map_or(0, |state| state.serial),
             target: self.input.target.clone(),

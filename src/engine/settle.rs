@@ -16,7 +16,6 @@ use crate::model::state::Recorded;
 use crate::model::value::Special;
 use crate::model::{Json, JsonMap};
 
-use super::exposure::{self, Role};
 use super::fingerprint;
 use super::plan::{Planner, Wanted};
 
@@ -86,23 +85,19 @@ impl<'a> Planner<'a> {
             kind: DriftKind::Missing,
             paths: vec![FieldChange::new("id", id, None)],
         });
-        let hostnames: Vec<String> = self
-            .kind(address.kind())
-            .filter(|kind| exposure::role(kind.name()) == Some(Role::Guard))
-            .map(|kind| kind.hostnames(&recorded.sent, self.input.scope))
-            .unwrap_or_default();
-        for hostname in hostnames {
-            self.checks.push(
-                Report::warning(
-                    "exposed",
-                    format!(
-                        "{hostname} is open to everyone: {address} was deleted by someone else"
-                    ),
-                )
-                .about(address)
-                .hint("apply makes it again before it touches anything else of that hostname"),
-            );
-        }
+        self.exposed(address, recorded, None);
+    }
+
+    /// Hostnames that an application guarded when it was written last, and guards no more.
+    fn exposed(&mut self, address: &Address, recorded: &Recorded, remote: Option<&Remote>) {
+        let Some(kind) = self.kind(address.kind()) else { return };
+        self.checks.extend(super::drift::exposed(
+            kind,
+            address,
+            recorded,
+            remote,
+            self.input.scope,
+        ));
     }
 
     pub(super) fn change(&self, resource: &Resource, action: Action, spec: &Json) -> Change {
@@ -198,6 +193,7 @@ impl<'a> Planner<'a> {
         };
         let diffed = kind.diff(&facts);
         self.note(address, resource, &diffed);
+        self.exposed(address, recorded, Some(remote));
         if diffed.wants_preview && facts.preview.is_none() {
             self.wanted.push(Wanted {
                 address: address.clone(),

@@ -7,13 +7,12 @@ use crate::model::address::{Address, AddressGlob};
 use crate::model::change::{Action, Change, Phase, StepId};
 use crate::model::error::Report;
 
-use super::exposure::Role;
+use super::exposure::{self, Role};
 use super::graph;
 use super::plan::{Planner, step};
 
 /// The steps of a plan, in an order in which they could be done one after the other.
 pub(super) fn ordered(planner: &mut Planner<'_>) -> Vec<Change> {
-    leave_out(planner);
     let mut steps: BTreeMap<StepId, Change> = BTreeMap::new();
     for (address, change) in std::mem::take(&mut planner.changes) {
         for phase in phases(planner, &address, &change) {
@@ -62,23 +61,30 @@ fn rank(planner: &Planner<'_>, change: Option<&Change>) -> i64 {
 fn phases(planner: &Planner<'_>, address: &Address, change: &Change) -> Vec<Phase> {
     match change.action {
         Action::Replace => vec![Phase::Remove, Phase::Remake],
-        Action::Update if moves_guarded_hostname(planner, address) => {
-            vec![Phase::Widen, Phase::Narrow]
+        Action::Update if gives_up_published_hostname(planner, address) => {
+            let now = planner.exposed_now.hostnames(address);
+            let then = planner.exposure.hostnames(address);
+            if then.iter().all(|hostname| now.contains(hostname)) {
+                // What an interrupted run widened, or a hostname that just goes: what is still
+                // published is guarded already, so nothing waits for this.
+                vec![Phase::Narrow]
+            } else {
+                vec![Phase::Widen, Phase::Narrow]
+            }
         }
         _ => vec![Phase::Whole],
     }
 }
 
-/// Whether an Access application gives up a hostname that is still published, for another one.
-fn moves_guarded_hostname(planner: &Planner<'_>, address: &Address) -> bool {
-    let is_guard = super::exposure::role(address.kind()) == Some(Role::Guard);
+/// Whether an Access application gives up a hostname that is still published.
+fn gives_up_published_hostname(planner: &Planner<'_>, address: &Address) -> bool {
+    let is_guard = exposure::role(address.kind()) == Some(Role::Guard);
     let (now, then) = (planner.exposed_now.hostnames(address), planner.exposure.hostnames(address));
     is_guard
-        && then.iter().any(|hostname| !now.contains(hostname))
-        && now.iter().filter(|hostname| !then.contains(*hostname)).any(|hostname| {
-            let routes = planner.exposed_now.with_role(hostname, Role::Route);
-            routes.chain(planner.exposed_now.with_role(hostname, Role::Name)).next().is_some()
-        })
+        && now
+            .iter()
+            .filter(|hostname| !then.contains(*hostname))
+            .any(|hostname| planner.exposed_now.publishers(hostname).next().is_some())
 }
 
 fn makes(change: &Change) -> bool {
@@ -112,7 +118,9 @@ fn edges(
     for (id, change) in steps {
         match id.phase {
             Phase::Remake => need(id, step(&id.address, Phase::Remove)),
-            Phase::Narrow => need(id, step(&id.address, Phase::Widen)),
+            Phase::Narrow => of(&id.address)
+                .filter(|half| half.phase == Phase::Widen)
+                .for_each(|widen| need(id, widen)),
             Phase::Whole | Phase::Widen | Phase::Remove => {}
         }
         if makes(change) {
@@ -149,31 +157,40 @@ fn hostname_edges(
     steps: &BTreeMap<StepId, Change>,
     need: &mut impl FnMut(&StepId, StepId),
 ) {
+    // The step in which a resource gives a hostname up, if there is one.
+    let losing = |hostname: &str, address: &Address| {
+        let stays = planner.exposure.hostnames(address).contains(hostname);
+        let phases = [Phase::Whole, Phase::Narrow, Phase::Remove];
+        phases
+            .map(|phase| step(address, phase))
+            .into_iter()
+            .find(|id| steps.get(id).is_some_and(|change| removes(change) || !stays))
+    };
     for (hostname, parts) in &planner.exposed_now.by_hostname {
-        let losing = |address: &Address| {
-            let stays = planner.exposure.hostnames(address).contains(hostname.as_str());
-            let phases = [Phase::Whole, Phase::Narrow, Phase::Remove];
-            phases
-                .map(|phase| step(address, phase))
-                .into_iter()
-                .find(|id| steps.get(id).is_some_and(|change| removes(change) || !stays))
-        };
         let with = |role: Role| parts.iter().filter(move |(r, _)| *r == role).map(|(_, a)| a);
-        let names: Vec<StepId> = with(Role::Name).filter_map(losing).collect();
-        let routes: Vec<StepId> = with(Role::Route).filter_map(losing).collect();
-        for guard in with(Role::Guard).filter_map(losing) {
-            names.iter().chain(&routes).for_each(|id| need(&guard, id.clone()));
+        for guard in with(Role::Guard).filter_map(|guard| losing(hostname, guard)) {
+            for (_, _, publisher) in planner.exposed_now.publishers(hostname) {
+                let lost = planner.exposed_now.hostnames(publisher);
+                let lost = lost.into_iter().filter(|h| meets(hostname, h));
+                lost.filter_map(|h| losing(h, publisher)).for_each(|id| need(&guard, id));
+            }
         }
-        for route in &routes {
-            let deleted = |id: &&StepId| steps.get(id).is_some_and(removes);
-            names.iter().filter(deleted).for_each(|id| need(route, id.clone()));
+        let deleted = |id: &StepId| steps.get(id).is_some_and(removes);
+        let names = || with(Role::Name).filter_map(|name| losing(hostname, name)).filter(deleted);
+        for route in with(Role::Route).filter_map(|route| losing(hostname, route)) {
+            names().for_each(|id| need(&route, id));
         }
     }
 }
 
+/// Whether two hostnames, possibly wildcards, have something in common.
+fn meets(a: &str, b: &str) -> bool {
+    exposure::fits(a, b) || exposure::fits(b, a)
+}
+
 /// Takes out what `--target` and `--exclude` leave aside: a target comes with all that it needs, an
 /// exclusion goes with all that needs it.
-fn leave_out(planner: &mut Planner<'_>) {
+pub(super) fn leave_out(planner: &mut Planner<'_>) {
     let options = planner.input.options;
     if options.target.is_empty() && options.exclude.is_empty() {
         return;
@@ -189,6 +206,9 @@ fn leave_out(planner: &mut Planner<'_>) {
             let users: BTreeSet<Address> = users.map(|(user, _)| user.clone()).collect();
             needs.entry(address.clone()).or_default().extend(users);
         }
+    }
+    for (guard, publishers) in left_behind(planner) {
+        needs.entry(guard).or_default().extend(publishers);
     }
     let all: BTreeSet<Address> = planner.changes.keys().cloned().collect();
     let matching = |globs: &[AddressGlob]| -> BTreeSet<Address> {
@@ -217,10 +237,29 @@ fn leave_out(planner: &mut Planner<'_>) {
     let out = graph::reach(&matching(&globs(&options.exclude)), &graph::reversed(&needs));
     wanted.retain(|address| !out.contains(address));
     planner.changes.retain(|address, _| wanted.contains(address));
+    planner.kept.retain(|address| {
+        !out.contains(address) && (targets.is_empty() || named.contains(address))
+    });
     planner.checks.retain(|check| {
         check
             .address
             .as_ref()
             .is_none_or(|address| !all.contains(address) || wanted.contains(address))
     });
+}
+
+/// What publishes the hostnames that a guard gives up: it has to let go of them in the same run.
+fn left_behind(planner: &Planner<'_>) -> BTreeMap<Address, BTreeSet<Address>> {
+    let mut out: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
+    for (hostname, parts) in &planner.exposed_now.by_hostname {
+        for (_, guard) in parts.iter().filter(|(role, _)| *role == Role::Guard) {
+            let stays = planner.exposure.hostnames(guard).contains(hostname.as_str());
+            if stays || !planner.changes.contains_key(guard) {
+                continue;
+            }
+            let publishers = planner.exposed_now.publishers(hostname).map(|(_, _, a)| a.clone());
+            out.entry(guard.clone()).or_default().extend(publishers);
+        }
+    }
+    out
 }

@@ -450,6 +450,10 @@ impl Kind for SsmParameter {
         length.map(|length| ("value", Recipe::Characters(length))).into_iter().collect()
     }
 
+    fn is_chosen(&self, spec: &Json, output: &str) -> bool {
+        output == "value" && spec.pointer("/value/generate").is_none()
+    }
+
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
         match (work.verb, answers.last()) {
             (Verb::Create, _) => self.create(work, answers),

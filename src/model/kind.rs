@@ -345,6 +345,11 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// Whether a person may have chosen the value of a secret output, so that it could be guessed.
+    fn is_chosen(&self, _spec: &Json, _output: &str) -> bool {
+        false
+    }
+
     /// The next call of a step, given the answers so far; or that it is done.
     ///
     /// # Errors

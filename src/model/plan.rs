@@ -61,6 +61,9 @@ pub struct Options {
 pub struct StackPlan {
     /// The stack.
     pub stack: String,
+    /// An earlier name of the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// Its state's lineage; the one that a first apply will give it.
     pub lineage: String,
     /// The serial of the state that was planned against; 0 where there is none.
@@ -198,7 +201,7 @@ impl StackPlan {
     pub fn as_declared(&self) -> Stack {
         Stack {
             name: self.stack.clone(),
-            renamed_from: None,
+            renamed_from: self.renamed_from.clone(),
             file: self.file.clone(),
             resources: self.declared.clone(),
             lookups: self.lookups.clone(),

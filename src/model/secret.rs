@@ -89,6 +89,11 @@ impl Secrets {
         self.0.get(id)
     }
 
+    /// Where the values at hand come from.
+    pub fn ids(&self) -> impl Iterator<Item = &SecretId> {
+        self.0.keys()
+    }
+
     /// Every value, for scrubbing texts.
     pub fn values(&self) -> impl Iterator<Item = &Secret> {
         self.0.values()

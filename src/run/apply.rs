@@ -73,6 +73,17 @@ struct Progress {
     told: Vec<Report>,
 }
 
+/// Brings records up to date where nothing has to be sent.
+///
+/// # Errors
+/// The journal could not be written.
+pub fn keep_records(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Report> {
+    begin(run, plan, plan_id)?;
+    run.record(Entry::PlanEnded { plan: plan_id.to_owned() })
+        .map(|_| ())
+        .map_err(|error| Report::error("the end of the plan was not recorded").cause(error))
+}
+
 /// Notes that the plan is being carried out, and brings records up to date that need no call.
 fn begin(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Report> {
     let unwritten = |error: super::stack_run::StepError| {
@@ -84,6 +95,9 @@ fn begin(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Repo
         variables: plan.variables.clone(),
     })
     .map_err(unwritten)?;
+    let moved = plan.refresh.iter().filter_map(|r| Some((r.moved_from.as_ref()?, &r.address)));
+    let moved_too = plan.changes.iter().filter_map(|c| Some((c.moved_from.as_ref()?, &c.address)));
+    moved.chain(moved_too).for_each(|(from, to)| run.is_called(from, to));
     let mut effects = Vec::new();
     for refresh in &plan.refresh {
         if let Some(old) = &refresh.moved_from {
@@ -194,7 +208,7 @@ fn finish(
     if !refused.is_empty() {
         exit = exit.and(if progress.done.is_empty() { Exit::Refused } else { Exit::Partial });
     }
-    if run.context.stop.is_set() && !waiting.is_empty() {
+    if run.context.stop.is_set() && left {
         exit = Exit::Interrupted;
     }
     Applied { done: progress.summary, failed: progress.failed, waiting, exit }

@@ -125,7 +125,10 @@ pub async fn find_drift(
         .iter()
         .zip(&observations.worlds)
         .map(|(subject, world)| match &subject.state {
-            Some(state) => drift::drift(Some(&subject.stack), state, world, context.kinds),
+            Some(state) => {
+                let scope = &observations.scope;
+                drift::drift(Some(&subject.stack), state, world, context.kinds, scope)
+            }
             None => drift::Found::default(),
         })
         .collect();
@@ -228,7 +231,7 @@ fn put_fingerprints(context: &Context<'_>, subject: &mut Subject) {
 /// The fingerprint of a value that a person chose; None for values that are not at hand, and for
 /// Kubernetes Secret data, of which nothing is kept.
 fn chosen(context: &Context<'_>, state: Option<&State>, source: &SecretId) -> Option<String> {
-    if source.as_output().is_some() {
+    if source.as_output().is_some_and(|(address, _)| address.is_kubernetes()) {
         return None;
     }
     let secrets = crate::run::read(context.secrets);

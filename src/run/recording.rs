@@ -106,7 +106,7 @@ impl<'a> StackRun<'a> {
                     (Some(secret), Some(recorded)) if fingerprint::is_of(&recorded, secret) => {
                         recorded
                     }
-                    (Some(secret), _) => fingerprint::of_random(secret, self.context.salt()),
+                    (Some(secret), _) => self.new_fingerprint(&resource.address, output, secret),
                     (None, Some(recorded)) if !created => recorded,
                     (None, _) => return None,
                 };

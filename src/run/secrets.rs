@@ -89,7 +89,23 @@ impl<'a> StackRun<'a> {
         let secret = secrets.get(source)?;
         match recorded {
             Some(recorded) if fingerprint::is_of(&recorded, secret) => Some(recorded),
-            _ => Some(fingerprint::of_random(secret, self.context.salt())),
+            _ => Some(self.new_fingerprint(&address, output, secret)),
+        }
+    }
+
+    /// A fingerprint that tells nothing of the value, even where a person chose it.
+    pub(super) fn new_fingerprint(
+        &self,
+        address: &Address,
+        output: &str,
+        secret: &Secret,
+    ) -> String {
+        let spec = self.declared.get(address).map_or(&Json::Null, |resource| &resource.spec);
+        let kind = (self.context.kinds)(address.kind());
+        if kind.is_none_or(|kind| kind.is_chosen(spec, output)) {
+            fingerprint::of_chosen(secret, self.context.salt())
+        } else {
+            fingerprint::of_random(secret, self.context.salt())
         }
     }
 

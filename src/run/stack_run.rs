@@ -10,7 +10,7 @@ use crate::model::change::StepId;
 use crate::model::error::CallError;
 use crate::model::journal::{Effect, Entry, Journal, Outcome};
 use crate::model::kind::KindError;
-use crate::model::observed::{Remote, World};
+use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Resource;
 use crate::model::scope::Scope;
 use crate::model::state::State;
@@ -51,6 +51,8 @@ pub struct StackRun<'a> {
     pub wait: bool,
     /// Objects that nobody has recorded, for those that are taken over.
     pub(super) candidates: BTreeMap<Address, Vec<Remote>>,
+    /// The ids of objects that are being deleted.
+    pub(super) going: BTreeMap<Address, String>,
     pub(super) scope: RwLock<Arc<Scope>>,
     pub(super) shared: Mutex<Shared>,
 }
@@ -119,9 +121,16 @@ impl<'a> StackRun<'a> {
         let declared: BTreeMap<Address, Resource> =
             declared.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
         let mut remotes = BTreeMap::new();
+        let mut going = BTreeMap::new();
         for (address, observed) in &world.resources {
-            if let Some(remote) = observed.present() {
-                remotes.insert(address.clone(), remote.clone());
+            match observed {
+                Observed::Present(remote) => {
+                    remotes.insert(address.clone(), remote.clone());
+                }
+                Observed::Going(remote) => {
+                    going.insert(address.clone(), remote.id.clone());
+                }
+                Observed::Absent | Observed::Unreadable(_) => {}
             }
         }
         let mut known = lookups.clone();
@@ -140,7 +149,29 @@ impl<'a> StackRun<'a> {
         let shared = Mutex::new(shared);
         let scope = RwLock::new(Arc::new(scope));
         let candidates = world.candidates.clone();
-        StackRun { context, scope, stack, declared, needs, readers, wait, candidates, shared }
+        StackRun {
+            context,
+            scope,
+            stack,
+            declared,
+            needs,
+            readers,
+            wait,
+            candidates,
+            going,
+            shared,
+        }
+    }
+
+    /// What was observed under an earlier address is known under its new one.
+    pub(super) fn is_called(&self, from: &Address, to: &Address) {
+        let mut shared = self.shared();
+        if let Some(outputs) = shared.known.get(from).cloned() {
+            shared.known.insert(to.clone(), outputs);
+        }
+        if let Some(remote) = shared.remotes.get(from).cloned() {
+            shared.remotes.insert(to.clone(), remote);
+        }
     }
 
     /// The accounts, as they are known by now.

@@ -58,7 +58,8 @@ impl<'a> StackRun<'a> {
         address: &Address,
     ) -> Result<(), StepError> {
         let recorded = self.shared().state.resources.get(address).map(|r| r.id.clone());
-        let Some(call) = recorded.and_then(|id| kind.fetch(&id, &self.scope())) else {
+        let there = recorded.or_else(|| self.going.get(address).cloned());
+        let Some(call) = there.and_then(|id| kind.fetch(&id, &self.scope())) else {
             return Ok(());
         };
         let began = self.context.outside.elapsed_ms();
