@@ -3,23 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::config::Commands;
 use crate::engine::exposure::{Exposure, Role};
 use crate::kinds::wiring;
-use crate::model::change::{Change, StepId};
+use crate::model::change::StepId;
 use crate::model::error::{Exit, Level, Report, Stop};
 use crate::model::event::Event;
 use crate::model::plan::{Options, Plan, StackPlan};
 use crate::model::scope::Scope;
 use crate::model::state::State;
 use crate::run::Context;
-use crate::run::apply::{Applied, apply};
+use crate::run::apply::{apply, keep_records};
 use crate::run::pipeline::{self, Observations};
-use crate::run::stack_run::StackRun;
-use crate::store;
+use crate::run::stack_run::{Shared, StackRun};
 
-use super::planning::{self, commands, orphan, plan_path, refusal, subjects_of};
-use super::session::{Session, store_stop};
+use super::planning::{self, commands, orphan, refusal};
+use super::saved;
+use super::session::{Gathered, Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
 
@@ -52,10 +51,11 @@ pub struct DestroyCommand {
 }
 
 /// A plan to be carried out, with what it rests on.
-struct Ready {
-    plan: Plan,
-    observations: Observations,
-    refused: Vec<BTreeSet<StepId>>,
+pub(super) struct Ready {
+    pub plan: Plan,
+    pub observations: Observations,
+    /// Steps of each stack that are not done.
+    pub refused: Vec<BTreeSet<StepId>>,
 }
 
 /// Runs `apply`.
@@ -64,25 +64,30 @@ struct Ready {
 /// What stops it before anything is done.
 pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<Exit, Stop> {
     if let Some(path) = &command.plan {
-        return run_saved(session, ui, command, path).await;
+        return saved::run(session, ui, command, path).await;
     }
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
-    if command.stacks.is_empty() && !gathered.orphans.is_empty() {
-        let reports = gathered.orphans.iter().map(|name| orphan(name, Level::Error)).collect();
-        return Err(Stop { exit: Exit::Refused, reports });
-    }
-    let names: Vec<String> = gathered.subjects.iter().map(|s| s.stack.name.clone()).collect();
-    let _lock = session.lock(&names)?;
+    refuse_without_file(&gathered, &command.stacks)?;
+    let _lock = session.lock(&gathered.states())?;
     // The state may have moved while the lock was waited for.
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
     let wires = Wires::connect(session, ui, gathered.secrets_taken());
-    let (plan, observations) = planning::make(session, &wires, gathered, &command.options).await?;
+    let (plan, observations) =
+        planning::make(session, ui, &wires, gathered, &command.options).await?;
     let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
     let ready = Ready { plan, observations, refused };
     let question = "Apply these changes? Only \"yes\" does it: ";
     let yes = command.yes;
     let wait = !command.no_wait;
     carry_out(session, ui, &wires, ready, wait, |ui| confirm(ui, question, "yes", yes)).await
+}
+
+/// A state without its file says nothing of what is wanted: apply touches none before that is said.
+fn refuse_without_file(gathered: &Gathered, asked: &[String]) -> Result<(), Stop> {
+    let concerned = |name: &&String| asked.is_empty() || asked.contains(name);
+    let reports: Vec<Report> =
+        gathered.orphans.iter().filter(concerned).map(|name| orphan(name, Level::Error)).collect();
+    if reports.is_empty() { Ok(()) } else { Err(Stop { exit: Exit::Refused, reports }) }
 }
 
 /// Runs `destroy`.
@@ -101,17 +106,20 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
         no_commands: true,
         ..Options::default()
     };
-    let gathered = match session.gather(&names, Commands::Skip) {
-        Ok(gathered) => gathered,
+    let gather = || match session.gather_as_applied(&names) {
+        Ok(gathered) => Ok(gathered),
         // Files that are broken or gone do not keep anything from being destroyed: the state does.
         Err(_) if names.iter().all(|name| matches!(session.store.load(name), Ok(Some(_)))) => {
-            session.states_alone(&names)?
+            session.states_alone(&names)
         }
-        Err(stop) => return Err(stop),
+        Err(stop) => Err(stop),
     };
-    let _lock = session.lock(&names)?;
+    let _lock = session.lock(&gather()?.states())?;
+    // The state may have moved while the lock was waited for.
+    let mut gathered = gather()?;
+    gathered.orphans.clear();
     let wires = Wires::connect(session, ui, gathered.secrets_taken());
-    let (plan, observations) = planning::make(session, &wires, gathered, &options).await?;
+    let (plan, observations) = planning::make(session, ui, &wires, gathered, &options).await?;
     let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
     let ready = Ready { plan, observations, refused };
     let all = names.join(" ");
@@ -120,88 +128,8 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
         .await
 }
 
-async fn run_saved(
-    session: &Session,
-    ui: &Ui,
-    command: &ApplyCommand,
-    path: &std::path::Path,
-) -> Result<Exit, Stop> {
-    let path = plan_path(&session.dir, &session.project.state_dir, path);
-    let saved = store::load_plan(&path).map_err(|error| store_stop(&error))?;
-    let names: Vec<String> = saved.stacks.iter().map(|stack| stack.stack.clone()).collect();
-    let _lock = session.lock(&names)?;
-    let subjects = subjects_of(session, &saved)?;
-    // The files are read for secrets only: what is declared is the plan's.
-    let secrets = session.load(commands(&saved.options)).map(|loaded| loaded.secrets);
-    let wires = Wires::connect(session, ui, secrets.unwrap_or_default());
-    let context = wires.context(session.project.timing);
-    let options = saved.options.clone();
-    let (mut fresh, observations) =
-        pipeline::plan(&context, &session.project, subjects, &options, saved.id.clone()).await?;
-    let mut refused = Vec::new();
-    for (stack, now) in saved.stacks.iter().zip(&mut fresh.stacks) {
-        let differences = stack.target.differences(&now.target);
-        if let Some((what, then, now)) = differences.first() {
-            return Err(Stop::refused(
-                Report::error(format!("the plan of {} is for another target", stack.stack))
-                    .code("target")
-                    .cause(format!("{what}: the plan says {then}, this run has {now}")),
-            ));
-        }
-        refused.push(hold_to(stack, now));
-    }
-    let something = fresh.stacks.iter().zip(&refused).any(|(stack, refused)| {
-        stack.changes.iter().any(|change| !refused.contains(&change.step()))
-    });
-    if !something && refused.iter().any(|refused| !refused.is_empty()) {
-        planning::show(ui, &fresh);
-        let reports: Vec<Report> = refused.iter().flatten().map(stale).collect();
-        return Err(Stop { exit: Exit::Refused, reports });
-    }
-    let ready = Ready { plan: fresh, observations, refused };
-    let question = "Apply this plan? Only \"yes\" does it: ";
-    let yes = command.yes;
-    carry_out(session, ui, &wires, ready, !command.no_wait, |ui| confirm(ui, question, "yes", yes))
-        .await
-}
-
-fn stale(step: &StepId) -> Report {
-    Report::error(format!("{step} no longer rests on what it was planned on"))
-        .code("stale")
-        .about(&step.address)
-        .hint("plan again, and look at what has changed")
-}
-
-/// Keeps of a fresh plan what the saved one says; returns the steps whose ground has changed.
-fn hold_to(saved: &StackPlan, fresh: &mut StackPlan) -> BTreeSet<StepId> {
-    let mut refused = BTreeSet::new();
-    let same =
-        |a: &Change, b: &Change| a.action == b.action && a.ground == b.ground && a.paths == b.paths;
-    fresh.changes.retain(|now| {
-        let Some(then) = saved.changes.iter().find(|then| then.step() == now.step()) else {
-            return false;
-        };
-        if !same(then, now) {
-            refused.insert(now.step());
-        }
-        true
-    });
-    for step in &refused {
-        fresh.checks.push(stale(step));
-        if let Some(last) = fresh.checks.last_mut() {
-            last.level = Level::Warning;
-        }
-    }
-    // Refusals of steps that the saved plan does not have are not this plan's.
-    let kept: BTreeSet<_> = fresh.changes.iter().map(|change| change.address.clone()).collect();
-    fresh.checks.retain(|check| {
-        check.level != Level::Error || check.address.as_ref().is_none_or(|a| kept.contains(a))
-    });
-    refused
-}
-
 /// Asks, unless told not to.
-fn confirm(ui: &Ui, question: &str, wanted: &str, yes: bool) -> Result<bool, Stop> {
+pub(super) fn confirm(ui: &Ui, question: &str, wanted: &str, yes: bool) -> Result<bool, Stop> {
     if yes {
         return Ok(true);
     }
@@ -216,7 +144,7 @@ fn confirm(ui: &Ui, question: &str, wanted: &str, yes: bool) -> Result<bool, Sto
     }
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     session: &Session,
     ui: &Ui,
     wires: &Wires,
@@ -236,17 +164,13 @@ async fn carry_out(
         }
         return Ok(exit);
     }
-    let nothing =
-        plan.summary().is_empty() && plan.stacks.iter().all(|stack| stack.refresh.is_empty());
-    if nothing {
-        wires.done(Exit::Done);
-        return Ok(Exit::Done);
-    }
-    if !plan.summary().is_empty() && !confirm(ui)? {
+    let something = !plan.summary().is_empty();
+    if something && !confirm(ui)? {
         ui.note("Nothing was done.");
         return Ok(Exit::Refused);
     }
-    if std::env::var_os("CI").is_some_and(|ci| ci == "true") && session.overrides.is_none() {
+    let in_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    if something && in_ci && session.overrides.is_none() {
         ui.note(
             "warning: the state is on this machine's disk; keep it where the next run finds it, \
              runners that are thrown away lose it",
@@ -298,6 +222,9 @@ async fn one_stack(
     ) else {
         return Ok(Exit::Error);
     };
+    if is_kept(session, subject, plan) {
+        return Ok(Exit::Done);
+    }
     let state =
         subject.state.clone().unwrap_or_else(|| State::new(&plan.stack, subject.lineage.clone()));
     let journal = session.store.open_journal(&state).map_err(|error| store_stop(&error))?;
@@ -316,25 +243,15 @@ async fn one_stack(
         Box::new(journal),
         part.wait,
     );
-    let applied: Applied = apply(&run, plan, part.plan_id, part.refused).await;
-    let shared = run.into_shared();
-    let mut state = shared.state;
-    drop(shared.journal);
-    if shared.changed {
-        state.serial += 1;
-    }
-    let finished = if shared.broken {
-        // The journal has what is durable; a checkpoint might say more than that.
-        Exit::Error
+    let applied = if plan.changes.is_empty() {
+        keep_records(&run, plan, part.plan_id)?;
+        None
     } else {
-        session.store.checkpoint(&state).map_err(|error| store_stop(&error))?;
-        remove_old_name(session, subject)?;
-        if subject.retired && state.resources.is_empty() {
-            session.store.remove(&plan.stack).map_err(|error| store_stop(&error))?;
-        }
-        Exit::Done
+        Some(apply(&run, plan, part.plan_id, part.refused).await)
     };
-    let exit = applied.exit.and(finished);
+    let (state, ended) = end(session, subject, run.into_shared())?;
+    let Some(applied) = applied else { return Ok(ended) };
+    let exit = applied.exit.and(ended);
     wires.published(published(&state, &observations.scope));
     wires.events().emit(Event::ApplyEnded {
         stack: plan.stack.clone(),
@@ -347,6 +264,40 @@ async fn one_stack(
         requests: context.transport.requests(),
     });
     Ok(exit)
+}
+
+/// Whether neither world nor state have anything to follow.
+fn is_kept(session: &Session, subject: &pipeline::Subject, plan: &StackPlan) -> bool {
+    let Some(state) = &subject.state else { return plan.changes.is_empty() };
+    plan.changes.is_empty()
+        && plan.refresh.is_empty()
+        && (state.variables == plan.variables || subject.stack.file.is_empty())
+        && !subject.retired
+        && (subject.stack.renamed_from.as_ref())
+            .is_none_or(|old| !session.store.checkpoint_path(old).exists())
+}
+
+/// Writes what a run of a stack came to.
+fn end(
+    session: &Session,
+    subject: &pipeline::Subject,
+    shared: Shared,
+) -> Result<(State, Exit), Stop> {
+    let mut state = shared.state;
+    drop(shared.journal);
+    if shared.changed {
+        state.serial += 1;
+    }
+    if shared.broken {
+        // The journal has what is durable; a checkpoint might say more than that.
+        return Ok((state, Exit::Error));
+    }
+    session.store.checkpoint(&state).map_err(|error| store_stop(&error))?;
+    remove_old_name(session, subject)?;
+    if subject.retired && state.resources.is_empty() {
+        session.store.remove(&subject.stack.name).map_err(|error| store_stop(&error))?;
+    }
+    Ok((state, Exit::Done))
 }
 
 /// What a stack publishes by now: each hostname with what guards it.

@@ -1,6 +1,5 @@
 //! `drift`: recorded against observed; read-only.
 
-use crate::config::Commands;
 use crate::model::change::Action;
 use crate::model::error::{Exit, Level, Stop};
 use crate::render::drift::{self, DriftView};
@@ -16,12 +15,7 @@ use super::wires::Wires;
 /// # Errors
 /// What stops it before anything was compared.
 pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, Stop> {
-    let mut gathered = session.gather(stacks, Commands::Skip)?;
-    for subject in &mut gathered.subjects {
-        if let Some(stack) = session.as_applied(subject)? {
-            subject.stack = stack;
-        }
-    }
+    let gathered = session.gather_as_applied(stacks)?;
     let mut view = DriftView { checks: gathered.reports.clone(), ..DriftView::default() };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
     for subject in &gathered.subjects {

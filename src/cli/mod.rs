@@ -8,6 +8,7 @@ mod files;
 mod lines;
 mod planning;
 mod sandbox;
+mod saved;
 mod session;
 mod states;
 mod ui;

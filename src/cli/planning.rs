@@ -6,7 +6,7 @@ use crate::config::Commands;
 use crate::model::error::{Exit, Level, Report, Stop};
 use crate::model::plan::{Options, Plan};
 use crate::render;
-use crate::run::pipeline::{self, Observations, Subject};
+use crate::run::pipeline::{self, Observations};
 use crate::store;
 
 use super::lines::Lines;
@@ -51,6 +51,7 @@ pub fn plan_path(project: &Path, state_dir: &Path, said: &Path) -> PathBuf {
 /// As [`pipeline::plan`].
 pub async fn make(
     session: &Session,
+    ui: &Ui,
     wires: &Wires,
     gathered: Gathered,
     options: &Options,
@@ -60,9 +61,16 @@ pub async fn make(
     let context = wires.context(session.project.timing);
     let (mut plan, observations) =
         pipeline::plan(&context, &session.project, subjects, options, id).await?;
-    if let Some(first) = plan.stacks.first_mut() {
-        first.checks.splice(0..0, reports);
-        first.checks.extend(orphans.iter().map(|name| orphan(name, Level::Warning)));
+    let asked: Vec<String> = plan.stacks.iter().map(|stack| stack.stack.clone()).collect();
+    let orphans = orphans
+        .iter()
+        .map(|name| orphan(name, if asked.contains(name) { Level::Error } else { Level::Warning }));
+    match plan.stacks.first_mut() {
+        Some(first) => {
+            first.checks.splice(0..0, reports);
+            first.checks.extend(orphans);
+        }
+        None => ui.reports(&reports.into_iter().chain(orphans).collect::<Vec<_>>()),
     }
     let lines = Lines::of(&session.dir);
     plan.stacks.iter_mut().flat_map(|stack| &mut stack.checks).for_each(|check| lines.fill(check));
@@ -84,27 +92,28 @@ pub fn orphan(name: &str, level: Level) -> Report {
 /// The exit that a plan's checks ask for: what could not be read is an error, what is refused is a
 /// refusal.
 pub fn refusal(plan: &Plan) -> Exit {
-    let mut exit = Exit::Done;
-    for report in plan.stacks.iter().flat_map(|stack| stack.refusals()) {
-        let refused = matches!(
-            report.code.as_deref(),
-            Some(
-                "conflict"
-                    | "foreign"
-                    | "adopt"
-                    | "several"
-                    | "protected"
-                    | "limits"
-                    | "public"
-                    | "unsaid-variable"
-                    | "never-replaced"
-                    | "contents"
-                    | "no-file"
-            )
-        );
-        exit = exit.and(if refused { Exit::Refused } else { Exit::Error });
-    }
-    exit
+    let reports = plan.stacks.iter().flat_map(|stack| stack.refusals());
+    let exits = reports.map(|r| if is_refusal(r) { Exit::Refused } else { Exit::Error });
+    exits.fold(Exit::Done, Exit::and)
+}
+
+/// Whether the report says that something is not done until it is said to be meant.
+fn is_refusal(report: &Report) -> bool {
+    const CODES: [&str; 12] = [
+        "adopt",
+        "conflict",
+        "contents",
+        "foreign",
+        "limits",
+        "never-replaced",
+        "no-file",
+        "protected",
+        "public",
+        "several",
+        "stale",
+        "unsaid-variable",
+    ];
+    report.code.as_deref().is_some_and(|code| CODES.contains(&code))
 }
 
 /// Runs `plan`.
@@ -114,7 +123,7 @@ pub fn refusal(plan: &Plan) -> Exit {
 pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Exit, Stop> {
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
-    let (plan, _) = make(session, &wires, gathered, &command.options).await?;
+    let (plan, _) = make(session, ui, &wires, gathered, &command.options).await?;
     show(ui, &plan);
     if let Some(out) = &command.out {
         let path = plan_path(&session.dir, &session.project.state_dir, out);
@@ -127,9 +136,9 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     if let Some(path) = &command.markdown {
         write(path, &render::markdown::plan(&plan))?;
     }
-    let refused = refusal(&plan);
     // A plan that would be refused is still a plan: only what could not be read is an error.
-    let exit = if refused == Exit::Error { Exit::Error } else { Exit::Done };
+    let unread = plan.stacks.iter().flat_map(|stack| stack.refusals()).any(|r| !is_refusal(r));
+    let exit = if unread { Exit::Error } else { Exit::Done };
     let found = command.detailed_exitcode && !plan.summary().is_empty();
     Ok(exit.and(if found { Exit::Found } else { Exit::Done }))
 }
@@ -151,39 +160,4 @@ pub fn write(path: &Path, text: &str) -> Result<(), Stop> {
     std::fs::write(path, text).map_err(|error| {
         Stop::error(Report::error(format!("{} could not be written", path.display())).cause(error))
     })
-}
-
-/// The subjects of a saved plan, as they were declared then.
-///
-/// # Errors
-/// A state that can't be read, is of another lineage, or has ended this plan already.
-pub fn subjects_of(session: &Session, plan: &Plan) -> Result<Vec<Subject>, Stop> {
-    let mut subjects = Vec::new();
-    for stack in &plan.stacks {
-        let mut subject = session.subject(stack.as_declared(), stack.retired)?;
-        match &subject.state {
-            None => subject.lineage.clone_from(&stack.lineage),
-            Some(state) if state.lineage != stack.lineage => {
-                return Err(Stop::refused(
-                    Report::error(format!("the plan is for another state of {}", stack.stack))
-                        .code("lineage")
-                        .cause(format!(
-                            "the plan was made for lineage {}, the state has {}",
-                            stack.lineage, state.lineage
-                        ))
-                        .hint("plan again"),
-                ));
-            }
-            Some(state) if state.ended_plans.contains(&plan.id) => {
-                return Err(Stop::refused(
-                    Report::error(format!("the plan was carried out already (on {})", stack.stack))
-                        .code("ended")
-                        .hint("plan again to see whether there is anything left to do"),
-                ));
-            }
-            Some(_) => {}
-        }
-        subjects.push(subject);
-    }
-    Ok(subjects)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::{self, Commands, Disk, Inputs, Loaded};
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::project::Project;
-use crate::model::resource::Stack;
+use crate::model::resource::{Stack, VariableValue};
 use crate::model::secret::Secrets;
 use crate::run::pipeline::Subject;
 use crate::sandbox;
@@ -49,11 +49,14 @@ pub struct Session {
     embedded: Option<sandbox::Running>,
 }
 
+/// Values of variables in an earlier run, by stack and name.
+pub type Earlier = BTreeMap<String, BTreeMap<String, VariableValue>>;
+
 /// The stacks of a run, with what stands beside them.
 pub struct Gathered {
     /// Stacks with a file, or retired.
     pub subjects: Vec<Subject>,
-    /// States whose file is gone and that are not retired.
+    /// States whose file is gone and that are not retired, whatever stacks were asked for.
     pub orphans: Vec<String>,
     /// Values of sensitive variables and of Secrets.
     pub secrets: RwLock<Secrets>,
@@ -62,6 +65,12 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// The names of the states that a run writes, under their earlier names too.
+    pub fn states(&self) -> Vec<String> {
+        let stacks = self.subjects.iter().map(|subject| &subject.stack);
+        stacks.flat_map(|s| std::iter::once(&s.name).chain(&s.renamed_from)).cloned().collect()
+    }
+
     /// The secrets, taken out.
     pub fn secrets_taken(&self) -> Secrets {
         std::mem::take(&mut *crate::run::write(&self.secrets))
@@ -151,8 +160,32 @@ impl Session {
     ///
     /// # Errors
     /// Every mistake in them.
-    pub fn load(&self, commands: Commands) -> Result<Loaded, Stop> {
-        load(&self.dir, &self.globals, commands)
+    pub fn load(
+        &self,
+        names: &[String],
+        commands: Commands,
+        earlier: Earlier,
+    ) -> Result<Loaded, Stop> {
+        let mut inputs = inputs(&self.globals, commands);
+        inputs.stacks = names.to_vec();
+        inputs.recorded = self.store.list().map_err(|error| store_stop(&error))?;
+        inputs.earlier = earlier;
+        config::load(&self.dir, &Disk, &inputs).map_err(failed)
+    }
+
+    /// The values that variables had in the last apply of each stack.
+    ///
+    /// # Errors
+    /// A state can't be read.
+    fn recorded_variables(&self) -> Result<Earlier, Stop> {
+        let names = self.store.list().map_err(|error| store_stop(&error))?;
+        let mut earlier = Earlier::new();
+        for name in names {
+            if let Some(loaded) = self.store.load(&name).map_err(|error| store_stop(&error))? {
+                earlier.insert(name, loaded.state.variables);
+            }
+        }
+        Ok(earlier)
     }
 
     /// The stacks of the run: those named, or all.
@@ -160,11 +193,28 @@ impl Session {
     /// # Errors
     /// Mistakes in the files, a name that is no stack, a state that can't be read.
     pub fn gather(&self, names: &[String], commands: Commands) -> Result<Gathered, Stop> {
-        let loaded = self.load(commands)?;
+        self.gather_with(names, commands, Earlier::new())
+    }
+
+    /// As [`Session::gather`], with the values that variables had in the last apply where none are
+    /// given: what is compared with the records is what was applied.
+    ///
+    /// # Errors
+    /// As [`Session::gather`].
+    pub fn gather_as_applied(&self, names: &[String]) -> Result<Gathered, Stop> {
+        self.gather_with(names, Commands::Skip, self.recorded_variables()?)
+    }
+
+    fn gather_with(
+        &self,
+        names: &[String],
+        commands: Commands,
+        earlier: Earlier,
+    ) -> Result<Gathered, Stop> {
+        let loaded = self.load(names, commands, earlier)?;
         let recorded = self.store.list().map_err(|error| store_stop(&error))?;
-        let renamed: BTreeSet<&String> =
-            loaded.stacks.iter().filter_map(|stack| stack.renamed_from.as_ref()).collect();
-        let files: BTreeSet<&String> = loaded.stacks.iter().map(|stack| &stack.name).collect();
+        let renamed: BTreeSet<&String> = loaded.earlier_names.iter().collect();
+        let files: BTreeSet<&String> = loaded.all_stacks.iter().collect();
         let gone: Vec<String> = recorded
             .iter()
             .filter(|name| !files.contains(name) && !renamed.contains(name))
@@ -185,7 +235,7 @@ impl Session {
         for subject in &subjects {
             reports.extend(self.unsettled(&subject.stack.name)?);
         }
-        for name in gone.into_iter().filter(|name| wanted(name)) {
+        for name in gone {
             let retired = self.project.retired.contains(&name);
             let subject =
                 self.subject(Stack { name: name.clone(), ..Stack::default() }, retired)?;
@@ -197,34 +247,11 @@ impl Session {
                 orphans.push(name.clone());
             }
             // A state without its file is read only where it is asked for by name.
-            if retired || names.contains(&name) {
+            if retired && wanted(&name) || names.contains(&name) {
                 subjects.push(subject);
             }
         }
         Ok(Gathered { subjects, orphans, secrets: RwLock::new(loaded.secrets), reports })
-    }
-
-    /// The stack as the values of its last apply make it, where those were given for that run only:
-    /// what is compared with the record is what was applied.
-    ///
-    /// # Errors
-    /// Mistakes in the files with those values.
-    pub fn as_applied(&self, subject: &Subject) -> Result<Option<Stack>, Stop> {
-        let Some(state) = &subject.state else { return Ok(None) };
-        let mut globals = self.globals.clone();
-        for (name, recorded) in &state.variables {
-            let now = subject.stack.variables.get(name);
-            let lost = recorded.source.is_passing()
-                && now.is_some_and(|now| !now.source.is_passing() && now.value != recorded.value);
-            if lost && !recorded.sensitive {
-                globals.vars.push((name.clone(), recorded.value.clone()));
-            }
-        }
-        if globals.vars.len() == self.globals.vars.len() {
-            return Ok(None);
-        }
-        let loaded = load(&self.dir, &globals, Commands::Skip)?;
-        Ok(loaded.stacks.into_iter().find(|stack| stack.name == subject.stack.name))
     }
 
     /// Calls of an earlier run of which it is not known what became of them.
@@ -310,16 +337,19 @@ impl Session {
 /// # Errors
 /// Every mistake in them.
 pub fn load(dir: &Path, globals: &Globals, commands: Commands) -> Result<Loaded, Stop> {
+    config::load(dir, &Disk, &inputs(globals, commands)).map_err(failed)
+}
+
+fn inputs(globals: &Globals, commands: Commands) -> Inputs {
     let environment: BTreeMap<String, String> =
         std::env::vars().filter(|(name, _)| name.starts_with("BOXCTL_VAR_")).collect();
-    let inputs = Inputs {
+    Inputs {
         vars: globals.vars.clone(),
         var_files: globals.var_files.clone(),
         environment,
         commands,
-        stacks: Vec::new(),
-    };
-    config::load(dir, &Disk, &inputs).map_err(failed)
+        ..Inputs::default()
+    }
 }
 
 fn unknown_stack(name: &str, known: &BTreeSet<&str>) -> Report {

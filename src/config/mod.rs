@@ -36,7 +36,7 @@ use crate::model::address::Address;
 use crate::model::error::{Level, Report};
 use crate::model::kind::Kind;
 use crate::model::project::Project;
-use crate::model::resource::{Resource, Stack};
+use crate::model::resource::{Resource, Stack, VariableValue};
 use crate::model::scope::Scope;
 use crate::model::secret::{Secret, SecretId, Secrets};
 use crate::model::value::Special;
@@ -74,6 +74,12 @@ pub struct Inputs {
     pub commands: Commands,
     /// The stacks asked for; none for all. All files are read, for the rules across stacks.
     pub stacks: Vec<String>,
+    /// Stacks that have a state: asking for one is no mistake where its file is gone.
+    pub recorded: Vec<String>,
+    /// Values of an earlier run, by stack and name. Those that were given for that run only stand
+    /// for what is not given now, before `values` and `default`; all of them where nothing else does.
+    /// A sensitive one has no value here, only the place of one.
+    pub earlier: BTreeMap<String, BTreeMap<String, VariableValue>>,
 }
 
 /// The workload that runs the connector of a tunnel.
@@ -104,6 +110,8 @@ pub struct Loaded {
     pub connectors: Vec<ConnectorWorkload>,
     /// The names of all stacks that have a file, also of those not asked for.
     pub all_stacks: Vec<String>,
+    /// Earlier names of all stacks that have a file.
+    pub earlier_names: Vec<String>,
 }
 
 /// What every part of a load needs.
@@ -167,6 +175,7 @@ fn load_with(
         return Err(diagnostics.finish());
     }
     let asked = |name: &str| inputs.stacks.is_empty() || inputs.stacks.iter().any(|s| s == name);
+    let earlier_names = all.iter().filter_map(|drafts| drafts.renamed_from.clone()).collect();
     let all_stacks = all.iter().map(|drafts| drafts.name.clone()).collect();
     let mut stacks = Vec::new();
     let mut connectors = Vec::new();
@@ -180,7 +189,8 @@ fn load_with(
     }
     let scope = context.scope;
     let reports = diagnostics.finish();
-    Ok(Loaded { project: project.project, stacks, secrets, reports, scope, connectors, all_stacks })
+    let project = project.project;
+    Ok(Loaded { project, stacks, secrets, reports, scope, connectors, all_stacks, earlier_names })
 }
 
 /// Reads, expands and checks every stack file.
@@ -308,7 +318,7 @@ fn check_stacks(
     }
     let retired = &context.project.project.retired;
     for name in inputs.stacks.iter().filter(|name| !seen.contains_key(name.as_str())) {
-        if retired.contains(name) {
+        if retired.contains(name) || inputs.recorded.contains(name) {
             continue;
         }
         let mut report = Report::error(format!("there is no stack `{name}`"));

@@ -207,7 +207,17 @@ pub(super) fn resolve(
 ) -> Variables {
     let mut variables = Variables::default();
     for (name, declared) in declared {
+        let qualified = format!("{stack}/{name}");
+        let id = if sources.ambiguous.contains(name) { &qualified } else { name };
+        let id = SecretId::variable(id);
         let Some((text, source, mark)) = find(stack, name, declared, sources) else {
+            if let Some(earlier) = earlier(stack, name, sources).filter(|_| declared.sensitive) {
+                // Its value is gone; what is compared by its fingerprint can still be compared.
+                let (text, secret) = (String::new(), Some(id));
+                let variable = Variable { text, secret, source: earlier.source };
+                variables.values.insert(name.clone(), variable);
+                continue;
+            }
             let message = format!("the variable `{name}` has no value");
             let hint = format!(
                 "give it by --var {name}=…, {}, `values` in boxctl.yaml or `default`",
@@ -227,9 +237,6 @@ pub(super) fn resolve(
             continue;
         }
         let variable = if declared.sensitive {
-            let qualified = format!("{stack}/{name}");
-            let id = if sources.ambiguous.contains(name) { &qualified } else { name };
-            let id = SecretId::variable(id);
             secrets.insert(id.clone(), Secret::new(text));
             if let (VariableSource::Values, Some(mark)) = (source, mark) {
                 diagnostics.mask_document(mark.source, mark.line, mark.line);
@@ -260,11 +267,27 @@ fn find(
     if let Some(text) = inputs.environment.get(&environment_name(name)) {
         return Some((text.clone(), VariableSource::Environment, None));
     }
+    let fits = |earlier: &&VariableValue| {
+        !earlier.sensitive
+            && !declared.sensitive
+            && check_type(&earlier.value, declared.kind).is_ok()
+    };
+    let earlier = earlier(stack, name, sources).filter(fits);
+    if let Some(earlier) = earlier.filter(|earlier| earlier.source.is_passing()) {
+        return Some((earlier.value.clone(), earlier.source, None));
+    }
     if let Some((text, mark)) = sources.project.values.get(stack).and_then(|v| v.get(name)) {
         return Some((text.clone(), VariableSource::Values, Some(*mark)));
     }
-    let (text, mark) = declared.default.clone()?;
-    Some((text, VariableSource::Default, Some(mark)))
+    if let Some((text, mark)) = declared.default.clone() {
+        return Some((text, VariableSource::Default, Some(mark)));
+    }
+    earlier.map(|earlier| (earlier.value.clone(), earlier.source, None))
+}
+
+/// What an earlier run had for a variable.
+fn earlier<'a>(stack: &str, name: &str, sources: &'a Sources<'_>) -> Option<&'a VariableValue> {
+    sources.inputs.earlier.get(stack)?.get(name)
 }
 
 fn check_type(text: &str, kind: VariableType) -> Result<(), &'static str> {

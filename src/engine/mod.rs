@@ -5,6 +5,7 @@ pub mod exposure;
 pub mod fingerprint;
 pub mod graph;
 pub mod guard;
+pub mod hold;
 pub mod plan;
 pub mod resolve;
 pub mod restart;

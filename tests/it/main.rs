@@ -9,6 +9,7 @@
 
 mod arrows;
 mod drift;
+mod gaps_a;
 mod kubernetes_kind;
 mod lab;
 mod lifecycle;
