@@ -170,7 +170,7 @@ fn a_saved_plan_is_carried_out_once_and_only_on_the_ground_it_rests_on() {
     lab.cloudflare("PUT", &path, Some(body));
     lab.run(&["apply", "--plan", "second", "--yes"])
         .exits(5)
-        .says("access_application.openhands no longer rests on what it was planned on");
+        .says("access_application.openhands is not done: it no longer rests on what it was planned on");
 }
 
 #[test]
