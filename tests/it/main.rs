@@ -11,6 +11,7 @@ mod arrows;
 mod drift;
 mod kubernetes_kind;
 mod lab;
+mod leaks;
 mod lifecycle;
 mod moto;
 mod official_schema;

@@ -20,9 +20,21 @@ pub struct Exchange {
     pub answer: Value,
 }
 
-/// What is answered instead: status, headers, body; None: what is behind it answers.
-pub type Instead =
-    dyn Fn(&str, &str, &str) -> Option<(u16, Vec<(String, String)>, String)> + Send + Sync;
+/// A request as it came.
+pub struct Asked<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub query: &'a str,
+    /// All headers, `name: value` in lines.
+    pub headers: &'a str,
+    pub body: &'a str,
+}
+
+/// What is answered instead: status, headers, body.
+pub type Answer = (u16, Vec<(String, String)>, String);
+
+/// None: what is behind it answers.
+type Instead = dyn Fn(&Asked<'_>) -> Option<Answer> + Send + Sync;
 
 struct Shared {
     behind: String,
@@ -45,7 +57,18 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let sent = to_bytes(body, LIMIT).await.unwrap();
     let text = String::from_utf8_lossy(&sent).into_owned();
     let method = parts.method.to_string();
-    let instead = (shared.instead)(&method, parts.uri.path(), &text);
+    let headers: Vec<String> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or_default()))
+        .collect();
+    let instead = (shared.instead)(&Asked {
+        method: &method,
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers.join("\n"),
+        body: &text,
+    });
     let (status, headers, answer) = match instead {
         Some(answer) => answer,
         None => {
@@ -87,16 +110,13 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 impl Recorder {
     /// In front of a server.
     pub fn before(behind: &str) -> Recorder {
-        Recorder::instead(behind, |_, _, _| None)
+        Recorder::instead(behind, |_| None)
     }
 
-    /// In front of a server whose answers some function of method, path and body replaces.
+    /// In front of a server some of whose answers are replaced.
     pub fn instead(
         behind: &str,
-        instead: impl Fn(&str, &str, &str) -> Option<(u16, Vec<(String, String)>, String)>
-        + Send
-        + Sync
-        + 'static,
+        instead: impl Fn(&Asked<'_>) -> Option<Answer> + Send + Sync + 'static,
     ) -> Recorder {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
