@@ -16,6 +16,7 @@ mod lifecycle;
 mod moto;
 mod official_schema;
 mod owners;
+mod readonly;
 mod recorder;
 mod refusals;
 mod secrets;

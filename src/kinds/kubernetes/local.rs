@@ -8,6 +8,7 @@ use crate::model::{Json, JsonMap};
 use super::compare::{hide, hides};
 use super::fields::{Element, Path, covered};
 use super::owners::{Managed, other_owner};
+use super::secret;
 
 /// Fields that left the manifest, of those that boxctl applied.
 pub fn removed(facts: &Facts<'_>, declared: &Json) -> Vec<String> {
@@ -27,7 +28,8 @@ pub fn removed(facts: &Facts<'_>, declared: &Json) -> Vec<String> {
 pub fn local(facts: &Facts<'_>, declared: &Json, owners: &[Managed]) -> Vec<FieldChange> {
     let live = &facts.remote.raw;
     let mut changes = Vec::new();
-    if let Json::Object(map) = declared {
+    let kept = secret::kept(declared);
+    if let Json::Object(map) = &kept {
         for (key, value) in map.iter().filter(|(key, _)| *key != "apiVersion" && *key != "kind") {
             let mut at = vec![Element::Field(key.clone())];
             subset(value, live.get(key), &mut at, &mut changes);
