@@ -8,6 +8,7 @@
 )]
 
 mod arrows;
+mod cluster_oddities;
 mod drift;
 mod kubernetes_kind;
 mod lab;

@@ -30,7 +30,10 @@ pub fn local(facts: &Facts<'_>, declared: &Json, owners: &[Managed]) -> Vec<Fiel
     let mut changes = Vec::new();
     let kept = secret::kept(declared);
     if let Json::Object(map) = &kept {
-        for (key, value) in map.iter().filter(|(key, _)| *key != "apiVersion" && *key != "kind") {
+        // What a manifest says of the status, no apply writes.
+        for (key, value) in
+            map.iter().filter(|(key, _)| !["apiVersion", "kind", "status"].contains(&key.as_str()))
+        {
             let mut at = vec![Element::Field(key.clone())];
             subset(value, live.get(key), &mut at, &mut changes);
         }
@@ -93,6 +96,8 @@ fn subset(want: &Json, have: Option<&Json>, at: &mut Vec<Element>, out: &mut Vec
                 at.pop();
             }
         }
+        // As if it were not written: `creationTimestamp: null`, as kubectl prints it.
+        (Json::Null, _) => {}
         (want, None) if is_empty(want) => {}
         (want, have) => {
             if have.is_none_or(|have| !same_value(want, have, at)) {
