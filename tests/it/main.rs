@@ -8,6 +8,7 @@
 )]
 
 mod arrows;
+mod as_kubectl_reads;
 mod cluster_oddities;
 mod drift;
 mod kubernetes_kind;
