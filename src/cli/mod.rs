@@ -6,6 +6,7 @@ pub mod connect;
 mod drifting;
 mod files;
 mod lines;
+mod panics;
 mod planning;
 mod sandbox;
 mod saved;
@@ -36,7 +37,8 @@ pub fn main() -> ExitCode {
         }
     };
     let ui = ui_of(&cli.global);
-    log_to_stderr(cli.global.verbose);
+    log_to_stderr(cli.global.verbose, ui.err.color);
+    panics::hide_values();
     // The first provider wins; that one is set already is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -95,7 +97,7 @@ fn console_size() -> Option<(usize, usize)> {
 }
 
 /// Traces of requests, without bodies. kube's client logs whole bodies when it can't parse them.
-fn log_to_stderr(verbose: u8) {
+fn log_to_stderr(verbose: u8, color: bool) {
     let level = match verbose {
         0 | 1 => "warn",
         2 => "boxctl=debug,warn",
@@ -105,6 +107,7 @@ fn log_to_stderr(verbose: u8) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(color)
         .without_time()
         .try_init();
 }

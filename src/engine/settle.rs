@@ -204,6 +204,14 @@ impl<'a> Planner<'a> {
             });
         }
         if diffed.changes.is_empty() && diffed.removed.is_empty() {
+            if let Some(Preview::Unchecked(why)) = facts.preview {
+                self.checks.push(
+                    Report::note(format!("{address} is compared without what can't be read"))
+                        .code("unchecked")
+                        .about(address)
+                        .cause(why),
+                );
+            }
             self.unchanged.insert(address.clone());
             self.bring_up_to_date(kind, resource, spec, recorded, remote);
             return Some(remote.clone());

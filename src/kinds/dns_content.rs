@@ -57,17 +57,28 @@ fn unquoted(content: &str) -> String {
     if inside || quoted { content.to_owned() } else { out }
 }
 
-/// `data` with numbers as numbers and targets as hostnames; what the API only adds is left out.
-pub fn canonical_data(data: &Json) -> Json {
+/// `data` with numbers as numbers and targets as hostnames; what the API has added to that of an
+/// SRV record is left out.
+pub fn canonical_data(kind: &str, data: &Json) -> Json {
     const ADDED: [&str; 3] = ["service", "proto", "name"];
-    const TEXTS: [&str; 7] =
-        ["value", "tag", "target", "certificate", "fingerprint", "public_key", "digest"];
+    const TEXTS: [&str; 10] = [
+        "value",
+        "tag",
+        "target",
+        "certificate",
+        "fingerprint",
+        "public_key",
+        "digest",
+        "service",
+        "regex",
+        "replacement",
+    ];
     if is_special(data) || !data.is_object() {
         return data.clone();
     }
     let mut out = JsonMap::new();
     for (key, value) in fields(data) {
-        if ADDED.contains(&key.as_str()) || value.is_null() {
+        if value.is_null() || (kind == "SRV" && ADDED.contains(&key.as_str())) {
             continue;
         }
         let value = match &value {
@@ -137,9 +148,12 @@ mod tests {
     fn data_has_numbers_and_hostnames() {
         let data = json!({"priority": "10", "weight": 5.0, "port": 443, "target": "A.b.",
             "service": "_x", "proto": "_tcp", "name": "b"});
-        let canonical = canonical_data(&data);
+        let canonical = canonical_data("SRV", &data);
         assert_eq!(canonical, json!({"priority": 10, "weight": 5, "port": 443, "target": "a.b"}));
-        assert_eq!(canonical_data(&canonical), canonical);
+        assert_eq!(canonical_data("SRV", &canonical), canonical);
+        let naptr = json!({"order": 100, "preference": 10, "flags": "U", "service": "E2U+sip",
+            "regex": "", "replacement": "."});
+        assert_eq!(canonical_data("NAPTR", &naptr), naptr);
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn canonical_fields(spec: &Json) -> JsonMap {
                 (Some(kind), Some(content)) => json!(dns_content::canonical(kind, content)),
                 _ => value,
             },
-            "data" => dns_content::canonical_data(&value),
+            "data" => dns_content::canonical_data(kind.as_deref().unwrap_or_default(), &value),
             _ => value,
         };
         if !value.is_null() {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
+use base64::prelude::*;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -71,7 +73,11 @@ impl fmt::Display for SecretId {
 
 /// The secret values of one run, in memory only.
 #[derive(Default)]
-pub struct Secrets(BTreeMap<SecretId, Secret>);
+pub struct Secrets {
+    values: BTreeMap<SecretId, Secret>,
+    /// Texts that secrets were put into, which are secret too: an answer may repeat them encoded.
+    composed: Mutex<Vec<Zeroizing<String>>>,
+}
 
 impl Secrets {
     /// No values.
@@ -81,12 +87,12 @@ impl Secrets {
 
     /// Keeps a value for this run.
     pub fn insert(&mut self, id: SecretId, secret: Secret) {
-        self.0.insert(id, secret);
+        self.values.insert(id, secret);
     }
 
     /// The value from that source, if this run has it.
     pub fn get(&self, id: &SecretId) -> Option<&Secret> {
-        self.0.get(id)
+        self.values.get(id)
     }
 
     /// Where the values at hand come from.
@@ -96,7 +102,7 @@ impl Secrets {
 
     /// Every value, for scrubbing texts.
     pub fn values(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values()
+        self.values.values()
     }
 
     /// The body of a request with its secrets put in. Only a sender calls this.
@@ -106,6 +112,7 @@ impl Secrets {
     pub fn reveal(&self, body: &Json) -> Result<Json, MissingSecret> {
         map_special(body, &mut |special| match special {
             Special::Secret(parts) => {
+                let is_composed = parts.len() > 1;
                 let mut text = String::new();
                 for part in parts {
                     match part {
@@ -116,18 +123,26 @@ impl Secrets {
                         },
                     }
                 }
+                if is_composed {
+                    let mut composed = self.composed.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !composed.iter().any(|known| **known == text) {
+                        composed.push(Zeroizing::new(text.clone()));
+                    }
+                }
                 Ok(Json::String(text))
             }
             other => Ok(other.into_value()),
         })
     }
 
-    /// The text with every secret of this run replaced by `(secret)`: plain, and as JSON escapes
-    /// and URLs spell it.
+    /// The text with every secret of this run replaced by `(secret)`: plain, as JSON escapes and
+    /// URLs spell it, and in base64.
     pub fn scrub(&self, text: &str) -> String {
         let mut out = text.to_owned();
-        let mut values: Vec<&str> =
-            self.values().map(Secret::expose).filter(|value| value.len() >= 4).collect();
+        let composed = self.composed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<&str> = self.values().map(Secret::expose).collect();
+        values.extend(composed.iter().map(|text| text.as_str()));
+        values.retain(|value| value.len() >= 4);
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         for value in values {
             out = out.replace(value, "(secret)");
@@ -135,6 +150,15 @@ impl Secrets {
             out = out.replace(escaped.trim_matches('"'), "(secret)");
             let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
             out = out.replace(&url, "(secret)");
+            // With the padding first, or it would be left behind.
+            for encoded in [
+                BASE64_STANDARD.encode(value),
+                BASE64_STANDARD_NO_PAD.encode(value),
+                BASE64_URL_SAFE.encode(value),
+                BASE64_URL_SAFE_NO_PAD.encode(value),
+            ] {
+                out = out.replace(&encoded, "(secret)");
+            }
         }
         out
     }
@@ -142,7 +166,7 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
@@ -164,6 +188,8 @@ mod tests {
         assert!(!format!("{secrets:?} {:?}", secrets.get(&id)).contains("s3cr"));
         let text = "got s3cr\"t/+value, \"s3cr\\\"t/+value\", s3cr%22t%2F%2Bvalue";
         assert!(!secrets.scrub(text).contains("s3cr"), "{}", secrets.scrub(text));
+        let encoded = BASE64_STANDARD.encode("s3cr\"t/+value");
+        assert_eq!(secrets.scrub(&format!("x {encoded} y")), "x (secret) y");
         assert_eq!(id.as_output(), Some((Address::new("tunnel", "a"), "token")));
     }
 
@@ -175,5 +201,20 @@ mod tests {
         assert!(secrets.reveal(&body).is_err());
         secrets.insert(id, Secret::new("hunter2"));
         assert_eq!(secrets.reveal(&body).unwrap(), json!({"Value": "hunter2"}));
+    }
+
+    #[test]
+    fn a_text_that_a_secret_was_put_into_is_scrubbed_however_it_comes_back() {
+        let mut secrets = Secrets::new();
+        let id = SecretId::variable("password");
+        secrets.insert(id.clone(), Secret::new("hunter2"));
+        let parts = vec![
+            SecretPart::Literal("user:".to_owned()),
+            SecretPart::From { source: id, fingerprint: None },
+        ];
+        let revealed = secrets.reveal(&Special::Secret(parts).into_value()).unwrap();
+        assert_eq!(revealed, "user:hunter2");
+        let encoded = BASE64_STANDARD.encode("user:hunter2");
+        assert_eq!(secrets.scrub(&format!("said {encoded}")), "said (secret)");
     }
 }

@@ -1,5 +1,6 @@
 //! Sends calls to a Kubernetes API server, and tells what became of them.
 
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use http::{Request, Response};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, KubeconfigError};
 use kube::{Client, Config};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::model::Json;
@@ -14,6 +16,9 @@ use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::project::Timing;
 use crate::model::scope::ApiResource;
+use crate::model::secret::{Secret, SecretId, Secrets};
+
+use super::scrub;
 
 mod discovery;
 mod proxy;
@@ -27,6 +32,25 @@ pub struct KubernetesClient {
     client: Client,
     request: Duration,
     requests: AtomicU64,
+    /// What the kubeconfig proves who it is with, so that texts can be scrubbed of it.
+    credentials: RwLock<Secrets>,
+}
+
+fn credentials(config: &Config) -> Secrets {
+    let auth = &config.auth_info;
+    let read = |path: &String| std::fs::read_to_string(path).ok();
+    let texts = [
+        auth.token.as_ref().map(|token| token.expose_secret().to_owned()),
+        auth.token_file.as_ref().and_then(read).map(|token| token.trim().to_owned()),
+        auth.password.as_ref().map(|password| password.expose_secret().to_owned()),
+    ];
+    let mut secrets = Secrets::new();
+    for (index, text) in texts.into_iter().enumerate() {
+        if let Some(text) = text {
+            secrets.insert(SecretId::variable(&format!("kubeconfig-{index}")), Secret::new(text));
+        }
+    }
+    secrets
 }
 
 /// A failure before anything was sent.
@@ -115,10 +139,11 @@ impl KubernetesClient {
         config.write_timeout = Some(request);
         config.reset_reader_on_write = true;
         proxy::adjust(&mut config);
+        let credentials = RwLock::new(credentials(&config));
         let client = Client::try_from(config).map_err(|error| {
             not_sent(CONNECT, sources(&error), "check the cluster's entry in the kubeconfig")
         })?;
-        Ok(KubernetesClient { client, request, requests: AtomicU64::new(0) })
+        Ok(KubernetesClient { client, request, requests: AtomicU64::new(0), credentials })
     }
 
     /// How many requests were sent so far.
@@ -156,9 +181,8 @@ impl KubernetesClient {
         };
         let status = response.status();
         tracing::debug!(operation, status = status.as_u16(), "answered");
-        let body = serde_json::from_slice::<Json>(response.body());
         if status.is_success() {
-            let body = body.map_err(|_| CallError {
+            let body = serde_json::from_slice::<Json>(response.body()).map_err(|_| CallError {
                 failure: Failure::Unknown,
                 status: Some(status.as_u16()),
                 hint: Some("what answers there may be a proxy, not an API server".to_owned()),
@@ -167,12 +191,9 @@ impl KubernetesClient {
             let warnings = refusal::warnings(response.headers());
             return Ok(Answer { status: status.as_u16(), body, warnings });
         }
-        let refused = refusal::Refusal::read(
-            status.as_u16(),
-            response.headers(),
-            body.ok(),
-            &String::from_utf8_lossy(response.body()),
-        );
+        let text = scrub(&String::from_utf8_lossy(response.body()), &self.credentials);
+        let body = serde_json::from_str::<Json>(&text).ok();
+        let refused = refusal::Refusal::read(status.as_u16(), response.headers(), body, &text);
         if call.tolerate.contains(&status.as_u16()) {
             return Ok(refused.into_answer());
         }

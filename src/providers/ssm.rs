@@ -25,7 +25,7 @@ use super::{AwsSettings, chain, hints, host_of, not_sent, retry, reveal, scrub, 
 use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::project::Timing;
-use crate::model::secret::Secrets;
+use crate::model::secret::{Secret, SecretId, Secrets};
 use crate::model::state::Target;
 use crate::model::{Json, JsonMap};
 
@@ -41,6 +41,8 @@ pub struct Ssm {
     timing: Timing,
     clients: OnceCell<Clients>,
     sent: AtomicU64,
+    /// The session token goes along in a header: texts are scrubbed of it.
+    session: RwLock<Secrets>,
 }
 
 struct Clients {
@@ -52,7 +54,20 @@ struct Clients {
 impl Ssm {
     /// A client; the SDK's chain is asked when something is sent first.
     pub fn new(settings: Option<AwsSettings>, region: Option<String>, timing: Timing) -> Self {
-        Ssm { settings, region, timing, clients: OnceCell::new(), sent: AtomicU64::new(0) }
+        let mut session = Secrets::new();
+        for name in ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY"] {
+            if let Ok(value) = std::env::var(name) {
+                session.insert(SecretId::variable(name), Secret::new(value));
+            }
+        }
+        Ssm {
+            settings,
+            region,
+            timing,
+            clients: OnceCell::new(),
+            sent: AtomicU64::new(0),
+            session: RwLock::new(session),
+        }
     }
 
     /// How many requests were sent.
@@ -202,7 +217,7 @@ impl Ssm {
         );
         result.map_err(|mut error| {
             error.operation = call.path.clone();
-            error.message = scrub(&error.message, secrets);
+            error.message = scrub(&scrub(&error.message, secrets), &self.session);
             with_advice(error)
         })
     }
@@ -405,7 +420,7 @@ where
         SdkError::ServiceError(_) => {
             out.status = status;
             out.code = error.code().map(str::to_owned);
-            out.message = error.message().unwrap_or("the service gave no reason").to_owned();
+            out.message = without_request(error.message().unwrap_or("the service gave no reason"));
             out.failure = failure_of(status, error.code());
         }
         SdkError::ConstructionFailure(_) => {
@@ -437,6 +452,13 @@ where
         }
     }
     out
+}
+
+/// A message without the request that AWS repeats where a signature is wrong: its headers hold the
+/// session token.
+fn without_request(message: &str) -> String {
+    let said = message.split_once("The Canonical String").map_or(message, |(said, _)| said);
+    said.trim_end().to_owned()
 }
 
 /// Whether a text says that no connection came about.

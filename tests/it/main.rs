@@ -8,13 +8,19 @@
 )]
 
 mod arrows;
+mod as_kubectl_reads;
+mod cluster_oddities;
 mod drift;
 mod gaps_a;
 mod kubernetes_kind;
 mod lab;
+mod leaks;
 mod lifecycle;
 mod moto;
+mod official_schema;
 mod owners;
+mod readonly;
+mod recorder;
 mod refusals;
 mod secrets;
 mod stacks;

@@ -285,6 +285,49 @@ fn without_a_dry_run_quantities_and_defaults_are_equal() {
 }
 
 #[test]
+fn nulls_and_a_status_say_nothing_where_the_server_is_not_asked() {
+    let live = json!({"apiVersion": "v1", "kind": "Service", "spec": {"clusterIP": "10.0.0.1"},
+        "metadata": {"name": "s", "namespace": "a", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
+    let case = Case {
+        declared: json!({"apiVersion": "v1", "kind": "Service", "spec": {"clusterIP": null},
+            "metadata": {"name": "s", "namespace": "a", "creationTimestamp": null},
+            "status": {"loadBalancer": {"x": 1}}}),
+        sent: None,
+        answered: None,
+        remote: remote_of(&live),
+        preview: Some(Preview::Unchecked("no permission to patch".into())),
+        ignore: Vec::new(),
+        force: Vec::new(),
+    };
+    assert_eq!(case.diff().changes, []);
+}
+
+#[test]
+fn string_data_is_kept_as_data_where_the_server_is_not_asked() {
+    let hidden = || Special::secret(SecretId::variable("k8s"), None);
+    let manifest = |keys: &[&str]| {
+        let data: JsonMap = keys.iter().map(|key| ((*key).to_owned(), hidden())).collect();
+        json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "s", "namespace": "a"}, "stringData": data})
+    };
+    let live = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"name": "s", "namespace": "a", "uid": "u"}, "data": {"k": "dg=="}});
+    let mut case = Case {
+        declared: manifest(&["k"]),
+        sent: None,
+        answered: None,
+        remote: remote_of(&live),
+        preview: Some(Preview::Unchecked("no permission to patch".into())),
+        ignore: Vec::new(),
+        force: Vec::new(),
+    };
+    assert_eq!(case.diff().changes, []);
+    case.declared = manifest(&["k", "l"]);
+    assert_eq!(paths(&case.diff().changes), ["data.l"]);
+}
+
+#[test]
 fn a_secret_put_into_another_kind_is_not_shown() {
     let node = Special::secret(SecretId::variable("password"), None);
     let manifest = |value: Json| {

@@ -8,6 +8,7 @@ use crate::model::{Json, JsonMap};
 use super::compare::{hide, hides};
 use super::fields::{Element, Path, covered};
 use super::owners::{Managed, other_owner};
+use super::secret;
 
 /// Fields that left the manifest, of those that boxctl applied.
 pub fn removed(facts: &Facts<'_>, declared: &Json) -> Vec<String> {
@@ -27,8 +28,12 @@ pub fn removed(facts: &Facts<'_>, declared: &Json) -> Vec<String> {
 pub fn local(facts: &Facts<'_>, declared: &Json, owners: &[Managed]) -> Vec<FieldChange> {
     let live = &facts.remote.raw;
     let mut changes = Vec::new();
-    if let Json::Object(map) = declared {
-        for (key, value) in map.iter().filter(|(key, _)| *key != "apiVersion" && *key != "kind") {
+    let kept = secret::kept(declared);
+    if let Json::Object(map) = &kept {
+        // What a manifest says of the status, no apply writes.
+        for (key, value) in
+            map.iter().filter(|(key, _)| !["apiVersion", "kind", "status"].contains(&key.as_str()))
+        {
             let mut at = vec![Element::Field(key.clone())];
             subset(value, live.get(key), &mut at, &mut changes);
         }
@@ -91,6 +96,8 @@ fn subset(want: &Json, have: Option<&Json>, at: &mut Vec<Element>, out: &mut Vec
                 at.pop();
             }
         }
+        // As if it were not written: `creationTimestamp: null`, as kubectl prints it.
+        (Json::Null, _) => {}
         (want, None) if is_empty(want) => {}
         (want, have) => {
             if have.is_none_or(|have| !same_value(want, have, at)) {

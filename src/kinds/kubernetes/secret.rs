@@ -11,8 +11,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::OnceLock;
 
-use crate::model::Json;
 use crate::model::value::{Special, each_special};
+use crate::model::{Json, JsonMap};
 
 use super::fields::Path;
 
@@ -42,6 +42,22 @@ fn map_values(object: &Json, hide: impl Fn(&Json) -> Json) -> Json {
         && let Some(value) = annotations.get_mut(LAST_APPLIED)
     {
         *value = hide(value);
+    }
+    out
+}
+
+/// A manifest as the server keeps it: what a Secret says as `stringData` is there as `data`.
+pub fn kept(manifest: &Json) -> Json {
+    let mut out = manifest.clone();
+    if !is_secret(manifest) {
+        return out;
+    }
+    let Some(map) = out.as_object_mut() else { return out };
+    if let Some(Json::Object(texts)) = map.shift_remove("stringData") {
+        let data = map.entry("data").or_insert_with(|| Json::Object(JsonMap::new()));
+        if let Json::Object(data) = data {
+            data.extend(texts);
+        }
     }
     out
 }

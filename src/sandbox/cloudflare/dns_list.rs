@@ -2,7 +2,7 @@
 
 use super::State;
 use super::dns::{Record, shown};
-use super::reply::{Outcome, Paging, Query, page};
+use super::reply::{Outcome, Paging, Query, counted_page};
 use super::zones::Zone;
 
 const PAGING: Paging = Paging { default: 100, min: 1, max: 5_000_000 };
@@ -37,7 +37,7 @@ pub fn list(state: &State, zone: &Zone, query: Query<'_>) -> Outcome {
     if query.get("direction") == Some("desc") {
         records.reverse();
     }
-    page(records.into_iter().map(shown).collect(), query, PAGING)
+    counted_page(records.into_iter().map(shown).collect(), query, PAGING)
 }
 
 /// What one filter says of `record`; `None` where the parameter is no filter.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access;
-use super::reply::{Answer, ApiError, Outcome, Paging, page};
+use super::reply::{Answer, ApiError, Outcome, Paging, counted_page, page};
 use super::{Account, Call, State, dns, is_hex_id};
 use crate::sandbox::env::Env;
 
@@ -77,7 +77,7 @@ fn list(state: &State, call: &Call<'_>) -> Outcome {
     if query.get("direction") == Some("desc") {
         zones.reverse();
     }
-    page(zones.into_iter().map(|zone| shown(state, zone)).collect(), query, PAGING)
+    counted_page(zones.into_iter().map(|zone| shown(state, zone)).collect(), query, PAGING)
 }
 
 /// A filter of the zone list with its optional operator (contract 2.1).
