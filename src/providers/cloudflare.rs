@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{chain, hints, host_of, not_sent, retry, reveal, scrub, tolerated};
+use super::{chain, hints, host_of, not_sent, proxy, retry, reveal, scrub, tolerated};
 use crate::model::Json;
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::error::{CallError, Failure};
@@ -52,18 +52,16 @@ impl Cloudflare {
     ) -> Self {
         // Another part of the program may have installed it before.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .timeout(Duration::from_millis(timing.request_ms))
             .user_agent(concat!("boxctl/", env!("CARGO_PKG_VERSION")));
-        if direct {
-            builder = builder.no_proxy();
-        }
+        let builder = if direct { Ok(builder.no_proxy()) } else { proxy::of_cloudflare(builder) };
         let mut secrets = Secrets::new();
         if let Some(token) = token {
             secrets.insert(token_id(), token);
         }
         Cloudflare {
-            http: builder.build().map_err(|error| chain(&error)),
+            http: builder.and_then(|builder| builder.build().map_err(|error| chain(&error))),
             base: base_url.unwrap_or_else(|| BASE_URL.to_owned()).trim_end_matches('/').to_owned(),
             token: RwLock::new(secrets),
             timing,

@@ -18,10 +18,9 @@ use crate::model::project::Timing;
 use crate::model::scope::ApiResource;
 use crate::model::secret::{Secret, SecretId, Secrets};
 
-use super::scrub;
+use super::{proxy, scrub};
 
 mod discovery;
-mod proxy;
 mod refusal;
 
 /// How often a list whose continuation has expired is begun again.
@@ -138,7 +137,7 @@ impl KubernetesClient {
         config.read_timeout = Some(request);
         config.write_timeout = Some(request);
         config.reset_reader_on_write = true;
-        proxy::adjust(&mut config);
+        proxy::of_cluster(&mut config);
         let credentials = RwLock::new(credentials(&config));
         let client = Client::try_from(config).map_err(|error| {
             not_sent(CONNECT, sources(&error), "check the cluster's entry in the kubeconfig")

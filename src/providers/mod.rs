@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod hints;
 pub mod kubernetes;
 pub mod merge;
+mod proxy;
 pub mod retry;
 pub mod ssm;
 

@@ -21,7 +21,7 @@ use aws_smithy_http_client::{Builder, Connector, tls};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{AwsSettings, chain, hints, host_of, not_sent, retry, reveal, scrub, tolerated};
+use super::{AwsSettings, chain, hints, host_of, not_sent, proxy, retry, reveal, scrub, tolerated};
 use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::project::Timing;
@@ -82,8 +82,8 @@ impl Ssm {
     async fn load(&self) -> Clients {
         let direct = self.settings.is_some();
         let http = Builder::new().build_with_connector_fn(move |settings, components| {
-            let proxy = if direct { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
-            let mut builder = Connector::builder().proxy_config(proxy);
+            let way = if direct { ProxyConfig::disabled() } else { proxy::of_aws() };
+            let mut builder = Connector::builder().proxy_config(way);
             builder.set_connector_settings(settings.cloned());
             builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
             let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);

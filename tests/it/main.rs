@@ -17,6 +17,7 @@ mod lab;
 mod leaks;
 mod lifecycle;
 mod moto;
+mod network;
 mod official_schema;
 mod owners;
 mod readonly;
