@@ -14,6 +14,7 @@ mod lab;
 mod lifecycle;
 mod moto;
 mod owners;
+mod readme;
 mod refusals;
 mod secrets;
 mod stacks;

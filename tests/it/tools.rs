@@ -11,7 +11,7 @@ use crate::lab::{ACCOUNT, Lab};
 use crate::moto::Moto;
 
 /// Whether a command works here.
-fn is_there(program: &str, arguments: &[&str]) -> bool {
+pub fn is_there(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     let ran = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = ran.is_ok_and(|status| status.success());
