@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// When colours are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -49,9 +49,12 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The heading of what every command takes.
+const COMMON: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = COMMON)]
 pub struct Global {
     /// The project's directory [default: found by walking up to boxctl.yaml]
     #[arg(long, global = true, value_name = "DIR")]
@@ -104,7 +107,7 @@ pub fn parse() -> Result<Cli, clap::Error> {
 pub fn parse_from(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Cli, clap::Error> {
-    let cli = Cli::try_parse_from(arguments)?;
+    let cli = Cli::from_arg_matches(&definition().try_get_matches_from(arguments)?)?;
     if cli.global.vars.iter().any(|(name, _)| name.is_empty()) {
         let text = "`--var` wants NAME=VALUE";
         return Err(definition().error(clap::error::ErrorKind::ValueValidation, text));
@@ -184,12 +187,12 @@ pub enum Command {
                       needs no more than credentials that read.",
         after_long_help = "\
 Examples:
-  boxctl plan                          all stacks of the project
-  boxctl plan openhands --out next     saved as plans/next; `boxctl apply --plan next` does it
-  boxctl plan --detailed-exitcode      exit 2 if there is anything to do
-  boxctl plan --markdown comment.md    for a pull request
-  boxctl plan --target 'tunnel.*'      the tunnels, with all that they need
-  boxctl plan --destroy openhands      what destroy would do"
+  boxctl plan                        all stacks of the project
+  boxctl plan openhands --out next   saved, for `boxctl apply --plan next`
+  boxctl plan --detailed-exitcode    exit 2 if there is anything to do
+  boxctl plan --markdown comment.md  for a pull request
+  boxctl plan --target 'tunnel.*'    the tunnels, with all that they need
+  boxctl plan --destroy openhands    what destroy would do"
     )]
     Plan {
         /// Stacks [default: all]
@@ -218,11 +221,11 @@ Examples:
                       it, twice stops at once.",
         after_long_help = "\
 Examples:
-  boxctl apply                         shows the plan, asks, does it
-  boxctl apply openhands --yes         in CI
-  boxctl apply --plan next             exactly the plan that was saved, where it still holds
-  boxctl apply --adopt                 take over what is there already and identical
-  boxctl apply --var runtime=dind      with another value for this run"
+  boxctl apply                     shows the plan, asks, does it
+  boxctl apply openhands --yes     in CI
+  boxctl apply --plan next         the saved plan, as far as it still holds
+  boxctl apply --adopt             take over what is there and identical
+  boxctl apply --var runtime=dind  with another value for this run"
     )]
     Apply {
         /// Stacks [default: all]
@@ -252,9 +255,9 @@ Examples:
                       named.",
         after_long_help = "\
 Examples:
-  boxctl plan --destroy openhands                     look first
-  boxctl destroy openhands                            asks for the name
-  boxctl destroy openhands --allow-protected '**'     claims and namespaces too"
+  boxctl plan --destroy openhands                  look first
+  boxctl destroy openhands                         asks for the name
+  boxctl destroy openhands --allow-protected '**'  claims and namespaces too"
     )]
     Destroy {
         /// Stacks
@@ -278,9 +281,9 @@ Examples:
                       pending, and is no drift.",
         after_long_help = "\
 Examples:
-  boxctl drift                         all stacks; exit 2 if anything has drifted
-  boxctl drift openhands --json        for an alarm that says what
-  boxctl apply                         puts it right"
+  boxctl drift                   all stacks; exit 2 if anything has drifted
+  boxctl drift openhands --json  for an alarm that says what
+  boxctl apply                   puts it right"
     )]
     Drift {
         /// Stacks [default: all]
@@ -315,11 +318,11 @@ Examples:
                       with the variables that `serve` and `env` print.",
         after_long_help = "\
 Examples:
-  boxctl --sandbox apply --yes         no account is needed, nothing leaves this machine
-  boxctl sandbox serve &               keep it running
-  eval \"$(boxctl sandbox env)\"         point kubectl, aws and boxctl itself at it
+  boxctl --sandbox apply --yes   nothing is needed, nothing leaves this machine
+  boxctl sandbox serve &         keep it running
+  eval \"$(boxctl sandbox env)\"  point kubectl, aws and boxctl itself at it
   kubectl get pods -A
-  boxctl sandbox reset                 begin anew"
+  boxctl sandbox reset           begin anew"
     )]
     Sandbox(SandboxCommand),
     /// Print the JSON Schemas of boxctl.yaml and of stack files
@@ -349,9 +352,10 @@ pub enum StateCommand {
         stack: Option<String>,
     },
     /// Show one record
+    #[command(allow_missing_positional = true)]
     Show {
-        /// The stack
-        stack: String,
+        /// The stack [default: the only one that has the address]
+        stack: Option<String>,
         /// The address
         address: String,
     },
@@ -425,9 +429,26 @@ pub enum SandboxCommand {
     },
 }
 
-/// The definition itself, for completions.
+/// The definition itself. The long help of a command leaves out what every command takes, which
+/// would be most of it.
 pub fn definition() -> clap::Command {
-    Cli::command()
+    let mut command = Cli::command();
+    // Before that, commands don't have the options of every command.
+    command.build();
+    command.mut_subcommands(with_own_options_only)
+}
+
+fn with_own_options_only(command: clap::Command) -> clap::Command {
+    let more = "Also --project, --var, --json, --sandbox and others: `boxctl --help` has them.";
+    let text = match command.get_after_long_help() {
+        Some(text) => format!("{text}\n\n{more}"),
+        None => more.to_owned(),
+    };
+    let common = |arg: &clap::Arg| arg.get_help_heading() == Some(COMMON);
+    command
+        .mut_args(|arg| if common(&arg) { arg.hide_long_help(true) } else { arg })
+        .mut_subcommands(with_own_options_only)
+        .after_long_help(text)
 }
 
 #[cfg(test)]

@@ -21,23 +21,50 @@ pub fn init(dir: &Path, ui: &Ui) -> Result<Exit, Stop> {
         .and_then(|dir| dir.file_name().map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_else(|| "project".to_owned());
     let files = config::init_files(&name);
-    let there: Vec<_> = files.iter().filter(|(path, _)| dir.join(path).exists()).collect();
-    if let Some((path, _)) = there.first() {
+    let shown = |path: &Path| match dir == Path::new(".") {
+        true => path.display().to_string(),
+        false => dir.join(path).display().to_string(),
+    };
+    let ignored = Path::new(".gitignore");
+    let mut there = files.iter().filter(|(path, _)| path != ignored && dir.join(path).exists());
+    if let Some((path, _)) = there.next() {
         return Err(Stop::refused(
-            Report::error(format!("{} is there already", dir.join(path).display()))
+            Report::error(format!("{} is there already", shown(path)))
                 .hint("nothing was written; take it away, or go to another directory"),
         ));
     }
     for (path, text) in &files {
-        let path = dir.join(path);
-        if let Some(parent) = path.parent() {
+        let full = dir.join(path);
+        if let Some(parent) = full.parent() {
             std::fs::create_dir_all(parent).map_err(|error| unwritten(parent, &error))?;
         }
-        std::fs::write(&path, text).map_err(|error| unwritten(&path, &error))?;
-        ui.print(&format!("wrote {}", path.display()));
+        let text = match (path == ignored).then(|| std::fs::read_to_string(&full)) {
+            // A repository has one already: it gets the lines that it lacks.
+            Some(Ok(own)) => with_lines_of(&own, text),
+            Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(unwritten(&full, &error));
+            }
+            _ => text.clone(),
+        };
+        std::fs::write(&full, text).map_err(|error| unwritten(&full, &error))?;
+        ui.print(&format!("wrote {}", shown(path)));
     }
-    ui.note("Next: edit boxctl.yaml and the stack, then `boxctl --sandbox plan`.");
+    ui.note(
+        "Next: `boxctl --sandbox apply` tries it here, without any account. Then put your own \
+         account,\nzone and service into the files, and look at `boxctl plan`.",
+    );
     Ok(Exit::Done)
+}
+
+/// A text with the lines of another one that it lacks.
+fn with_lines_of(own: &str, other: &str) -> String {
+    let lacks = |line: &&str| !own.lines().any(|have| have.trim() == *line);
+    let missing: Vec<&str> = other.lines().filter(lacks).collect();
+    if missing.iter().all(|line| line.starts_with('#')) {
+        return own.to_owned();
+    }
+    let end = if own.is_empty() || own.ends_with('\n') { "" } else { "\n" };
+    format!("{own}{end}{}\n", missing.join("\n"))
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Stop {
@@ -84,7 +111,7 @@ fn choose<'a>(all: &'a [Stack], names: &[String]) -> Result<Vec<&'a Stack>, Stop
             let there: Vec<_> = all.iter().map(|stack| stack.name.as_str()).collect();
             return Err(Stop::error(
                 Report::error(format!("there is no stack {name}"))
-                    .hint(format!("there are {}", there.join(", "))),
+                    .hint(format!("the stacks are: {}", there.join(", "))),
             ));
         }
     }

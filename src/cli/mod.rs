@@ -219,7 +219,8 @@ async fn state(global: &Global, command: &StateCommand, ui: &Ui) -> Result<Exit,
             states::list(&Session::offline(of("state list", ""))?, stack.as_ref(), ui)
         }
         StateCommand::Show { stack, address } => {
-            states::show_record(&Session::offline(of("state show", stack))?, stack, address, ui)
+            let session = Session::offline(globals(global, "state show", &[]))?;
+            states::show_record(&session, stack.as_deref(), address, ui)
         }
         StateCommand::Rm { stack, addresses } => {
             states::remove(&Session::offline(of("state rm", stack))?, stack, addresses, ui)

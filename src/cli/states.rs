@@ -56,13 +56,21 @@ pub fn list(session: &Session, stack: Option<&String>, ui: &Ui) -> Result<Exit, 
 /// Runs `state show`.
 ///
 /// # Errors
-/// No such record.
-pub fn show_record(session: &Session, stack: &str, address: &str, ui: &Ui) -> Result<Exit, Stop> {
-    let state = load(session, stack)?;
+/// No such record, or none that is meant alone.
+pub fn show_record(
+    session: &Session,
+    stack: Option<&str>,
+    address: &str,
+    ui: &Ui,
+) -> Result<Exit, Stop> {
     let address = parse(address)?;
+    let state = match stack {
+        Some(stack) => load(session, stack)?,
+        None => holder(all(session)?, &address)?,
+    };
     let record = state.resources.get(&address).ok_or_else(|| unrecorded(&state, &address))?;
     if ui.json {
-        ui.print_json(&render::state::record_json(stack, &address, record));
+        ui.print_json(&render::state::record_json(&state.stack, &address, record));
     } else {
         ui.print(&render::state::record(&address, record, &ui.out));
     }
@@ -101,6 +109,28 @@ pub fn show(
         ui.print(&render::state::overview(state, &ui.out));
     }
     Ok(Exit::Done)
+}
+
+/// The only state that an address can be looked for in.
+fn holder(mut states: Vec<State>, address: &Address) -> Result<State, Stop> {
+    if states.len() > 1 {
+        states.retain(|state| state.resources.contains_key(address));
+    }
+    match (states.pop(), states.as_slice()) {
+        (Some(state), []) => Ok(state),
+        (Some(state), others) => {
+            let names = others.iter().chain([&state]).map(|state| state.stack.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Err(Stop::error(
+                Report::error(format!("{address} is in the states of {names}"))
+                    .hint(format!("`boxctl state show STACK {address}` says which")),
+            ))
+        }
+        (None, _) => Err(Stop::error(
+            Report::error(format!("{address} is in no state"))
+                .hint("`boxctl state list` lists what is"),
+        )),
+    }
 }
 
 fn parse(address: &str) -> Result<Address, Stop> {

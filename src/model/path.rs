@@ -18,7 +18,7 @@ pub fn index(base: &str, index: usize) -> String {
 }
 
 /// The segments of a path: keys as they are, what stands in brackets with its brackets.
-fn segments(path: &str) -> Vec<&str> {
+pub fn segments(path: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let (mut start, mut depth, mut quoted) = (0, 0usize, false);
     for (at, c) in path.char_indices() {

@@ -97,7 +97,7 @@ impl Secrets {
 
     /// Where the values at hand come from.
     pub fn ids(&self) -> impl Iterator<Item = &SecretId> {
-        self.0.keys()
+        self.values.keys()
     }
 
     /// Every value, for scrubbing texts.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::RenderOptions;
 use super::fields::field_change;
+use super::group::grouped;
 use super::human::{drift_words, requests_line};
 use super::json::{drift_entry, report as report_json};
 use super::mask::Mask;
@@ -113,7 +114,9 @@ pub(super) fn entry(drift: &Drift, options: &RenderOptions) -> String {
     let head = paint(style, format!("{sign:>3} {word:<7}"));
     let mut out = format!("{head} {}\n", drift.address);
     let mask = Mask::of(&drift.address, None);
-    drift.paths.iter().for_each(|one| out.push_str(&field_change(one, mask, options)));
+    grouped(&drift.paths, mask)
+        .iter()
+        .for_each(|one| out.push_str(&field_change(one, mask, options)));
     out
 }
 

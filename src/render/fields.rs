@@ -52,6 +52,10 @@ fn both_sides(path: &str, before: &str, after: &str, options: &RenderOptions) ->
         return format!("{indent}{path}: {before} → {after}\n");
     }
     let room = columns(options).saturating_sub(INDENT + 4);
+    if width(&before) + width(&after) + 3 <= room {
+        let (before, after) = (paint(palette.remove, before), paint(palette.add, after));
+        return format!("{indent}{path}:\n{indent}    {before} → {after}\n");
+    }
     let (before, after) = around_difference(&before, &after, room);
     format!(
         "{indent}{path}:\n{indent}    {}\n{indent}  → {}\n",
@@ -95,12 +99,18 @@ fn one_side(path: &str, sign: &str, value: &Json, options: &RenderOptions) -> St
 }
 
 /// A value after its path, or under it where there is no room.
-fn value_line(head: &str, value: &str, style: anstyle::Style, options: &RenderOptions) -> String {
+pub(super) fn value_line(
+    head: &str,
+    value: &str,
+    style: anstyle::Style,
+    options: &RenderOptions,
+) -> String {
     if width(head) + width(value) <= columns(options) {
         return format!("{head}{}\n", paint(style, value));
     }
-    let indent = " ".repeat(INDENT + 4);
-    let value = cut(value, columns(options).saturating_sub(indent.len()));
+    let indented = head.len() - head.trim_start().len() + 4;
+    let indent = " ".repeat(indented);
+    let value = cut(value, columns(options).saturating_sub(indented));
     format!("{}\n{indent}{}\n", head.trim_end(), paint(style, value))
 }
 

@@ -2,10 +2,12 @@
 
 use super::RenderOptions;
 use super::fields::{field, field_change};
+use super::group::grouped;
 use super::mask::{Mask, leaves};
 use super::reports::report;
 use super::text::{Palette, clean, columns, count, hanging, paint, width};
 use crate::model::Json;
+use crate::model::address::Address;
 use crate::model::change::{Action, Change, Confidence, DriftKind, FieldChange, Phase};
 use crate::model::error::{Level, Report};
 use crate::model::plan::{Plan, Refresh, Requests, StackPlan, Summary};
@@ -27,8 +29,12 @@ pub fn plan(plan: &Plan, options: &RenderOptions) -> String {
         out.push_str(&summary_line(&plan.summary(), options));
     }
     if refused > 0 {
-        let errors = count(refused as u64, "error");
-        out.push_str(&format!("Nothing is applied before the {errors} above can be settled.\n"));
+        let (errors, they_are) = match refused {
+            1 => ("The error above comes".to_owned(), "it is"),
+            n => (format!("The {n} errors above come"), "they are"),
+        };
+        let text = format!("{errors} first: apply does nothing until {they_are} settled.");
+        out.push_str(&hanging("", "", &text, columns(options)));
     }
     out.push_str(&requests_line(plan.requests));
     out
@@ -156,7 +162,11 @@ fn refresh_line(refresh: &Refresh) -> String {
     }
 }
 
+/// What is kept; where its protection is refused as an error, that names it.
 fn kept(stack: &StackPlan) -> String {
+    if stack.refusals().any(|check| check.code.as_deref() == Some("protected")) {
+        return String::new();
+    }
     stack.kept.iter().map(|address| format!("  # kept    {address}\n")).collect()
 }
 
@@ -208,9 +218,10 @@ pub(super) fn change(change: &Change, options: &RenderOptions) -> String {
     tail.extend(change.moved_from.as_ref().map(|from| format!("(was {from})")));
     tail.extend(phase_words(change.phase).map(|words| format!("[{words}]")));
     let address = change.address.to_string();
-    // The id of a Kubernetes object is in its address already.
-    let says_more = options.verbose || !change.address.is_kubernetes();
-    let id = change.id.as_ref().filter(|_| says_more);
+    // What is updated is known by its address; what goes or is taken over is told by its id, which
+    // a Kubernetes object has in its address already.
+    let says_more = change.action != Action::Update && !change.address.is_kubernetes();
+    let id = change.id.as_ref().filter(|_| says_more || options.verbose);
     tail.extend(id.map(|id| format!("(id {})", clean(id))));
     let mut out = paint(style, format!("{sign:>3} {verb:<7}"));
     let mut used = 12;
@@ -236,12 +247,11 @@ fn body(change: &Change, options: &RenderOptions) -> String {
         Action::Delete | Action::Forget if !options.verbose => String::new(),
         Action::Create => made(change, mask, options),
         Action::Replace if change.phase == Phase::Remove => String::new(),
-        _ => change
-            .paths
-            .iter()
+        _ => grouped(&change.paths, mask)
+            .into_iter()
             .map(|one| match one.note == change.reason {
-                true => field_change(&FieldChange { note: None, ..one.clone() }, mask, options),
-                false => field_change(one, mask, options),
+                true => field_change(&FieldChange { note: None, ..one }, mask, options),
+                false => field_change(&one, mask, options),
             })
             .collect(),
     }
@@ -275,7 +285,10 @@ fn why(change: &Change, options: &RenderOptions) -> String {
     if let Some(reason) = &change.reason {
         lines.push(("because: ", clean(reason)));
     }
-    for (address, version) in &change.restart {
+    let told = |address: &Address| {
+        change.reason.as_ref().is_some_and(|reason| reason.contains(&address.to_string()))
+    };
+    for (address, version) in change.restart.iter().filter(|(address, _)| !told(address)) {
         let version = super::mask::compact(version);
         lines.push(("restart: ", format!("to read {address}, version {}", clean(&version))));
     }

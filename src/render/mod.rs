@@ -14,6 +14,7 @@ pub mod state;
 
 mod board;
 mod fields;
+mod group;
 mod mask;
 mod text;
 

@@ -193,16 +193,17 @@ fn said(event: &Event, options: &RenderOptions, live: bool) -> String {
             format!("{}: waiting: {}", step.address, clean(reason))
         }
         Event::StepDone { step, action, id, elapsed_ms, .. } => {
-            // The id of a Kubernetes object is in its address already, and on a terminal that is
-            // too narrow for both, the address is what counts.
-            let says_more = options.verbose || !step.address.is_kubernetes();
-            let id = id.as_ref().filter(|id| {
-                let room = step.address.to_string().len() + id.len() + 30;
-                says_more && room <= options.width
-            });
+            // A log keeps the ids of what was made; people who watch ask `show`. The id of a
+            // Kubernetes object is in its address already.
+            let says_more = options.verbose || !live && !step.address.is_kubernetes();
+            let id = id.as_ref().filter(|_| says_more);
             let id = id.map(|id| format!(" (id {})", clean(id))).unwrap_or_default();
             let done = paint(palette.add, done(*action, step.phase));
-            format!("{}: {done} in {}{id}", step.address, duration(*elapsed_ms))
+            let took = match elapsed_ms {
+                0..100 => String::new(),
+                _ => format!(" in {}", duration(*elapsed_ms)),
+            };
+            format!("{}: {done}{took}{id}", step.address)
         }
         Event::StepFailed { step, report: told, elapsed_ms, .. } => {
             let failed = paint(palette.error, "failed");

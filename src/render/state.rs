@@ -1,40 +1,49 @@
 //! What is recorded, as tables and as whole records.
 
+use anstyle::Style;
 use serde_json::json;
 
 use super::RenderOptions;
+use super::fields::value_line;
 use super::mask::{Mask, compact, leaves};
-use super::text::{Palette, clean, columns, count, cut, paint, table, width};
-use crate::model::Json;
+use super::text::{Palette, clean, columns, count, cut, hanging, paint, table, width};
 use crate::model::address::Address;
 use crate::model::state::{Recorded, State, Target};
+use crate::model::{Json, JsonMap};
 
-/// `state list`: a line a resource. The stack is a column where there are several.
+/// `state list`: a line a resource. The stack is a column where there are several, and when it was
+/// written where more is asked for.
 pub fn list(states: &[State], options: &RenderOptions) -> String {
     let several = states.len() > 1;
     let mut rows = Vec::new();
     for state in states {
         for (address, record) in &state.resources {
             let mut row = Vec::new();
+            if options.verbose {
+                row.push(day(&record.updated_at));
+            }
             if several {
                 row.push(clean(&state.stack));
             }
             row.push(address.to_string());
             // The id of a Kubernetes object is in its address already.
-            let shown = options.verbose || !address.name().ends_with(&record.id);
-            row.push(if shown { clean(&record.id) } else { String::new() });
-            row.push(day(&record.updated_at));
-            row.push(marks(record));
+            let shown = options.verbose || !address.is_kubernetes();
+            let id = if shown { clean(&record.id) } else { String::new() };
+            row.push(match marks(record) {
+                marks if marks.is_empty() => id,
+                marks => format!("{id} ({marks})").trim_start().to_owned(),
+            });
             rows.push(row);
         }
     }
     if rows.is_empty() {
         return "Nothing is recorded.\n".to_owned();
     }
-    match several {
-        true => table(&["STACK", "ADDRESS", "ID", "WRITTEN", ""], &rows, options),
-        false => table(&["ADDRESS", "ID", "WRITTEN", ""], &rows, options),
-    }
+    let heading =
+        [("WRITTEN", options.verbose), ("STACK", several), ("ADDRESS", true), ("ID", true)];
+    let heading: Vec<&str> =
+        heading.into_iter().filter(|(_, shown)| *shown).map(|(name, _)| name).collect();
+    table(&heading, &rows, options)
 }
 
 /// `state list --json`.
@@ -72,28 +81,39 @@ pub fn record(address: &Address, record: &Recorded, options: &RenderOptions) -> 
         facts.push(("secret", format!("{name} (a fingerprint of it)")));
     }
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        out.push_str(&cut(&format!("  {name:<8} {}", clean(value)), columns(options)));
-        out.push('\n');
+        let head = format!("  {name:<8} ");
+        out.push_str(&hanging(&head, &head, &clean(value), columns(options)));
     }
     let key = Json::Object(record.key.clone());
     let outputs = Json::Object(record.outputs.clone());
-    let parts = [("key", &key), ("sent", &record.sent), ("answered", &record.answered)];
-    for (name, value) in parts.into_iter().chain([("outputs", &outputs)]) {
-        out.push_str(&part(name, &mask.value("", value), options));
-    }
+    let sent = leaves(&mask.value("", &record.sent));
+    // What the answer made of it is worth a line where it is something else.
+    let alike = |leaf: &(String, Json)| sent.contains(leaf);
+    let shown = options.verbose || !address.is_kubernetes();
+    let answered: Vec<_> = leaves(&mask.value("", &record.answered))
+        .into_iter()
+        .filter(|leaf| options.verbose || shown && !alike(leaf))
+        .collect();
+    out.push_str(&part("key", &leaves(&mask.value("", &key)), options));
+    out.push_str(&part("sent", &sent, options));
+    let name = if options.verbose { "answered" } else { "answered, where it differs" };
+    out.push_str(&part(name, &answered, options));
+    out.push_str(&part("outputs", &leaves(&mask.value("", &outputs)), options));
     out
 }
 
-fn part(name: &str, value: &Json, options: &RenderOptions) -> String {
+fn part(name: &str, leaves: &[(String, Json)], options: &RenderOptions) -> String {
     let palette = Palette::of(options);
-    if value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty) {
+    let empty = |(path, value): &(String, Json)| {
+        path.is_empty() && (value.is_null() || value.as_object().is_some_and(JsonMap::is_empty))
+    };
+    if leaves.iter().all(empty) {
         return String::new();
     }
     let mut out = format!("  {}\n", paint(palette.dim, name));
-    for (path, value) in leaves(value) {
-        let line = format!("    {}: {}", clean(&path), clean(&compact(&value)));
-        out.push_str(&cut(&line, columns(options)));
-        out.push('\n');
+    for (path, value) in leaves {
+        let head = format!("    {}: ", clean(path));
+        out.push_str(&value_line(&head, &clean(&compact(value)), Style::new(), options));
     }
     out
 }
@@ -161,11 +181,16 @@ pub fn overview_json(state: &State) -> Json {
     value
 }
 
+/// What references can name. What the table of resources says already is left out.
 fn outputs(state: &State, options: &RenderOptions) -> String {
     let mut lines = Vec::new();
     for (address, record) in &state.resources {
+        if address.is_kubernetes() && !options.verbose {
+            continue;
+        }
         let mask = Mask::of(address, Some(&record.sent));
-        for (name, value) in &record.outputs {
+        let is_id = |value: &Json| value.as_str().is_some_and(|value| record.id.ends_with(value));
+        for (name, value) in record.outputs.iter().filter(|(_, v)| options.verbose || !is_id(v)) {
             let value = compact(&mask.value(name, value));
             lines.push((format!("{address}.{name}"), clean(&value)));
         }
@@ -177,8 +202,8 @@ fn outputs(state: &State, options: &RenderOptions) -> String {
     lines
         .iter()
         .map(|(name, value)| {
-            let line = format!("{}  {value}", super::text::pad(name, column));
-            format!("{}\n", cut(&line, columns(options)))
+            let head = format!("{}  ", super::text::pad(name, column));
+            value_line(&head, value, Style::new(), options)
         })
         .collect()
 }
@@ -205,7 +230,7 @@ fn marks(record: &Recorded) -> String {
         (record.replacing, "replacing"),
     ];
     let marks: Vec<&str> = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
-    marks.join(",")
+    marks.join(", ")
 }
 
 /// The day and minute of a time, as people read it.

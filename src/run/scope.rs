@@ -200,7 +200,7 @@ pub async fn target(
 ) -> Result<Target, Stop> {
     let asking = services.iter().map(|service| async move {
         let target = context.transport.target(*service, scope).await;
-        target.map_err(|error| unread(&format!("where {} is", service.title()), &error))
+        target.map_err(|error| unread(&format!("the identity of {}", service.title()), &error))
     });
     let parts = futures::future::try_join_all(asking).await?;
     Ok(parts.iter().fold(Target::default(), |all, part| all.or(part)))

@@ -118,7 +118,10 @@ impl<'a> StackRun<'a> {
             if self.context.stop.is_set() {
                 return Err(StepError::other(format!("interrupted while waiting: {reason}")));
             }
-            self.waiting(change, &reason);
+            // What is ready at the second look is not worth a line.
+            if looks > 0 {
+                self.waiting(change, &reason);
+            }
             self.context.stop.pause(self.context.poll_ms(looks)).await;
             looks += 1;
             let Some(call) = kind.fetch(&remote.id, &self.scope()) else { return Ok(()) };

@@ -62,7 +62,8 @@ impl Drop for Lab {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// A directory with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

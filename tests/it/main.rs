@@ -22,6 +22,7 @@ mod official_schema;
 mod owners;
 mod readonly;
 mod recorder;
+mod readme;
 mod refusals;
 mod secrets;
 mod stacks;
