@@ -168,9 +168,9 @@ fn a_saved_plan_is_carried_out_once_and_only_on_the_ground_it_rests_on() {
     body["session_duration"] = json!("1h");
     body.as_object_mut().unwrap().remove("policies");
     lab.cloudflare("PUT", &path, Some(body));
-    lab.run(&["apply", "--plan", "second", "--yes"])
-        .exits(5)
-        .says("access_application.openhands is not done: it no longer rests on what it was planned on");
+    lab.run(&["apply", "--plan", "second", "--yes"]).exits(5).says(
+        "access_application.openhands is not done: it no longer rests on what it was planned on",
+    );
 }
 
 #[test]

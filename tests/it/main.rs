@@ -11,6 +11,7 @@ mod arrows;
 mod as_kubectl_reads;
 mod cluster_oddities;
 mod drift;
+mod first_hour;
 mod gaps_a;
 mod kubernetes_kind;
 mod lab;
@@ -22,7 +23,7 @@ mod official_schema;
 mod owners;
 mod readonly;
 mod recorder;
-mod readme;
+
 mod refusals;
 mod secrets;
 mod stacks;
