@@ -69,8 +69,7 @@ fn asked_for(lab: &mut Lab, variables: &[(&str, &str)]) -> BTreeSet<String> {
         lab.write("stacks/openhands.yaml", stack);
         lab.run(&["plan"]).exits(1);
     }
-    let found = asked.lock().unwrap().clone();
-    found
+    asked.lock().unwrap().clone()
 }
 
 #[test]

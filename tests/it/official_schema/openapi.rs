@@ -150,7 +150,7 @@ impl Document {
     ) {
         for name in list(schema, "required").filter_map(Value::as_str) {
             let set = self.field(schema, name).is_some_and(|field| field["readOnly"] == true);
-            if !map.contains_key(name) && !(set && way == Way::Request) {
+            if !(map.contains_key(name) || set && way == Way::Request) {
                 found.push(format!("{at}/{name}: missing"));
             }
         }
