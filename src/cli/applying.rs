@@ -14,7 +14,7 @@ use crate::model::state::State;
 use crate::run::Context;
 use crate::run::apply::{apply, keep_records};
 use crate::run::pipeline::{self, Observations};
-use crate::run::stack_run::{Shared, StackRun};
+use crate::run::stack_run::{Shared, StackRun, StepError};
 
 use super::planning::{self, commands, orphan, refusal};
 use super::saved;
@@ -222,7 +222,9 @@ async fn one_stack(
     ) else {
         return Ok(Exit::Error);
     };
-    if is_kept(session, subject, plan) {
+    let settled = observations.settled.get(part.at).map(|found| found.settled.clone());
+    let settled = settled.filter(|settled| !settled.is_empty());
+    if settled.is_none() && is_kept(session, subject, plan) {
         return Ok(Exit::Done);
     }
     let state =
@@ -240,9 +242,13 @@ async fn one_stack(
         lookups,
         world,
         state,
+        subject.lost.clone(),
         Box::new(journal),
         part.wait,
     );
+    if let Some(settled) = settled {
+        run.settle(settled).map_err(|error| unwritten(&error))?;
+    }
     let applied = if plan.changes.is_empty() {
         keep_records(&run, plan, part.plan_id)?;
         None
@@ -264,6 +270,10 @@ async fn one_stack(
         requests: context.transport.requests(),
     });
     Ok(exit)
+}
+
+fn unwritten(error: &StepError) -> Stop {
+    Stop::error(Report::error("the journal could not be written, so nothing was sent").cause(error))
 }
 
 /// Whether neither world nor state have anything to follow.

@@ -15,16 +15,14 @@ use super::wires::Wires;
 /// # Errors
 /// What stops it before anything was compared.
 pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, Stop> {
-    let gathered = session.gather_as_applied(stacks)?;
+    let mut gathered = session.gather_as_applied(stacks)?;
     let mut view = DriftView { checks: gathered.reports.clone(), ..DriftView::default() };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
     for subject in &gathered.subjects {
         view.stacks.push(subject.stack.name.clone());
-        if let Some(holder) = session.store.holder(&subject.stack.name) {
-            view.in_progress.push((subject.stack.name.clone(), holder));
-        }
         view.pending.extend(pending(subject));
     }
+    view.in_progress = session.leave_to_holders(&mut gathered.subjects);
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let context = wires.context(session.project.timing);
     let (found, observations) =
@@ -34,6 +32,7 @@ pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, 
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
         view.checks.extend(found.checks);
     }
+    view.checks.extend(observations.settled.iter().flat_map(|found| found.reports.clone()));
     view.requests = context.transport.requests();
     let unread = view.checks.iter().any(|check| check.level == Level::Error);
     if ui.json {

@@ -121,7 +121,11 @@ fn is_refusal(report: &Report) -> bool {
 /// # Errors
 /// What stops it before there is a plan.
 pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Exit, Stop> {
-    let gathered = session.gather(&command.stacks, commands(&command.options))?;
+    let mut gathered = session.gather(&command.stacks, commands(&command.options))?;
+    for (stack, holder) in session.leave_to_holders(&mut gathered.subjects) {
+        let text = format!("an apply of {stack} is under way, which this plan may see half done");
+        gathered.reports.push(Report::warning("in-progress", text).cause(holder));
+    }
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let (plan, _) = make(session, ui, &wires, gathered, &command.options).await?;
     show(ui, &plan);

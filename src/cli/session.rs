@@ -231,10 +231,7 @@ impl Session {
         for stack in loaded.stacks.iter().filter(|stack| wanted(&stack.name)) {
             subjects.push(self.subject(stack.clone(), false)?);
         }
-        let mut reports = loaded.reports;
-        for subject in &subjects {
-            reports.extend(self.unsettled(&subject.stack.name)?);
-        }
+        let reports = loaded.reports;
         for name in gone {
             let retired = self.project.retired.contains(&name);
             let subject =
@@ -254,26 +251,16 @@ impl Session {
         Ok(Gathered { subjects, orphans, secrets: RwLock::new(loaded.secrets), reports })
     }
 
-    /// Calls of an earlier run of which it is not known what became of them.
-    fn unsettled(&self, stack: &str) -> Result<Option<Report>, Stop> {
-        let open = self.store.open_intents(stack).map_err(|error| store_stop(&error))?;
-        if open.is_empty() {
-            return Ok(None);
+    /// Calls of a run that is under way are none that were lost: names who holds each state.
+    pub fn leave_to_holders(&self, subjects: &mut [Subject]) -> Vec<(String, String)> {
+        let mut held = Vec::new();
+        for subject in subjects {
+            if let Some(holder) = self.store.holder(&subject.stack.name) {
+                subject.lost.clear();
+                held.push((subject.stack.name.clone(), holder));
+            }
         }
-        let text = format!(
-            "an earlier run of {stack} ended before it was told what became of {} of its calls",
-            open.len()
-        );
-        let mut report = Report::warning("unsettled", text)
-            .hint("what they made is found below: as drift, or as something to `--adopt`");
-        report.causes = open
-            .iter()
-            .map(|open| {
-                let intent = &open.intent;
-                format!("{} {} for {}", intent.method.as_str(), intent.path, intent.address)
-            })
-            .collect();
-        Ok(Some(report))
+        held
     }
 
     /// Stacks of which only the states are left, or wanted.
@@ -302,14 +289,16 @@ impl Session {
         {
             loaded = self.store.load(old).map_err(|error| store_stop(&error))?;
         }
+        let mut lost = Vec::new();
         let state = loaded.map(|loaded| {
             let mut state = loaded.state;
             state.stack.clone_from(&stack.name);
+            lost = loaded.open;
             state
         });
         let lineage =
             state.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), |s| s.lineage.clone());
-        Ok(Subject { stack, state, lineage, retired })
+        Ok(Subject { stack, state, lineage, retired, lost })
     }
 
     /// Locks the states of stacks.

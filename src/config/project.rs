@@ -149,6 +149,8 @@ struct TimingText {
     poll: Option<DurationFile>,
     /// The grace period for calls in flight after an interrupt.
     grace: Option<DurationFile>,
+    /// How long a call whose answer was lost is remembered, since it may arrive late.
+    late: Option<DurationFile>,
 }
 
 /// A project file with what the rest of the loading needs of it.
@@ -346,6 +348,7 @@ fn timing(text: &TimingText, at: &dyn Fn(&str) -> Mark, diagnostics: &mut Diagno
         ("step", &text.step, &mut timing.step_ms),
         ("poll", &text.poll, &mut timing.poll_ms),
         ("grace", &text.grace, &mut timing.grace_ms),
+        ("late", &text.late, &mut timing.late_ms),
     ];
     for (name, given, value) in fields {
         match given.as_ref().map(DurationFile::milliseconds) {

@@ -7,6 +7,7 @@ pub mod graph;
 pub mod guard;
 pub mod hold;
 pub mod plan;
+pub mod recover;
 pub mod resolve;
 pub mod restart;
 mod settle;

@@ -11,7 +11,8 @@ use super::access_policy::check_duration;
 use super::access_rules::provider_id;
 use super::compare::{self, Compared};
 use super::support::{
-    duration, fields, hostname_problem, is_gone, is_id, items, pick, refused, remote_of, text,
+    duration, fields, hostname_problem, is_gone, is_id, items, moment, pick, refused, remote_of,
+    text,
 };
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::change::FieldChange;
@@ -265,6 +266,10 @@ impl Kind for AccessApplication {
     fn key(&self, spec: &Json) -> JsonMap {
         let guarded = pick(spec, &GUARDED);
         if guarded.is_empty() { pick(spec, &["type", "name"]) } else { guarded }
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("created_at"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

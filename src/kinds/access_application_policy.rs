@@ -9,7 +9,7 @@ use super::access_policy::{
 };
 use super::access_rules::{self, Rule};
 use super::compare::{self, Compared};
-use super::support::{is_gone, is_special, items, pick, refused, text};
+use super::support::{is_gone, is_special, items, moment, pick, refused, text};
 use crate::model::call::{Answer, Call, Method, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
@@ -165,6 +165,10 @@ impl Kind for AccessApplicationPolicy {
 
     fn key(&self, spec: &Json) -> JsonMap {
         pick(spec, &["application", "name"])
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("created_at"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

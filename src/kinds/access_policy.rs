@@ -6,7 +6,8 @@ use serde_json::json;
 use super::access_rules::{self, Rule};
 use super::compare::{self, Compared};
 use super::support::{
-    duration, fields, is_gone, items, pick, refused, remote_of, required_text, text, with_ignored,
+    duration, fields, is_gone, items, moment, pick, refused, remote_of, required_text, text,
+    with_ignored,
 };
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::kind::{
@@ -378,6 +379,10 @@ impl Kind for AccessPolicy {
     fn mark_of(&self, remote: &Remote) -> Option<String> {
         let (_, mark) = split_mark(text(&remote.spec, "name")?)?;
         Some(mark.to_owned())
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("created_at"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

@@ -6,8 +6,8 @@ use super::compare::{self, Compared};
 use super::dns_content::{self, SIMPLE, STRUCTURED};
 pub use super::dns_record_spec::DnsRecordSpec;
 use super::support::{
-    fields, flag, hostname, hostname_problem, is_gone, is_special, pick, refused, remote_of, text,
-    with_ignored,
+    fields, flag, hostname, hostname_problem, is_gone, is_special, moment, pick, refused,
+    remote_of, text, with_ignored,
 };
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::kind::{
@@ -355,6 +355,10 @@ impl Kind for DnsRecord {
 
     fn key(&self, spec: &Json) -> JsonMap {
         pick(spec, &["name", "type", "content", "data"])
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("created_on"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

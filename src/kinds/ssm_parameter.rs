@@ -4,16 +4,20 @@ use serde_json::json;
 
 use super::compare::{self, Compared};
 pub use super::ssm_parameter_spec::SsmParameterSpec;
-use super::support::{fields, is_special, pick, refused, required_text, same, text, with_ignored};
+use super::support::{
+    fields, is_special, moment, pick, refused, required_text, same, text, with_ignored,
+};
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::change::FieldChange;
 use crate::model::kind::{
-    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work,
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Shows, Verb, Work,
+    Written,
 };
 use crate::model::observed::Remote;
 use crate::model::path;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
+use crate::model::state::Recorded;
 use crate::model::value::{Special, same_secret};
 use crate::model::{Json, JsonMap};
 
@@ -419,6 +423,36 @@ impl Kind for SsmParameter {
         key
     }
 
+    /// A value can't be compared, so the versions tell: the one after the recorded one is the
+    /// request's where it is not older, and all else is as it asked for.
+    fn shows(&self, written: &Written<'_>, remote: &Remote) -> Shows {
+        let number = |version: Option<&str>| -> Option<u64> {
+            version?.split('@').next()?.parse::<u64>().ok()
+        };
+        let now = number(remote.version.as_deref());
+        let Some(before) = written.before else {
+            return if now == Some(1) {
+                fields_show(self, written, remote)
+            } else {
+                Shows::Unclear
+            };
+        };
+        let value = |record: &Recorded| record.sent.get("value").cloned().unwrap_or_default();
+        let writes = !same_secret(&value(written.then), &value(before));
+        let recorded = number(before.version.as_deref());
+        if now == recorded {
+            return if writes { Shows::NotTaken } else { fields_show(self, written, remote) };
+        }
+        if now == recorded.map(|version| version + 1) {
+            return fields_show(self, written, remote);
+        }
+        Shows::Unclear
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("LastModifiedDate"))
+    }
+
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         let how = Compared {
             apart: &["value"],
@@ -494,6 +528,28 @@ impl Kind for SsmParameter {
         let call = Call::operation("GetParameter", input).purpose("reading the parameter's value");
         Some((call, "/Parameter/Value"))
     }
+}
+
+/// Whether all but the value is what was asked for.
+fn fields_show(kind: &SsmParameter, written: &Written<'_>, remote: &Remote) -> Shows {
+    let spec = &written.then.sent;
+    let facts = Facts {
+        declared: Some(spec),
+        sent: None,
+        answered: None,
+        version: None,
+        remote,
+        preview: None,
+        ignore: &["value".to_owned()],
+        force: &[],
+        shared: &[],
+    };
+    let young = match (kind.made_at(remote), written.asked_at) {
+        (Some(at), Some(asked)) => at.duration_since(asked).as_secs() >= -2,
+        _ => true,
+    };
+    let same = kind.diff(&facts).changes.is_empty();
+    if same && young { Shows::Taken } else { Shows::Unclear }
 }
 
 /// What the service has where nothing is said.

@@ -154,6 +154,19 @@ pub fn duration(value: &Json) -> Json {
     Json::String(out)
 }
 
+/// A point in time as a service writes it: RFC 3339, or seconds since 1970.
+pub fn moment(value: Option<&Json>) -> Option<jiff::Timestamp> {
+    match value? {
+        Json::String(text) => text.parse().ok(),
+        Json::Number(seconds) => {
+            let millis = (seconds.as_f64()? * 1000.0).floor();
+            #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds fit")]
+            jiff::Timestamp::from_millisecond(millis as i64).ok()
+        }
+        _ => None,
+    }
+}
+
 /// A duration that is counted in whole seconds on the wire: 30, `30s` and `0m30s` are 30. Values
 /// that cannot be read so stay as they are.
 pub fn seconds(value: &Json) -> Json {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::compare::{self, Compared};
-use super::support::{code_of, is_gone, refused, remote_of, required_text, text};
+use super::support::{code_of, is_gone, moment, refused, remote_of, required_text, text};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work,
@@ -159,6 +159,10 @@ impl Kind for Tunnel {
 
     fn makes(&self, _spec: &Json) -> Vec<(&'static str, Recipe)> {
         vec![("secret", Recipe::HashedCharacters)]
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("created_at"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::call::Method;
-use super::change::{Action, StepId};
+use super::change::{Action, Phase, StepId};
 use super::state::{Recorded, State};
 use super::{JsonMap, state};
 
@@ -25,8 +25,37 @@ pub struct Intent {
     pub key: JsonMap,
     /// A fingerprint of the request, secrets as references.
     pub request: String,
+    /// What the API knows the object by, where it was there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What will be recorded when the step is done, as far as it is known before the answer: with
+    /// this a lost call is told from somebody else's. None where no record follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Box<Recorded>>,
     /// When (RFC 3339).
     pub at: String,
+    /// How far the service's clock was ahead of this one's, in milliseconds, where that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_ms: Option<i64>,
+    /// Whether a later run has looked for what became of it and found nothing: it may still arrive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looked: bool,
+}
+
+impl Intent {
+    /// Whether the call was to end the object's life.
+    pub fn removes(&self) -> bool {
+        self.action == Action::Delete || self.step.phase == Phase::Remove
+    }
+}
+
+/// A call that was announced and of which it is not known what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenIntent {
+    /// The number of the intent's record.
+    pub number: u64,
+    /// The call.
+    pub intent: Intent,
 }
 
 /// How a record of the state changes.
@@ -99,6 +128,28 @@ pub enum Entry {
     Outcome(Box<Outcome>),
     /// Records change without a call.
     Effects(Vec<Effect>),
+    /// It was looked up what became of calls whose answers were lost.
+    Settled(Settled),
+}
+
+/// What a look at lost calls came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The numbers of intents of which it is known by now.
+    pub closed: Vec<u64>,
+    /// The numbers of intents of which nothing is to be seen: they may still arrive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looked: Vec<u64>,
+    /// How records change by what was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Effect>,
+}
+
+impl Settled {
+    /// Whether there is nothing to write down.
+    pub fn is_empty(&self) -> bool {
+        self.closed.is_empty() && self.looked.is_empty() && self.effects.is_empty()
+    }
 }
 
 /// A record with its number: from 1, for the life of the state.
@@ -151,7 +202,13 @@ impl State {
             }
             Entry::Outcome(outcome) => &outcome.effects,
             Entry::Effects(effects) => effects,
+            Entry::Settled(settled) => &settled.effects,
         };
+        self.take(effects);
+    }
+
+    /// Records changed.
+    pub fn take(&mut self, effects: &[Effect]) {
         for effect in effects {
             match effect {
                 Effect::Record { address, record } => {

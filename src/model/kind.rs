@@ -5,6 +5,7 @@ use super::call::{Answer, Call, Listing, Service};
 use super::change::FieldChange;
 use super::observed::{Preview, Remote};
 use super::scope::{Need, Scope};
+use super::state::Recorded;
 use super::{Json, JsonMap};
 
 /// Something wrong with a spec, at a path of it.
@@ -223,6 +224,28 @@ pub enum Recipe {
     Characters(usize),
 }
 
+/// A write whose answer was lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    /// What would have been recorded of it.
+    pub then: &'a Recorded,
+    /// What was recorded before it; None where it was to make the object.
+    pub before: Option<&'a Recorded>,
+    /// When it was announced, by the service's clock.
+    pub asked_at: Option<jiff::Timestamp>,
+}
+
+/// What an object tells of a write whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// It is all of what was asked for.
+    Taken,
+    /// It is as it was before.
+    NotTaken,
+    /// Neither, or it can't be told.
+    Unclear,
+}
+
 /// A kind of resource. Implementations hold no state and do no I/O; adding one is one file and one
 /// line in the table of kinds.
 pub trait Kind: Sync {
@@ -321,6 +344,32 @@ pub trait Kind: Sync {
     /// Another tool that keeps this object by marks of its own (Argo CD, Flux, Helm, kapp), and how
     /// it calls itself.
     fn tracked_by(&self, _remote: &Remote) -> Option<String> {
+        None
+    }
+
+    /// Whether an object shows that a write whose answer was lost took effect.
+    fn shows(&self, written: &Written<'_>, remote: &Remote) -> Shows {
+        let spec = &written.then.sent;
+        let facts = Facts {
+            declared: Some(spec),
+            sent: written.before.map(|_| spec),
+            answered: None,
+            version: None,
+            remote,
+            preview: None,
+            ignore: &[],
+            force: &["**".to_owned()],
+            shared: &written.then.shared,
+        };
+        let diffed = self.diff(&facts);
+        // A secret that was never recorded can't be compared, and says nothing of a new object.
+        let counts = |secret: bool| !secret || written.before.is_some();
+        let differs = diffed.changes.iter().any(|change| counts(change.secret));
+        if differs || !diffed.conflicts.is_empty() { Shows::Unclear } else { Shows::Taken }
+    }
+
+    /// When the object was made, as the service says it; None where it does not.
+    fn made_at(&self, _remote: &Remote) -> Option<jiff::Timestamp> {
         None
     }
 

@@ -52,6 +52,9 @@ pub struct World {
     pub resources: BTreeMap<Address, Observed>,
     /// Objects that nobody knows, which fit what is declared: candidates for adoption.
     pub candidates: BTreeMap<Address, Vec<Remote>>,
+    /// What fits each call whose answer was lost, by the number of its intent; or why that could not
+    /// be read.
+    pub lost: BTreeMap<u64, Result<Vec<Remote>, String>>,
     /// What a dry-run made of the declared object, or why it was refused.
     pub previews: BTreeMap<Address, Preview>,
 }

@@ -39,6 +39,12 @@ pub trait Transport: Send + Sync {
 
     /// How many requests were sent so far.
     fn requests(&self) -> Requests;
+
+    /// How far a service's clock is ahead of this machine's, in milliseconds, by the `Date` of its
+    /// last answer (whole seconds); None before the first.
+    fn skew_ms(&self, _service: Service) -> Option<i64> {
+        None
+    }
 }
 
 /// Time and chance, from outside.

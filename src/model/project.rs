@@ -73,6 +73,9 @@ pub struct Timing {
     pub poll_ms: u64,
     /// The grace period for in-flight calls after an interrupt.
     pub grace_ms: u64,
+    /// How long a call whose answer was lost, and of which nothing is to be seen, is remembered: it
+    /// may arrive late.
+    pub late_ms: u64,
 }
 
 impl Default for Timing {
@@ -84,6 +87,7 @@ impl Default for Timing {
             step_ms: 300_000,
             poll_ms: 1_000,
             grace_ms: 30_000,
+            late_ms: 3_600_000,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::clock::Clock;
 use super::{chain, hints, host_of, not_sent, proxy, retry, reveal, scrub, tolerated};
 use crate::model::Json;
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
@@ -28,6 +29,7 @@ pub struct Cloudflare {
     timing: Timing,
     sent: AtomicU64,
     pause_until: Mutex<Option<Instant>>,
+    clock: Clock,
 }
 
 /// A page of an answer.
@@ -67,12 +69,18 @@ impl Cloudflare {
             timing,
             sent: AtomicU64::new(0),
             pause_until: Mutex::new(None),
+            clock: Clock::default(),
         }
     }
 
     /// How many requests were sent.
     pub fn requests(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// How far the service's clock is ahead of this one's, in milliseconds.
+    pub fn skew_ms(&self) -> Option<i64> {
+        self.clock.skew_ms()
     }
 
     /// Account and endpoint; no request.
@@ -163,6 +171,9 @@ impl Cloudflare {
         };
         let request_id = header("cf-ray");
         let retry_after_ms = header("retry-after").and_then(|text| retry_after(&text));
+        if let Some(date) = header("date") {
+            self.clock.see(&date);
+        }
         if let Some(limit) = header("ratelimit") {
             self.pace(&limit);
         }

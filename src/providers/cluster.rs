@@ -107,6 +107,10 @@ impl Transport for Cluster {
         })
     }
 
+    fn skew_ms(&self, _service: Service) -> Option<i64> {
+        self.client.get()?.skew_ms()
+    }
+
     fn requests(&self) -> Requests {
         let kubernetes = self.client.get().map_or(0, KubernetesClient::requests);
         Requests { kubernetes, ..Requests::default() }

@@ -18,6 +18,7 @@ use crate::model::project::Timing;
 use crate::model::scope::ApiResource;
 use crate::model::secret::{Secret, SecretId, Secrets};
 
+use super::clock::Clock;
 use super::{proxy, scrub};
 
 mod discovery;
@@ -33,6 +34,7 @@ pub struct KubernetesClient {
     requests: AtomicU64,
     /// What the kubeconfig proves who it is with, so that texts can be scrubbed of it.
     credentials: RwLock<Secrets>,
+    clock: Clock,
 }
 
 fn credentials(config: &Config) -> Secrets {
@@ -142,7 +144,13 @@ impl KubernetesClient {
         let client = Client::try_from(config).map_err(|error| {
             not_sent(CONNECT, sources(&error), "check the cluster's entry in the kubeconfig")
         })?;
-        Ok(KubernetesClient { client, request, requests: AtomicU64::new(0), credentials })
+        let (requests, clock) = (AtomicU64::new(0), Clock::default());
+        Ok(KubernetesClient { client, request, requests, credentials, clock })
+    }
+
+    /// How far the server's clock is ahead of this one's, in milliseconds.
+    pub fn skew_ms(&self) -> Option<i64> {
+        self.clock.skew_ms()
     }
 
     /// How many requests were sent so far.
@@ -178,6 +186,9 @@ impl KubernetesClient {
                 });
             }
         };
+        if let Some(date) = response.headers().get("date").and_then(|date| date.to_str().ok()) {
+            self.clock.see(date);
+        }
         let status = response.status();
         tracing::debug!(operation, status = status.as_u16(), "answered");
         if status.is_success() {

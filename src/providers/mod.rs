@@ -1,5 +1,6 @@
 //! How to reach each API: the one place that sends.
 
+mod clock;
 pub mod cloudflare;
 pub mod cluster;
 pub mod hints;
@@ -167,6 +168,14 @@ impl Transport for Apis {
                 Service::Kubernetes => self.cluster()?.target(service, scope).await,
             }
         })
+    }
+
+    fn skew_ms(&self, service: Service) -> Option<i64> {
+        match service {
+            Service::Cloudflare => self.cloudflare.skew_ms(),
+            Service::Ssm => self.ssm.skew_ms(),
+            Service::Kubernetes => self.kubernetes.as_ref()?.skew_ms(service),
+        }
     }
 
     fn requests(&self) -> Requests {

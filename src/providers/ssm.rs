@@ -1,15 +1,16 @@
 //! AWS SSM and STS by the AWS SDK: JSON in AWS's own names from and to typed calls.
 
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ssm::config::Credentials;
 use aws_sdk_ssm::config::http::HttpResponse;
-use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_ssm::config::{ConfigBag, Credentials, Intercept, RuntimeComponents};
+use aws_sdk_ssm::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::RequestId;
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types::{
@@ -21,6 +22,7 @@ use aws_smithy_http_client::{Builder, Connector, tls};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use super::clock::Clock;
 use super::{AwsSettings, chain, hints, host_of, not_sent, proxy, retry, reveal, scrub, tolerated};
 use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
@@ -43,6 +45,7 @@ pub struct Ssm {
     sent: AtomicU64,
     /// The session token goes along in a header: texts are scrubbed of it.
     session: RwLock<Secrets>,
+    clock: Arc<Clock>,
 }
 
 struct Clients {
@@ -67,7 +70,17 @@ impl Ssm {
             clients: OnceCell::new(),
             sent: AtomicU64::new(0),
             session: RwLock::new(session),
+            clock: Arc::default(),
         }
+    }
+
+    /// How far the service's clock is ahead of this one's, in milliseconds.
+    pub fn skew_ms(&self) -> Option<i64> {
+        self.clock.skew_ms()
+    }
+
+    fn dates(&self) -> Dates {
+        Dates(Arc::clone(&self.clock))
     }
 
     /// How many requests were sent.
@@ -106,9 +119,11 @@ impl Ssm {
                 .credentials_provider(keys);
         }
         let config = loader.load().await;
+        let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(self.dates());
+        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(self.dates());
         Clients {
-            ssm: aws_sdk_ssm::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::from_conf(ssm.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
             config,
         }
     }
@@ -220,6 +235,28 @@ impl Ssm {
             error.message = scrub(&scrub(&error.message, secrets), &self.session);
             with_advice(error)
         })
+    }
+}
+
+/// Reads the `Date` of every answer.
+#[derive(Debug)]
+struct Dates(Arc<Clock>);
+
+impl Intercept for Dates {
+    fn name(&self) -> &'static str {
+        "Dates"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.0.see(date);
+        }
+        Ok(())
     }
 }
 

@@ -2,11 +2,13 @@
 
 pub mod apply;
 pub mod contents;
+mod lost;
 pub mod observe;
 pub mod pipeline;
 mod recording;
 pub mod scope;
 mod secrets;
+mod settle;
 pub mod stack_run;
 pub mod step;
 mod waiting;

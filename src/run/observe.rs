@@ -10,6 +10,7 @@ use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::call::{Call, Listing};
 use crate::model::error::CallError;
+use crate::model::journal::OpenIntent;
 use crate::model::kind::{Kind, Locate};
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Stack;
@@ -29,6 +30,8 @@ pub struct Subject<'a> {
     pub state: Option<&'a State>,
     /// Outputs of its lookups.
     pub lookups: &'a Known,
+    /// Calls whose answers were lost.
+    pub lost: &'a [OpenIntent],
 }
 
 struct Pending<'a> {
@@ -39,6 +42,8 @@ struct Pending<'a> {
     declared: Option<&'a Json>,
     /// What was sent, and the id, for what is recorded.
     recorded: Option<(&'a Json, &'a str)>,
+    /// The number of the intent and what it asked for, where a lost call is looked up.
+    lost: Option<(u64, &'a Json)>,
 }
 
 /// What a round found out about where to look.
@@ -66,8 +71,12 @@ pub async fn observe(context: &Context<'_>, subjects: &[Subject<'_>], scope: &Sc
             let item = &pending[found.pending];
             let world = &mut worlds[item.subject];
             let seen = reader.seen(context, item, found, scope).await;
-            note(world, &mut known[item.subject], subjects, item, found, seen, &taken);
             done.insert(found.pending);
+            if let Some((number, _)) = item.lost {
+                world.lost.insert(number, fitting(seen));
+                continue;
+            }
+            note(world, &mut known[item.subject], subjects, item, found, seen, &taken);
         }
         let mut at = 0;
         pending.retain(|_| {
@@ -77,7 +86,9 @@ pub async fn observe(context: &Context<'_>, subjects: &[Subject<'_>], scope: &Sc
     }
     for item in pending {
         // Where to look depends on something that is not there.
-        worlds[item.subject].resources.insert(item.address, Observed::Absent);
+        if item.lost.is_none() {
+            worlds[item.subject].resources.insert(item.address, Observed::Absent);
+        }
     }
     worlds
 }
@@ -92,7 +103,14 @@ fn pending<'a>(context: &Context<'_>, subjects: &[Subject<'a>]) -> Vec<Pending<'
             if let Some(kind) = (context.kinds)(&record.kind) {
                 let recorded = Some((&record.sent, record.id.as_str()));
                 let address = address.clone();
-                out.push(Pending { subject: at, address, kind, declared: None, recorded });
+                out.push(Pending {
+                    subject: at,
+                    address,
+                    kind,
+                    declared: None,
+                    recorded,
+                    lost: None,
+                });
             }
         }
         for resource in &subject.stack.resources {
@@ -106,7 +124,22 @@ fn pending<'a>(context: &Context<'_>, subjects: &[Subject<'a>]) -> Vec<Pending<'
             if let Some(kind) = (context.kinds)(resource.address.kind()) {
                 let declared = Some(&resource.spec);
                 let address = resource.address.clone();
-                out.push(Pending { subject: at, address, kind, declared, recorded: None });
+                out.push(Pending {
+                    subject: at,
+                    address,
+                    kind,
+                    declared,
+                    recorded: None,
+                    lost: None,
+                });
+            }
+        }
+        for open in subject.lost {
+            let (address, then) = (open.intent.address.clone(), open.intent.then.as_deref());
+            if let (Some(kind), Some(then)) = ((context.kinds)(address.kind()), then) {
+                let lost = Some((open.number, &then.sent));
+                let (declared, recorded) = (None, None);
+                out.push(Pending { subject: at, address, kind, declared, recorded, lost });
             }
         }
     }
@@ -129,6 +162,12 @@ fn recorded_ids(subjects: &[Subject<'_>]) -> BTreeSet<(String, String)> {
 fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Located> {
     let mut out = Vec::new();
     for (at, item) in pending.iter().enumerate() {
+        if let Some((_, spec)) = item.lost {
+            if let Some(locate) = item.kind.locate(Some(spec), None, scope) {
+                out.push(Located { pending: at, spec: spec.clone(), locate });
+            }
+            continue;
+        }
         let (spec, locate) = match (item.recorded, item.declared) {
             (Some((sent, id)), _) => (sent.clone(), item.kind.locate(Some(sent), Some(id), scope)),
             (None, Some(declared)) => {
@@ -157,6 +196,16 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
 enum Seen {
     At(Observed),
     Fitting(Vec<Remote>),
+}
+
+/// What of a look at a lost call's place fits it.
+fn fitting(seen: Seen) -> Result<Vec<Remote>, String> {
+    match seen {
+        Seen::Fitting(remotes) => Ok(remotes),
+        Seen::At(Observed::Unreadable(why)) => Err(why),
+        Seen::At(Observed::Present(remote) | Observed::Going(remote)) => Ok(vec![remote]),
+        Seen::At(Observed::Absent) => Ok(Vec::new()),
+    }
 }
 
 fn note(

@@ -6,13 +6,14 @@ use futures::stream::{self, StreamExt};
 
 use crate::engine::plan::{Input, Planned, Wanted};
 use crate::engine::resolve::{Known, fingerprints_of, with_fingerprints};
-use crate::engine::{drift, fingerprint, plan as planner};
+use crate::engine::{drift, fingerprint, plan as planner, recover};
 use crate::kinds::kubernetes::object::preview_from;
 use crate::kinds::wiring;
 use crate::model::address::Address;
 use crate::model::call::Service;
 use crate::model::error::{Failure, Report, Stop};
 use crate::model::event::Event;
+use crate::model::journal::OpenIntent;
 use crate::model::kind::{Verb, Work};
 use crate::model::observed::{Preview, World};
 use crate::model::plan::{FORMAT_VERSION, Options, Plan};
@@ -22,7 +23,7 @@ use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::state::{State, Target};
 
-use super::{Context, contents, observe, scope as reading};
+use super::{Context, contents, observe, scope as reading, settle};
 
 /// How many previews may be under way at once.
 const PREVIEWS_AT_ONCE: usize = 8;
@@ -38,6 +39,8 @@ pub struct Subject {
     pub lineage: String,
     /// Whether its file is gone and it is to be destroyed.
     pub retired: bool,
+    /// Calls of an earlier run of which it is not known what became of them.
+    pub lost: Vec<OpenIntent>,
 }
 
 /// What was read for a run, and what a plan was made from.
@@ -52,6 +55,8 @@ pub struct Observations {
     pub lookups: Vec<Known>,
     /// Where each one lives.
     pub targets: Vec<Target>,
+    /// What became of each one's lost calls.
+    pub settled: Vec<recover::Found>,
 }
 
 /// Plans all subjects with one set of lists.
@@ -79,6 +84,9 @@ pub async fn plan(
         }
         plan_all(context, project, &observations, options)
     };
+    for (planned, settled) in planned.iter_mut().zip(&observations.settled) {
+        planned.plan.checks.splice(0..0, settled.reports.clone());
+    }
     for (planned, subject) in planned.iter_mut().zip(&observations.subjects) {
         let (plan, state) = (&planned.plan, subject.state.as_ref());
         let found = contents::check(context, &observations.scope, plan, state, options).await;
@@ -156,7 +164,10 @@ async fn observe_all(
     let mut services: Vec<BTreeSet<Service>> = Vec::new();
     for subject in &subjects {
         needs.extend(reading::needs(context, &subject.stack, subject.state.as_ref()));
-        services.push(reading::services(context, &subject.stack, subject.state.as_ref()));
+        needs.extend(settle::needs(context, &subject.lost));
+        let mut used = reading::services(context, &subject.stack, subject.state.as_ref());
+        used.extend(settle::services(context, &subject.lost));
+        services.push(used);
     }
     let scope = Scope { account_id: account.unwrap_or_default(), ..Scope::default() };
     let all: BTreeSet<Service> = services.iter().flatten().copied().collect();
@@ -168,6 +179,7 @@ async fn observe_all(
         }
     }
     let scope = reading::read(context, project, &needs, scope).await?;
+    settle::wait(context, &subjects).await?;
     let mut lookups = Vec::new();
     for subject in &subjects {
         lookups.push(
@@ -182,10 +194,14 @@ async fn observe_all(
             stack: &subject.stack,
             state: subject.state.as_ref(),
             lookups,
+            lost: &subject.lost,
         })
         .collect();
     let worlds = observe::observe(context, &seen, &scope).await;
-    Ok(Observations { subjects, scope, worlds, lookups, targets })
+    let settled = subjects.iter().map(|_| recover::Found::default()).collect();
+    let mut observations = Observations { subjects, scope, worlds, lookups, targets, settled };
+    settle::settle(context, &mut observations);
+    Ok(observations)
 }
 
 /// The parts of a target that belong to these services.

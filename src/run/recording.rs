@@ -85,9 +85,28 @@ impl<'a> StackRun<'a> {
         remote: &Remote,
         change: &Change,
     ) -> Recorded {
+        let expected = self.expected(kind, resource, spec, change);
+        let answered = kind
+            .answered(&expected.sent, remote)
+            .unwrap_or_else(|| path::project(&expected.sent, &remote.spec));
+        Recorded {
+            id: remote.id.clone(),
+            answered,
+            outputs: remote.outputs.clone(),
+            version: remote.version.clone(),
+            ..expected
+        }
+    }
+
+    /// What will be recorded, as far as it is known before the answer.
+    pub(super) fn expected(
+        &self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        spec: &Json,
+        change: &Change,
+    ) -> Recorded {
         let sent = kind.recordable(spec);
-        let answered =
-            kind.answered(&sent, remote).unwrap_or_else(|| path::project(&sent, &remote.spec));
         let shared = self.shared();
         let old = shared.state.resources.get(&resource.address);
         let old = old.or_else(|| shared.state.resources.get(change.moved_from.as_ref()?));
@@ -115,13 +134,13 @@ impl<'a> StackRun<'a> {
             .collect();
         Recorded {
             kind: kind.name().to_owned(),
-            id: remote.id.clone(),
+            id: old.filter(|_| !created).map(|old| old.id.clone()).unwrap_or_default(),
             key: kind.key(spec),
             sent,
-            answered,
-            outputs: remote.outputs.clone(),
+            answered: Json::Object(JsonMap::new()),
+            outputs: JsonMap::new(),
             secrets: fingerprints,
-            version: remote.version.clone(),
+            version: None,
             reads: self.versions_of(&shared, &resource.address),
             dependencies: self.needs.get(&resource.address).cloned().unwrap_or_default(),
             protected: resource.meta.protects(kind.protected(spec)),

@@ -8,7 +8,7 @@ use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::change::StepId;
 use crate::model::error::CallError;
-use crate::model::journal::{Effect, Entry, Journal, Outcome};
+use crate::model::journal::{Effect, Entry, Journal, OpenIntent, Outcome, Settled};
 use crate::model::kind::KindError;
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Resource;
@@ -29,6 +29,8 @@ pub struct Shared {
     pub remotes: BTreeMap<Address, Remote>,
     /// What each step was last said to wait for.
     pub waiting: BTreeMap<StepId, String>,
+    /// Calls of which it is not known what became of them, of this run and of earlier ones.
+    pub open: Vec<OpenIntent>,
     /// Whether the journal failed: nothing more is sent then.
     pub broken: bool,
     /// Whether anything in the world or a record was changed.
@@ -115,6 +117,7 @@ impl<'a> StackRun<'a> {
         lookups: &Known,
         world: &World,
         state: State,
+        open: Vec<OpenIntent>,
         journal: Box<dyn Journal>,
         wait: bool,
     ) -> Self {
@@ -143,6 +146,7 @@ impl<'a> StackRun<'a> {
             known,
             remotes,
             waiting: BTreeMap::new(),
+            open,
             broken: false,
             changed: false,
         };
@@ -235,6 +239,19 @@ impl<'a> StackRun<'a> {
         let at = self.context.now();
         let outcome = Outcome { intent, status, error, unknown, effects, at };
         self.record(Entry::Outcome(Box::new(outcome))).map(|_| ())
+    }
+
+    /// Writes down what became of lost calls.
+    ///
+    /// # Errors
+    /// As [`StackRun::record`].
+    pub fn settle(&self, settled: Settled) -> Result<(), StepError> {
+        {
+            let mut shared = self.shared();
+            shared.changed |= !settled.effects.is_empty();
+            shared.open.retain(|open| !settled.closed.contains(&open.number));
+        }
+        self.record(Entry::Settled(settled)).map(|_| ())
     }
 
     pub(super) fn effects(&self, effects: Vec<Effect>) -> Result<(), StepError> {

@@ -8,17 +8,20 @@ use crate::model::address::Address;
 use crate::model::call::{Answer, Call};
 use crate::model::change::{Action, Change, Phase};
 use crate::model::error::{Failure, Report};
-use crate::model::journal::{Effect, Entry, Intent};
+use crate::model::journal::{Effect, Entry, Intent, OpenIntent};
 use crate::model::kind::{Kind, Next, Verb, Work};
 use crate::model::observed::Remote;
 use crate::model::resource::Resource;
 use crate::model::secret::{Secret, SecretId};
 
+use super::lost::Looked;
 use super::stack_run::{StackRun, StepError};
 use super::{read, write};
 
 /// More answers than any step needs: a kind that never ends is a defect, not a reason to go on.
 const MOST_ANSWERS: usize = 5_000;
+/// How many lost calls of one step are looked up before it is left to the next run.
+const LOST_CALLS: usize = 3;
 
 impl<'a> StackRun<'a> {
     /// Carries a change out; returns the object's id, if there is one afterwards.
@@ -26,7 +29,7 @@ impl<'a> StackRun<'a> {
     /// # Errors
     /// What failed, as it is told to the user.
     pub async fn run(&self, change: &Change) -> Result<Option<String>, Report> {
-        let result = self.carry_out(change).await;
+        let result = self.until_known(change).await;
         result.map_err(|error| {
             let doing = match (change.action, change.phase) {
                 (Action::Create, _) | (_, Phase::Remake) => "creating",
@@ -45,7 +48,31 @@ impl<'a> StackRun<'a> {
         })
     }
 
-    pub(super) async fn carry_out(&self, change: &Change) -> Result<Option<String>, StepError> {
+    /// Carries a change out; where an answer was lost, it is looked up what became of the call
+    /// before anything else is sent.
+    async fn until_known(&self, change: &Change) -> Result<Option<String>, StepError> {
+        let mut result = self.carry_out(change, Looked::Not).await;
+        for _ in 0..LOST_CALLS {
+            let Err(error) = &result else { break };
+            if !self.may_be_lost(change, error) {
+                break;
+            }
+            match self.look_up(change).await {
+                Ok(looked @ (Looked::Taken | Looked::Open)) => {
+                    result = self.carry_out(change, looked).await;
+                }
+                // What failed first is what there is to tell.
+                Ok(Looked::Not) | Err(_) => break,
+            }
+        }
+        result
+    }
+
+    pub(super) async fn carry_out(
+        &self,
+        change: &Change,
+        looked: Looked,
+    ) -> Result<Option<String>, StepError> {
         let address = &change.address;
         if change.action == Action::Forget {
             self.effects(vec![Effect::Remove { address: address.clone() }])?;
@@ -54,6 +81,9 @@ impl<'a> StackRun<'a> {
         let kind = (self.context.kinds)(address.kind())
             .ok_or_else(|| StepError::other(format!("there is no kind {}", address.kind())))?;
         if change.action == Action::Delete || change.phase == Phase::Remove {
+            if looked != Looked::Not && self.is_gone(address) {
+                return Ok(None);
+            }
             return self.delete(kind, change).await;
         }
         let resource = self
@@ -72,13 +102,22 @@ impl<'a> StackRun<'a> {
             (Action::Create, _) | (_, Phase::Remake) => Verb::Create,
             _ => Verb::Update,
         };
+        let found = (looked != Looked::Not).then(|| self.found(address)).flatten();
+        let verb = match &found {
+            Some(_) if verb == Verb::Create => Verb::Update,
+            _ => verb,
+        };
         if verb == Verb::Create {
             self.make_secrets(kind, address, &spec);
         }
         // Ownership of a Kubernetes object's fields comes with an apply only.
         let calls =
             change.action != Action::Adopt || !change.paths.is_empty() || address.is_kubernetes();
-        let remote = if calls {
+        let is_done =
+            |(sent, _): &(Json, Remote)| looked == Looked::Taken && *sent == kind.recordable(&spec);
+        let remote = if let Some((_, remote)) = found.filter(is_done) {
+            Some(remote)
+        } else if calls {
             self.calls(kind, change, resource, &spec, verb).await?
         } else {
             let remote =
@@ -222,7 +261,8 @@ impl<'a> StackRun<'a> {
                 self.pace(change, began, limit, looks, answers.last()).await?;
                 looks += 1;
             }
-            let (answer, number) = self.send(change, &call).await?;
+            let announced = self.intent(kind, change, work, resource, &call);
+            let (answer, number) = self.send(&call, announced).await?;
             let answer = self.take_secrets(kind, &change.address, answer);
             let tail = answer.clone();
             answers.push(answer);
@@ -246,33 +286,60 @@ impl<'a> StackRun<'a> {
         }
     }
 
+    /// What is noted before a mutating call: with it the call can be found again.
+    fn intent(
+        &self,
+        kind: &dyn Kind,
+        change: &Change,
+        work: &Work<'_>,
+        resource: Option<&Resource>,
+        call: &Call,
+    ) -> Option<Intent> {
+        if !call.mutating {
+            return None;
+        }
+        let recorded = {
+            let shared = self.shared();
+            let recorded = shared.state.resources.get(&change.address);
+            recorded.filter(|recorded| !recorded.replacing).map(|recorded| recorded.id.clone())
+        };
+        let then = resource.filter(|_| change.phase != Phase::Widen);
+        let then = then.map(|resource| self.expected(kind, resource, work.spec, change));
+        Some(Intent {
+            step: change.step(),
+            address: change.address.clone(),
+            action: change.action,
+            method: call.method,
+            path: call.path.clone(),
+            key: call.key.clone(),
+            request: fingerprint::of_public(&serde_json::json!({
+                "method": call.method,
+                "path": call.path,
+                "query": call.query,
+                "body": call.body,
+            })),
+            id: work.remote.map(|remote| remote.id.clone()).or(recorded),
+            then: then.map(Box::new),
+            at: self.context.now(),
+            skew_ms: self.context.transport.skew_ms(call.service),
+            looked: false,
+        })
+    }
+
     /// Sends a call; a mutating one is announced first, and its failure noted.
     pub(super) async fn send(
         &self,
-        change: &Change,
         call: &Call,
+        announced: Option<Intent>,
     ) -> Result<(Answer, Option<u64>), StepError> {
-        let number = if call.mutating {
-            let intent = Intent {
-                step: change.step(),
-                address: change.address.clone(),
-                action: change.action,
-                method: call.method,
-                path: call.path.clone(),
-                key: call.key.clone(),
-                request: fingerprint::of_public(&serde_json::json!({
-                    "method": call.method,
-                    "path": call.path,
-                    "query": call.query,
-                    "body": call.body,
-                })),
-                at: self.context.now(),
-            };
-            let number = self.record(Entry::Intent(Box::new(intent)))?;
-            self.shared().changed = true;
-            Some(number)
-        } else {
-            None
+        let lost = announced.clone();
+        let number = match announced {
+            Some(intent) => {
+                let number = self.record(Entry::Intent(Box::new(intent)))?;
+                self.shared().changed = true;
+                Some(number)
+            }
+            None => None,
         };
         match self.context.transport.send(call, self.context.secrets).await {
             Ok(answer) => Ok((answer, number)),
@@ -281,6 +348,9 @@ impl<'a> StackRun<'a> {
                     let unknown = error.failure == Failure::Unknown;
                     let text = read(self.context.secrets).scrub(&error.to_string());
                     self.outcome(number, error.status, Some(text), unknown, Vec::new())?;
+                    if unknown && let Some(intent) = lost {
+                        self.shared().open.push(OpenIntent { number, intent });
+                    }
                 }
                 Err(error.into())
             }

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::files;
 use super::journal::{self, LocalJournal, Text};
 use crate::model::Json;
-use crate::model::journal::{Effect, Entry, Intent, Numbered};
+use crate::model::journal::{Entry, Numbered, OpenIntent};
 use crate::model::state::{FORMAT_VERSION, State};
 
 /// How many earlier checkpoints are kept.
@@ -31,17 +31,6 @@ pub struct Loaded {
     pub torn: bool,
     /// Whether the journal has records that no checkpoint has: a run was cut short.
     pub unfinished: bool,
-}
-
-/// A call that was announced and of which it is not known what became of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenIntent {
-    /// The number of the intent's record.
-    pub number: u64,
-    /// The call.
-    pub intent: Intent,
-    /// Whether an outcome says that the answer was lost; otherwise there is no outcome at all.
-    pub answer_lost: bool,
 }
 
 impl LocalStore {
@@ -90,14 +79,6 @@ impl LocalStore {
             .iter()
             .any(|r| r.number > checkpointed && !matches!(r.entry, Entry::Begin { .. }));
         Ok(Some(Loaded { state, open: open_intents(&text.records), torn: text.torn, unfinished }))
-    }
-
-    /// Calls of a stack of which it is not known what became of them, oldest first.
-    ///
-    /// # Errors
-    /// As [`LocalStore::load`].
-    pub fn open_intents(&self, stack: &str) -> Result<Vec<OpenIntent>, StoreError> {
-        Ok(self.load(stack)?.map(|loaded| loaded.open).unwrap_or_default())
     }
 
     /// Opens the journal that continues a state, begins one where there is none. A torn tail is
@@ -265,6 +246,7 @@ fn tells(entry: &Entry) -> bool {
     match entry {
         Entry::Begin { .. } | Entry::Intent(_) => false,
         Entry::Outcome(outcome) => !outcome.effects.is_empty(),
+        Entry::Settled(settled) => !settled.effects.is_empty(),
         Entry::PlanStarted { .. } | Entry::PlanEnded { .. } | Entry::Effects(_) => true,
     }
 }
@@ -277,36 +259,33 @@ fn begin_entry(state: &State) -> Entry {
     }
 }
 
-/// Intents without an outcome that says what became of them.
+/// Intents of which no record says what became of them.
 fn open_intents(records: &[Numbered]) -> Vec<OpenIntent> {
     let mut open = BTreeMap::new();
     for record in records {
         match &record.entry {
             Entry::Intent(intent) => {
-                let (number, intent) = (record.number, intent.as_ref().clone());
-                open.insert(number, OpenIntent { number, intent, answer_lost: false });
+                open.insert(record.number, intent.as_ref().clone());
             }
-            Entry::Outcome(outcome) if outcome.unknown => {
-                if let Some(intent) = open.get_mut(&outcome.intent) {
-                    intent.answer_lost = true;
-                }
-            }
-            Entry::Outcome(outcome) => {
+            Entry::Outcome(outcome) if !outcome.unknown => {
                 open.remove(&outcome.intent);
             }
-            Entry::Effects(effects) => settle_lost(&mut open, effects),
-            Entry::Begin { .. } | Entry::PlanStarted { .. } | Entry::PlanEnded { .. } => {}
+            Entry::Settled(settled) => {
+                open.retain(|number, _| !settled.closed.contains(number));
+                for number in &settled.looked {
+                    if let Some(intent) = open.get_mut(number) {
+                        intent.looked = true;
+                    }
+                }
+            }
+            Entry::Begin { .. }
+            | Entry::Outcome(_)
+            | Entry::Effects(_)
+            | Entry::PlanStarted { .. }
+            | Entry::PlanEnded { .. } => {}
         }
     }
-    open.into_values().collect()
-}
-
-/// A lost answer is settled by a record of the same resource that was looked up after it.
-fn settle_lost(open: &mut BTreeMap<u64, OpenIntent>, effects: &[Effect]) {
-    for effect in effects {
-        let (Effect::Record { address, .. } | Effect::Remove { address }) = effect;
-        open.retain(|_, intent| !intent.answer_lost || &intent.intent.address != address);
-    }
+    open.into_iter().map(|(number, intent)| OpenIntent { number, intent }).collect()
 }
 
 /// Stacks are named by files, so a name may not lead elsewhere.

@@ -13,7 +13,7 @@ mod schema;
 
 pub use error::StoreError;
 pub use journal::LocalJournal;
-pub use local::{Loaded, LocalStore, OpenIntent};
+pub use local::{Loaded, LocalStore};
 pub use lock::{Lock, LockError, LockInfo, Locked};
 pub use plans::{load_plan, save_plan};
 pub use schema::{plan_schema, state_schema};

@@ -14,7 +14,7 @@ use crate::model::JsonMap;
 use crate::model::address::Address;
 use crate::model::call::Method;
 use crate::model::change::{Action, Phase, StepId};
-use crate::model::journal::{Effect, Entry, Intent, Journal, Numbered, Outcome};
+use crate::model::journal::{Effect, Entry, Intent, Journal, Numbered, Outcome, Settled};
 use crate::model::state::{Recorded, State, Target};
 
 fn recorded(id: &str) -> Recorded {
@@ -48,7 +48,11 @@ fn intent(name: &str) -> Entry {
         path: "/accounts/a/cfd_tunnel".to_owned(),
         key: JsonMap::from_iter([("name".to_owned(), json!(name))]),
         request: "f1".to_owned(),
+        id: None,
+        then: Some(Box::new(recorded(""))),
         at: "2026-11-22T10:00:00Z".to_owned(),
+        skew_ms: None,
+        looked: false,
     }))
 }
 
@@ -131,7 +135,7 @@ fn calls_of_unknown_outcome_survive_a_checkpoint_until_they_are_settled() {
     put(&mut journal, &mut state, lost(number));
     store.checkpoint(&state).unwrap();
 
-    let open = store.open_intents("s").unwrap();
+    let open = store.load("s").unwrap().unwrap().open;
     let names: Vec<_> = open.iter().map(|o| o.intent.address.name()).collect();
     assert_eq!(names, ["b", "c"]);
 
@@ -139,20 +143,30 @@ fn calls_of_unknown_outcome_survive_a_checkpoint_until_they_are_settled() {
     let mut journal = store.open_journal(&state).unwrap();
     put(&mut journal, &mut state, outcome(open[0].number, "b"));
     put(&mut journal, &mut state, outcome(open[1].number, "c"));
-    assert_eq!(store.open_intents("s").unwrap(), []);
+    assert_eq!(store.load("s").unwrap().unwrap().open, []);
     store.checkpoint(&state).unwrap();
     let loaded = store.load("s").unwrap().unwrap();
     assert_eq!((loaded.open.len(), loaded.state.resources.len()), (0, 3));
 }
 
 #[test]
-fn a_lost_answer_is_settled_by_a_record_that_was_looked_up() {
+fn a_lost_call_stays_open_until_it_is_known_what_became_of_it() {
     let (_dir, store, mut state) = cut_short();
     let mut journal = store.open_journal(&state).unwrap();
     put(&mut journal, &mut state, lost(4));
-    assert!(store.open_intents("s").unwrap()[0].answer_lost);
-    put(&mut journal, &mut state, Entry::Effects(vec![record("b")]));
-    assert_eq!(store.open_intents("s").unwrap(), []);
+    let looked = Settled { looked: vec![4], ..Settled::default() };
+    put(&mut journal, &mut state, Entry::Settled(looked));
+    drop(journal);
+    store.checkpoint(&state).unwrap();
+    let open = store.load("s").unwrap().unwrap().open;
+    assert!(open.len() == 1 && open[0].intent.looked, "what was looked for goes over: {open:?}");
+
+    let mut journal = store.open_journal(&state).unwrap();
+    let found =
+        Settled { closed: vec![open[0].number], effects: vec![record("b")], ..Settled::default() };
+    put(&mut journal, &mut state, Entry::Settled(found));
+    let loaded = store.load("s").unwrap().unwrap();
+    assert_eq!((loaded.open.len(), loaded.state.resources.len()), (0, 2));
 }
 
 #[test]

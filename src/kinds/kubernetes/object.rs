@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::model::address::KUBERNETES;
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::kind::{
-    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Work,
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Shows, Work, Written,
 };
 use crate::model::observed::Remote;
 use crate::model::scope::{ApiResource, Need, Scope};
@@ -15,8 +15,9 @@ use crate::model::{Json, JsonMap};
 use super::names::{
     collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id, path_of_id,
 };
-use super::owners::{self, managed};
+use super::owners::{self, Managed, managed};
 use super::{compare, preview, ready, secret, write};
+use crate::kinds::support::moment;
 
 pub use super::names::{RESTART_ANNOTATION, defines, is_going, restart_text, served};
 pub use super::preview::preview_from;
@@ -153,6 +154,15 @@ pub fn replacement_reason(path: &str, manifest: &Json, live: &Json) -> Option<St
         _ => false,
     };
     immutable.then(|| format!("{path} of a {} can't be changed in place", kind_of(manifest).1))
+}
+
+/// Whether a manager wrote last when a request was sent, or since; times are whole seconds.
+fn is_young(managed: &Managed, written: &Written<'_>) -> bool {
+    let time = managed.time.as_ref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    match (time, written.asked_at) {
+        (Some(time), Some(asked)) => time.duration_since(asked).as_secs() >= -2,
+        _ => false,
+    }
 }
 
 impl Kind for Object {
@@ -302,6 +312,39 @@ impl Kind for Object {
 
     fn key(&self, spec: &Json) -> JsonMap {
         key(spec)
+    }
+
+    /// An apply is all or nothing, so an object that boxctl has applied, and that is not older
+    /// than the request, came of it. Of an object that was there before, all fields have to be
+    /// what was applied; of a Secret's, that can't be told.
+    fn shows(&self, written: &Written<'_>, remote: &Remote) -> Shows {
+        let spec = &written.then.sent;
+        let ours = managed(&remote.raw).into_iter().find(Managed::is_ours);
+        let Some(ours) = ours else { return Shows::Unclear };
+        if written.before.is_none() {
+            return Shows::Taken;
+        }
+        if secret::is_secret(spec) || !(is_young(&ours, written)) {
+            return Shows::Unclear;
+        }
+        let facts = Facts {
+            declared: Some(spec),
+            sent: None,
+            answered: None,
+            version: None,
+            remote,
+            preview: None,
+            ignore: &[],
+            force: &["**".to_owned()],
+            shared: &[],
+        };
+        let diffed = compare::diff(&facts);
+        let same = diffed.changes.is_empty() && diffed.conflicts.is_empty();
+        if same { Shows::Taken } else { Shows::Unclear }
+    }
+
+    fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.pointer("/metadata/creationTimestamp"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
