@@ -103,7 +103,7 @@ fn log_to_stderr(verbose: u8, color: bool) {
         2 => "boxctl=debug,warn",
         _ => "boxctl=trace,warn",
     };
-    let filter = tracing_subscriber::EnvFilter::new(format!("{level},kube_client=error"));
+    let filter = tracing_subscriber::EnvFilter::new(format!("{level},kube_client=off"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

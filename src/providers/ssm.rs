@@ -475,12 +475,12 @@ where
         SdkError::DispatchFailure(failure) => {
             let text = chain(&error);
             out.message = text.clone();
-            if failure.is_timeout() || (failure.is_io() && !is_unconnected(&text)) {
-                out.failure = Failure::Unknown;
-            } else if failure.is_io() {
+            if is_unconnected(&text) {
                 out.code = Some(retry::CONNECT.to_owned());
-            } else {
+            } else if is_without_credentials(&text) {
                 out.code = Some("credentials".to_owned());
+            } else if !failure.is_user() {
+                out.failure = Failure::Unknown;
             }
         }
         _ => {
@@ -504,6 +504,12 @@ fn is_unconnected(text: &str) -> bool {
     ["connection refused", "tcp connect error", "dns error", "failed to lookup"]
         .iter()
         .any(|part| text.contains(part))
+}
+
+/// Whether a text says that the request was never signed.
+fn is_without_credentials(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["credential", "identity", "sso", "profile"].iter().any(|part| text.contains(part))
 }
 
 fn failure_of(status: Option<u16>, code: Option<&str>) -> Failure {

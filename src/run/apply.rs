@@ -132,6 +132,9 @@ async fn carry_out(
         plan.changes.iter().filter(|change| !refused.contains(&change.step())).collect();
     let planned: BTreeSet<StepId> = plan.changes.iter().map(Change::step).collect();
     let mut running = FuturesUnordered::new();
+    let mut under_way = BTreeSet::new();
+    let grace = run.context.stop.grace(run.context.timing.grace_ms);
+    tokio::pin!(grace);
     loop {
         while running.len() < AT_ONCE && !run.context.stop.is_set() && !run.shared().broken {
             let ready = open.iter().position(|change| {
@@ -142,9 +145,21 @@ async fn carry_out(
             });
             let Some(at) = ready else { break };
             let change = open.remove(at);
+            under_way.insert(change.step());
             running.push(one(run, change));
         }
-        let Some((change, result)) = running.next().await else { break };
+        let ended = tokio::select! {
+            biased;
+            ended = running.next() => ended,
+            () = &mut grace => {
+                // As if the process had been killed: what was sent is looked up by the next run.
+                drop(running);
+                progress.failed.extend(under_way.into_iter().map(|step| unfinished(run, step)));
+                return;
+            }
+        };
+        let Some((change, result)) = ended else { break };
+        under_way.remove(&change.step());
         match result {
             Ok(()) => {
                 progress.done.insert(change.step());
@@ -153,6 +168,23 @@ async fn carry_out(
             Err(report) => progress.failed.push((change.step(), *report)),
         }
     }
+}
+
+/// What is told of a step that did not end within the grace period.
+fn unfinished(run: &StackRun<'_>, step: StepId) -> (StepId, Report) {
+    let grace = std::time::Duration::from_millis(run.context.timing.grace_ms);
+    let report = Report::error(format!("{step} was not finished"))
+        .about(&step.address)
+        .cause(format!("its call was not answered within {grace:?} of the interrupt"))
+        .hint("the next run looks up what became of the call");
+    let event = Event::StepFailed {
+        stack: run.stack.to_owned(),
+        step: step.clone(),
+        report: Box::new(report.clone()),
+        elapsed_ms: run.context.timing.grace_ms,
+    };
+    run.context.events.emit(event);
+    (step, report)
 }
 
 async fn one<'a>(run: &StackRun<'_>, change: &'a Change) -> (&'a Change, Result<(), Box<Report>>) {

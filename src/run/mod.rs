@@ -51,9 +51,17 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Now, as states and journals write it.
+    /// Now, as states write it: whole seconds are what people compare.
     pub fn now(&self) -> String {
-        self.outside.now().to_string()
+        let now = self.outside.now();
+        jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+    }
+
+    /// Now, as journals write it: to the millisecond, since a request's time limit is counted from
+    /// there.
+    pub fn moment(&self) -> String {
+        let now = self.outside.now();
+        jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now).to_string()
     }
 
     /// The pause before the n-th look at the same thing (from 0): short at first, since most things
@@ -89,15 +97,27 @@ impl StopFlag {
         self.set.load(Ordering::SeqCst)
     }
 
+    /// Ends when it is asked to stop.
+    pub async fn asked(&self) {
+        // Made before the look, so that nothing is missed in between.
+        let notified = self.notify.notified();
+        if !self.is_set() {
+            notified.await;
+        }
+    }
+
+    /// Ends so many milliseconds after it was asked to stop.
+    pub async fn grace(&self, millis: u64) {
+        self.asked().await;
+        tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+    }
+
     /// Waits, but no longer once it is asked to stop.
     pub async fn pause(&self, millis: u64) {
-        if self.is_set() {
-            return;
-        }
         let pause = tokio::time::sleep(std::time::Duration::from_millis(millis));
         tokio::select! {
             () = pause => {}
-            () = self.notify.notified() => {}
+            () = self.asked() => {}
         }
     }
 }

@@ -236,7 +236,7 @@ impl<'a> StackRun<'a> {
         unknown: bool,
         effects: Vec<Effect>,
     ) -> Result<(), StepError> {
-        let at = self.context.now();
+        let at = self.context.moment();
         let outcome = Outcome { intent, status, error, unknown, effects, at };
         self.record(Entry::Outcome(Box::new(outcome))).map(|_| ())
     }

@@ -320,7 +320,7 @@ impl<'a> StackRun<'a> {
             })),
             id: work.remote.map(|remote| remote.id.clone()).or(recorded),
             then: then.map(Box::new),
-            at: self.context.now(),
+            at: self.context.moment(),
             skew_ms: self.context.transport.skew_ms(call.service),
             looked: false,
         })

@@ -12,6 +12,9 @@ use crate::moto::Moto;
 /// The account of the example projects.
 pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
 
+/// The waits of every lab, in its `boxctl.yaml`.
+const TIMING: &str = "timing: {poll: 20ms, backoff: 5ms, backoff_max: 50ms}";
+
 /// What a command came to.
 pub struct Ran {
     pub code: i32,
@@ -89,19 +92,30 @@ impl Lab {
 
     /// A lab whose sandbox finds other services in its own environment.
     pub fn beside(fixture: &str, options: &[&str], environment: &[(&str, &str)]) -> Lab {
+        Lab::new(fixture, options, environment, false)
+    }
+
+    /// A lab in which the sandbox itself always serves SSM, and lost calls are looked up soon.
+    pub fn hasty(fixture: &str, options: &[&str]) -> Lab {
+        let lab = Lab::new(fixture, options, &[], true);
+        let hasty = TIMING.replace('{', "{request: 300ms, grace: 2s, ");
+        lab.edit("boxctl.yaml", TIMING, &hasty);
+        lab
+    }
+
+    fn new(fixture: &str, options: &[&str], environment: &[(&str, &str)], own: bool) -> Lab {
         let dir = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
         copy(&source, dir.path());
         let project = dir.path().join("boxctl.yaml");
         let text = std::fs::read_to_string(&project).unwrap();
-        let timing = "\ntiming: {poll: 20ms, backoff: 5ms, backoff_max: 50ms}\n";
-        std::fs::write(&project, text + timing).unwrap();
+        std::fs::write(&project, format!("{text}\n{TIMING}\n")).unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let wanted = std::env::var("BOXCTL_TEST_SSM").is_ok_and(|value| value == "moto");
         let mut lab = Lab {
             dir,
             server: None,
-            moto: (wanted && environment.is_empty()).then(Moto::start),
+            moto: (wanted && environment.is_empty() && !own).then(Moto::start),
             environment: environment.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),

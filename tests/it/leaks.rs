@@ -74,7 +74,7 @@ fn repeat(way: usize, asked: &Asked<'_>) -> Option<Answer> {
 
 #[test]
 fn what_a_server_repeats_of_a_request_is_shown_nowhere() {
-    let mut lab = Lab::of("openhands");
+    let mut lab = Lab::hasty("openhands", &[]);
     let way = Arc::new(AtomicUsize::new(0));
     let chosen = Arc::clone(&way);
     let recorder = Recorder::instead(lab.variable("CLOUDFLARE_BASE_URL"), move |asked| {
