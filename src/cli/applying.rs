@@ -224,7 +224,9 @@ async fn one_stack(
     };
     let settled = observations.settled.get(part.at).map(|found| found.settled.clone());
     let settled = settled.filter(|settled| !settled.is_empty());
-    if settled.is_none() && is_kept(session, subject, plan) {
+    let found = session.store.load(&plan.stack).map_err(|error| store_stop(&error))?;
+    let cut_short = found.is_some_and(|found| found.unfinished);
+    if settled.is_none() && !cut_short && is_kept(session, subject, plan) {
         return Ok(Exit::Done);
     }
     let state =
@@ -246,6 +248,8 @@ async fn one_stack(
         Box::new(journal),
         part.wait,
     );
+    // What a run that was cut short has recorded gets its serial now.
+    run.shared().changed |= cut_short;
     if let Some(settled) = settled {
         run.settle(settled).map_err(|error| unwritten(&error))?;
     }

@@ -243,7 +243,9 @@ impl Recovery<'_> {
                 is_ours.then(|| ((*remote).clone(), whole))
             })
             .collect();
-        let there = self.records.get(address).is_some_and(|record| !record.replacing);
+        // What is recorded may be gone: then this call was to make it again.
+        let is_gone = matches!(self.observed(address), Some(Observed::Absent));
+        let there = self.records.get(address).is_some_and(|record| !record.replacing && !is_gone);
         let mut ours = ours.into_iter();
         let mut end = None;
         if !there && let Some((remote, whole)) = ours.next() {

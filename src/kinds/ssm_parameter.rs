@@ -321,16 +321,22 @@ fn written(work: &Work<'_>, name: &str, put: &Answer, look: &Answer) -> Result<N
         let remote = remote(seen, None).ok_or_else(|| KindError::Answer("Name".to_owned()))?;
         return Ok(Next::done(remote));
     }
-    let mut item = put_input(work.spec);
+    let version = version.ok_or_else(|| KindError::Answer("Version".to_owned()))?;
+    let arn = seen.and_then(|seen| seen.get("ARN"));
+    let remote = unlisted(work.spec, name, version, arn);
+    remote.map(Next::done).ok_or_else(|| KindError::Answer("Name".to_owned()))
+}
+
+/// A parameter that was just written, as lists will show it.
+fn unlisted(spec: &Json, name: &str, version: u64, arn: Option<&Json>) -> Option<Remote> {
+    let mut item = put_input(spec);
     item.insert("Name".to_owned(), json!(name));
-    if let Some(arn) = seen.and_then(|seen| seen.get("ARN")) {
+    if let Some(arn) = arn {
         item.insert("ARN".to_owned(), arn.clone());
     }
-    let version = version.ok_or_else(|| KindError::Answer("Version".to_owned()))?;
     item.insert("Version".to_owned(), json!(version));
-    item.insert("Tags".to_owned(), tag_list(&tags_of(Some(work.spec))));
-    let remote = remote(&Json::Object(item), Some(format!("{version}@")));
-    remote.map(Next::done).ok_or_else(|| KindError::Answer("Name".to_owned()))
+    item.insert("Tags".to_owned(), tag_list(&tags_of(Some(spec))));
+    remote(&Json::Object(item), Some(format!("{version}@")))
 }
 
 impl Kind for SsmParameter {
@@ -405,6 +411,11 @@ impl Kind for SsmParameter {
             Some(parameters) => parameters.iter().filter_map(|item| remote(item, None)).collect(),
             None => remote(item, None).into_iter().collect(),
         }
+    }
+
+    fn begun(&self, spec: &Json, answer: &Answer, _scope: &Scope) -> Option<Remote> {
+        let version = answer.body.get("Version")?.as_u64()?;
+        unlisted(spec, text(spec, "name")?, version, None)
     }
 
     fn fetch(&self, id: &str, _scope: &Scope) -> Option<Call> {

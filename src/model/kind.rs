@@ -304,6 +304,11 @@ pub trait Kind: Sync {
     /// of this kind, or only a tombstone.
     fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote>;
 
+    /// The object that a create's first answer tells of, where more calls follow it.
+    fn begun(&self, _spec: &Json, answer: &Answer, scope: &Scope) -> Option<Remote> {
+        self.read(&answer.body, scope).into_iter().next()
+    }
+
     /// The call that reads an object by its id, when a list lacks what the state knows. None where
     /// lists are whole.
     fn fetch(&self, _id: &str, _scope: &Scope) -> Option<Call> {

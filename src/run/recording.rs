@@ -62,14 +62,14 @@ impl<'a> StackRun<'a> {
         resource: Option<&Resource>,
         answer: &Answer,
     ) -> Vec<Effect> {
-        let known =
-            self.shared().state.resources.get(&change.address).is_some_and(|r| !r.replacing);
-        let (Some(resource), Verb::Create, false) = (resource, work.verb, known) else {
+        let (Some(resource), Verb::Create) = (resource, work.verb) else { return Vec::new() };
+        let Some(remote) = kind.begun(work.spec, answer, &self.scope()) else {
             return Vec::new();
         };
-        let Some(remote) = kind.read(&answer.body, &self.scope()).into_iter().next() else {
+        let is_known = |recorded: &Recorded| !recorded.replacing && recorded.id == remote.id;
+        if self.shared().state.resources.get(&change.address).is_some_and(is_known) {
             return Vec::new();
-        };
+        }
         let mut record = self.recorded(kind, resource, work.spec, &remote, change);
         // It is not what was asked for yet: the next plan has to see the difference.
         record.sent = Json::Object(JsonMap::new());

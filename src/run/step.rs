@@ -238,6 +238,8 @@ impl<'a> StackRun<'a> {
         let began = self.context.outside.elapsed_ms();
         let limit = resource.and_then(|resource| resource.meta.timeout_s);
         let limit = limit.unwrap_or_else(|| kind.timeout_s(work.spec)).saturating_mul(1000);
+        // What is recorded when a create begins is gone.
+        let gone = (work.verb == Verb::Create).then(|| self.recorded_id(&change.address)).flatten();
         let mut answers: Vec<Answer> = Vec::new();
         let mut last: Option<Call> = None;
         let mut looks = 0;
@@ -261,7 +263,10 @@ impl<'a> StackRun<'a> {
                 self.pace(change, began, limit, looks, answers.last()).await?;
                 looks += 1;
             }
-            let announced = self.intent(kind, change, work, resource, &call);
+            let announced = self.intent(kind, change, work, resource, &call).map(|intent| Intent {
+                id: intent.id.filter(|id| Some(id) != gone.as_ref()),
+                ..intent
+            });
             let (answer, number) = self.send(&call, announced).await?;
             let answer = self.take_secrets(kind, &change.address, answer);
             let tail = answer.clone();
@@ -298,11 +303,7 @@ impl<'a> StackRun<'a> {
         if !call.mutating {
             return None;
         }
-        let recorded = {
-            let shared = self.shared();
-            let recorded = shared.state.resources.get(&change.address);
-            recorded.filter(|recorded| !recorded.replacing).map(|recorded| recorded.id.clone())
-        };
+        let recorded = self.recorded_id(&change.address);
         let then = resource.filter(|_| change.phase != Phase::Widen);
         let then = then.map(|resource| self.expected(kind, resource, work.spec, change));
         Some(Intent {
@@ -324,6 +325,12 @@ impl<'a> StackRun<'a> {
             skew_ms: self.context.transport.skew_ms(call.service),
             looked: false,
         })
+    }
+
+    fn recorded_id(&self, address: &Address) -> Option<String> {
+        let shared = self.shared();
+        let recorded = shared.state.resources.get(address);
+        recorded.filter(|recorded| !recorded.replacing).map(|recorded| recorded.id.clone())
     }
 
     /// Sends a call; a mutating one is announced first, and its failure noted.

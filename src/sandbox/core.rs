@@ -19,6 +19,8 @@ pub struct Core {
     pub world: World,
     /// The time of the request, and where identifiers come from.
     pub env: Env,
+    /// The world before the last change, where somebody may be shown it.
+    pub before: Option<World>,
     mangler: Option<Mangler>,
     /// When the secret store last looked.
     pub store_read: Option<Instant>,
@@ -30,7 +32,14 @@ impl Core {
     /// `world`, answered in the forms that `mangle` is the seed of.
     pub fn new(world: World, env: Env, mangle: Option<u64>) -> Core {
         let window = (Instant::now(), 0);
-        Core { world, env, mangler: mangle.map(Mangler::new), store_read: None, window }
+        Core {
+            world,
+            env,
+            before: None,
+            mangler: mangle.map(Mangler::new),
+            store_read: None,
+            window,
+        }
     }
 
     /// What the service answers, in its own order and forms unless they are to be mangled.

@@ -37,7 +37,7 @@ impl Service {
 }
 
 /// A request as it was received.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Received {
     /// Which service it is for.
     pub service: Service,

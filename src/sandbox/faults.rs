@@ -7,9 +7,13 @@
 //! - {service: cloudflare, method: POST, path: "*/dns_records", drop: after}
 //! - {service: ssm, path: PutParameter, nth: 2, times: 3, status: 400, body: {__type: ThrottlingException}}
 //! - {path: "^/client/v4/accounts/[^/]+/access/", status: 429, headers: {retry-after: "1"}, delay_ms: 50}
+//! - {mutating: true, nth: 7, hold: after, tell: "127.0.0.1:9000"}
+//! - {mutating: true, chance: 0.1, seed: 42, late: 20}
+//! - {method: GET, path: "*/dns_records", lag: true}
 //! ```
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::SandboxError;
 
@@ -52,10 +57,33 @@ struct Written {
     reset: bool,
     #[serde(default)]
     effect: bool,
+    mutating: Option<bool>,
+    chance: Option<f64>,
+    #[serde(default)]
+    seed: u64,
+    hold: Option<Drop>,
+    tell: Option<SocketAddr>,
+    late: Option<u64>,
+    #[serde(default)]
+    lag: bool,
+    #[serde(default)]
+    truncate: bool,
 }
 
 fn one() -> u64 {
     1
+}
+
+/// A call, as rules know it.
+pub struct Asked<'a> {
+    /// Which service it is for.
+    pub service: &'a str,
+    /// Its HTTP method.
+    pub method: &'a str,
+    /// The forms of its path.
+    pub paths: &'a [&'a str],
+    /// Whether it would change something.
+    pub mutating: bool,
 }
 
 /// What happens to one call.
@@ -75,6 +103,16 @@ pub struct Fault {
     pub headers: Vec<(String, String)>,
     /// The call takes effect although it is answered otherwise.
     pub effect: bool,
+    /// It is never answered, nor is its connection closed.
+    pub hold: Option<Drop>,
+    /// A connection to this address tells that it is held.
+    pub tell: Option<SocketAddr>,
+    /// The connection is closed, and the call takes effect after so many others.
+    pub late: Option<u64>,
+    /// It is answered as if the last change had not been made yet.
+    pub lag: bool,
+    /// The connection is closed in the middle of the answer.
+    pub truncate: bool,
 }
 
 enum Pattern {
@@ -144,26 +182,48 @@ impl Faults {
         Ok(Faults { rules })
     }
 
-    /// Counts one call and tells what happens to it; `paths` are the forms of its path.
-    pub fn next(&mut self, service: &str, method: &str, paths: &[&str]) -> Option<Fault> {
+    /// Whether some call may be answered from the world before the last change.
+    pub fn have_lag(&self) -> bool {
+        self.rules.iter().any(|rule| rule.written.lag)
+    }
+
+    /// Counts one call and tells what happens to it.
+    pub fn next(&mut self, asked: &Asked<'_>) -> Option<Fault> {
         let mut found = None;
-        for rule in &mut self.rules {
+        for (at, rule) in self.rules.iter_mut().enumerate() {
             let Written { service: wanted, method: verb, .. } = &rule.written;
-            let fits = wanted.as_ref().is_none_or(|wanted| wanted == service)
-                && verb.as_ref().is_none_or(|verb| verb.eq_ignore_ascii_case(method))
-                && rule.pattern.as_ref().is_none_or(|p| paths.iter().any(|path| p.fits(path)));
+            let fits = wanted.as_ref().is_none_or(|wanted| wanted == asked.service)
+                && verb.as_ref().is_none_or(|verb| verb.eq_ignore_ascii_case(asked.method))
+                && rule.written.mutating.is_none_or(|wanted| wanted == asked.mutating)
+                && rule.pattern.as_ref().is_none_or(|p| asked.paths.iter().any(|at| p.fits(at)));
             if !fits {
                 continue;
             }
             rule.seen += 1;
             let first = rule.written.nth;
-            let due = rule.seen >= first && rule.seen - first < rule.written.times;
+            let due = match rule.written.chance {
+                Some(chance) => rule.seen >= first && lot(rule, at, asked) < chance,
+                None => rule.seen >= first && rule.seen - first < rule.written.times,
+            };
             if due && found.is_none() {
                 found = Some(fault(&rule.written));
             }
         }
         found
     }
+}
+
+/// A number from 0 to 1 that depends on the rule, the call, and how often the rule has been asked.
+fn lot(rule: &Rule, at: usize, asked: &Asked<'_>) -> f64 {
+    let mut digest = Sha256::new();
+    for number in [rule.written.seed, at as u64, rule.seen] {
+        digest.update(number.to_be_bytes());
+    }
+    digest.update(asked.method);
+    digest.update(asked.paths.first().copied().unwrap_or_default());
+    let bytes = digest.finalize();
+    let number = bytes.iter().take(4).fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
+    f64::from(number) / f64::from(u32::MAX)
 }
 
 fn fault(written: &Written) -> Fault {
@@ -176,6 +236,11 @@ fn fault(written: &Written) -> Fault {
         body: written.body.clone(),
         headers: written.headers.clone().into_iter().collect(),
         effect: written.effect,
+        hold: written.hold,
+        tell: written.tell,
+        late: written.late,
+        lag: written.lag,
+        truncate: written.truncate,
     }
 }
 
@@ -183,14 +248,18 @@ fn fault(written: &Written) -> Fault {
 mod tests {
     use super::*;
 
+    fn next(faults: &mut Faults, service: &str, method: &str, paths: &[&str]) -> Option<Fault> {
+        faults.next(&Asked { service, method, paths, mutating: method != "GET" })
+    }
+
     #[test]
     fn the_nth_call_and_those_after_it_are_hit() {
         let mut faults =
             Faults::parse("- {service: ssm, path: 'Put*', nth: 2, times: 2, status: 500}").unwrap();
         let hits: Vec<bool> =
-            (0..5).map(|_| faults.next("ssm", "POST", &["PutParameter"]).is_some()).collect();
+            (0..5).map(|_| next(&mut faults, "ssm", "POST", &["PutParameter"]).is_some()).collect();
         assert_eq!(hits, [false, true, true, false, false]);
-        assert!(faults.next("cloudflare", "POST", &["PutParameter"]).is_none());
+        assert!(next(&mut faults, "cloudflare", "POST", &["PutParameter"]).is_none());
     }
 
     #[test]
@@ -199,11 +268,24 @@ mod tests {
                        {"path": "^/api/v1/", "times": 9, "reset": true}]"#;
         let mut faults = Faults::parse(json).unwrap();
         let path = ["/client/v4/zones/1/dns_records", "/zones/1/dns_records"];
-        let hit = faults.next("cloudflare", "POST", &path).unwrap();
+        let hit = next(&mut faults, "cloudflare", "POST", &path).unwrap();
         assert_eq!(hit.drop, Some(Drop::After));
-        let hit = faults.next("kubernetes", "GET", &["/api/v1/pods"]).unwrap();
+        let hit = next(&mut faults, "kubernetes", "GET", &["/api/v1/pods"]).unwrap();
         assert!(hit.reset && hit.drop == Some(Drop::Before));
-        assert!(faults.next("kubernetes", "GET", &["/apis/v1/pods"]).is_none());
+        assert!(next(&mut faults, "kubernetes", "GET", &["/apis/v1/pods"]).is_none());
+    }
+
+    #[test]
+    fn chance_hits_its_share_and_the_same_calls_each_time() {
+        let text = "- {mutating: true, chance: 0.3, seed: 7, status: 500}";
+        let hits = || -> Vec<bool> {
+            let mut faults = Faults::parse(text).unwrap();
+            (0..1000).map(|_| next(&mut faults, "ssm", "POST", &["x"]).is_some()).collect()
+        };
+        let count = hits().iter().filter(|hit| **hit).count();
+        assert!((250..350).contains(&count), "{count}");
+        assert_eq!(hits(), hits());
+        assert!(next(&mut Faults::parse(text).unwrap(), "ssm", "GET", &["x"]).is_none());
     }
 
     #[test]

@@ -60,7 +60,12 @@ fn open_intents(text: &str) -> Vec<Object> {
     for line in text.lines() {
         // A torn line announces nothing.
         let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
-        if let Some((_, outcome)) = find(&record, "outcome") {
+        if let Some((_, settled)) = find(&record, "settled") {
+            let closed = settled.get("closed").and_then(Value::as_array).into_iter().flatten();
+            closed.filter_map(Value::as_u64).for_each(|number| {
+                open.remove(&number);
+            });
+        } else if let Some((_, outcome)) = find(&record, "outcome") {
             if let Some(ended) = outcome.get("intent").and_then(Value::as_u64) {
                 open.remove(&ended);
             }

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -21,7 +22,7 @@ use super::core::Core;
 use super::directory::{Directory, Endpoint};
 use super::env::{Env, Ids};
 use super::exchange::{Received, Reply, Service};
-use super::faults::{Drop, Fault, Faults};
+use super::faults::{Asked, Drop, Fault, Faults};
 use super::journal::{self, Announced};
 use super::log::{self, Line, Log};
 use super::upstream::Upstream;
@@ -74,6 +75,10 @@ struct Shared {
     latency: Duration,
     journals: Vec<PathBuf>,
     faults: Mutex<Faults>,
+    /// Whether some reads are answered from before the last change.
+    lags: bool,
+    /// Calls that are still on their way, and how many others come before each.
+    late: tokio::sync::Mutex<Vec<(u64, Received)>>,
     log: Option<Log>,
     upstream: Option<Upstream>,
     /// Without tokens, only what stays on this machine is served.
@@ -118,7 +123,9 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         directory,
         latency: options.latency,
         journals: options.journals,
+        lags: faults.have_lag(),
         faults: Mutex::new(faults),
+        late: tokio::sync::Mutex::default(),
         log,
         upstream,
         loopback: address.ip().is_loopback(),
@@ -222,6 +229,8 @@ enum Ending {
     Cut {
         reset: bool,
     },
+    /// The connection is closed in the middle of this answer.
+    Torn(Reply),
 }
 
 /// The one handler: reads the request, lets it happen whatever becomes of its client, and sends
@@ -242,6 +251,7 @@ async fn answer(
     let happening = tokio::spawn(async move { shared.happen(&received).await });
     match happening.await {
         Ok(Ending::Reply(reply)) => response(reply),
+        Ok(Ending::Torn(reply)) => torn(reply),
         Ok(Ending::Cut { reset }) => {
             scissors.cut(reset);
             Response::new(Body::empty())
@@ -251,6 +261,17 @@ async fn answer(
             response(Reply::text(500, "text/plain", "the sandbox failed"))
         }
     }
+}
+
+/// An answer whose second half never comes.
+fn torn(mut reply: Reply) -> Response {
+    let whole = reply.body.len();
+    let body = Bytes::from(std::mem::take(&mut reply.body)).slice(..whole / 2);
+    let parts = [Ok(body), Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))];
+    let mut response = response(reply);
+    response.headers_mut().insert(CONTENT_LENGTH, whole.into());
+    *response.body_mut() = Body::from_stream(futures::stream::iter(parts));
+    response
 }
 
 fn response(reply: Reply) -> Response {
@@ -274,22 +295,43 @@ impl Shared {
         let fault = self.fault(received);
         let delay = fault.as_ref().map_or(Duration::ZERO, |fault| fault.delay);
         tokio::time::sleep(self.latency + delay).await;
+        self.arrive().await;
         let ending = match &fault {
+            Some(Fault { hold: Some(when), tell, .. }) => {
+                if *when == Drop::After {
+                    self.handled(received, false).await;
+                }
+                self.note(received, time, 0, fault.as_ref());
+                if let Some(tell) = tell {
+                    // Who wants to know listens; the call is held for nobody, too.
+                    let _ = TcpStream::connect(tell).await;
+                }
+                return std::future::pending().await;
+            }
+            Some(Fault { late: Some(calls), reset, .. }) => {
+                // Announced when it was sent, whatever the journal says when it arrives.
+                if self.announced(received).is_ok() {
+                    self.late.lock().await.push((*calls, received.clone()));
+                }
+                Ending::Cut { reset: *reset }
+            }
+            Some(Fault { lag: true, .. }) => Ending::Reply(self.handled(received, true).await),
+            Some(Fault { truncate: true, .. }) => Ending::Torn(self.handled(received, false).await),
             Some(Fault { drop: Some(Drop::Before), reset, .. }) => Ending::Cut { reset: *reset },
             Some(fault) if fault.status.is_some() && !fault.effect && fault.drop.is_none() => {
                 Ending::Reply(faulty(fault, received.service, None))
             }
             Some(fault) => {
-                let reply = self.handled(received).await;
+                let reply = self.handled(received, false).await;
                 match fault.drop {
                     Some(_) => Ending::Cut { reset: fault.reset },
                     None => Ending::Reply(faulty(fault, received.service, Some(reply))),
                 }
             }
-            None => Ending::Reply(self.handled(received).await),
+            None => Ending::Reply(self.handled(received, false).await),
         };
         let status = match &ending {
-            Ending::Reply(reply) => reply.status,
+            Ending::Reply(reply) | Ending::Torn(reply) => reply.status,
             Ending::Cut { .. } => 0,
         };
         self.note(received, time, status, fault.as_ref());
@@ -302,20 +344,55 @@ impl Shared {
         }
         let paths = [received.shown_path(), received.short_path()];
         let mut faults = self.faults.lock().ok()?;
-        faults.next(received.service.name(), &received.method, &paths)
+        faults.next(&Asked {
+            service: received.service.name(),
+            method: &received.method,
+            paths: &paths,
+            mutating: received.is_mutating(),
+        })
+    }
+
+    /// What was delayed on its way arrives when its time has come.
+    async fn arrive(&self) {
+        let mut due = Vec::new();
+        {
+            let mut late = self.late.lock().await;
+            for (calls, _) in late.iter_mut() {
+                *calls = calls.saturating_sub(1);
+            }
+            late.retain(|(calls, received)| {
+                if *calls == 0 {
+                    due.push(received.clone());
+                }
+                *calls > 0
+            });
+        }
+        for received in &due {
+            let reply = self.carried_out(received, false).await;
+            self.note_as(received, log::time(), reply.status, Some("arrived late"));
+        }
     }
 
     fn note(&self, received: &Received, time: String, status: u16, fault: Option<&Fault>) {
+        let fault = fault.map(|fault| match (fault.hold, fault.drop) {
+            (Some(Drop::Before), _) => "held before",
+            (Some(Drop::After), _) => "held after",
+            _ if fault.late.is_some() => "delayed on its way",
+            _ if fault.lag => "answered from before the last change",
+            _ if fault.truncate => "truncated",
+            (_, Some(Drop::Before)) => "dropped before",
+            (_, Some(Drop::After)) => "dropped after",
+            _ if fault.status.is_some() => "answered",
+            _ => "delayed",
+        });
+        self.note_as(received, time, status, fault);
+    }
+
+    fn note_as(&self, received: &Received, time: String, status: u16, fault: Option<&str>) {
         let Some(log) = &self.log else { return };
         if received.service == Service::Sandbox {
             return;
         }
-        let fault = fault.map(|fault| match fault.drop {
-            Some(Drop::Before) => "dropped before",
-            Some(Drop::After) => "dropped after",
-            None if fault.status.is_some() => "answered",
-            None => "delayed",
-        });
         log.write(&Line {
             time,
             service: received.service.name(),
@@ -329,26 +406,45 @@ impl Shared {
         });
     }
 
-    /// The request without faults.
-    async fn handled(&self, received: &Received) -> Reply {
-        let mutating = received.is_mutating();
-        if mutating {
-            let call = Announced {
-                method: &received.method,
-                path: received.short_path(),
-                body: &received.body,
-            };
-            if let Err(text) = journal::check(&self.journals, &call) {
-                return Reply::refusal(received.service, 409, &text);
-            }
+    /// Whether a journal announces a call that would change something.
+    fn announced(&self, received: &Received) -> Result<(), String> {
+        if !received.is_mutating() {
+            return Ok(());
         }
+        let (method, path) = (received.method.as_str(), received.short_path());
+        journal::check(&self.journals, &Announced { method, path, body: &received.body })
+    }
+
+    /// The request without faults; `lag`: as if the last change had not been made yet.
+    async fn handled(&self, received: &Received, lag: bool) -> Reply {
+        match self.announced(received) {
+            Ok(()) => self.carried_out(received, lag).await,
+            Err(text) => Reply::refusal(received.service, 409, &text),
+        }
+    }
+
+    async fn carried_out(&self, received: &Received, lag: bool) -> Reply {
+        let mutating = received.is_mutating();
         let mut core = self.core.lock().await;
         core.env.now = Timestamp::now();
         if received.service == Service::Kubernetes && !mutating && self.store_is_due(&mut core) {
             self.settle(&mut core).await;
             self.keep(&core);
         }
-        let mut reply = core.answered(received, self.loopback);
+        if mutating && self.lags {
+            core.before = Some(core.world.clone());
+        }
+        let mut reply = if lag
+            && !mutating
+            && let Some(before) = core.before.take()
+        {
+            let now = std::mem::replace(&mut core.world, before);
+            let reply = core.answered(received, self.loopback);
+            core.before = Some(std::mem::replace(&mut core.world, now));
+            reply
+        } else {
+            core.answered(received, self.loopback)
+        };
         if mutating && reply.status < 400 {
             self.settle(&mut core).await;
             if let Err(reason) = self.directory.keep(&core.world) {

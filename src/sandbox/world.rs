@@ -17,7 +17,7 @@ pub const PRESET_PARAMETERS: [&str; 2] =
     ["parameter-reader-access-key-id", "parameter-reader-secret-access-key"];
 
 /// The state of a sandbox, as `world.json` keeps it.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct World {
     /// The Cloudflare API.
     pub cloudflare: cloudflare::State,

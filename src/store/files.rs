@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 
+/// What is between the name of a file and the random end of the temporary one that is written in
+/// its place.
+const UNFINISHED: &str = ".unfinished-";
+
 /// Writes a file by way of a temporary one beside it, mode 0600, and makes its name durable.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let dir = parent(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}{UNFINISHED}");
     let written = (|| -> io::Result<()> {
         std::fs::create_dir_all(&dir)?;
-        let mut file = tempfile::Builder::new().prefix(".boxctl-").tempfile_in(&dir)?;
+        let mut file = tempfile::Builder::new().prefix(&prefix).tempfile_in(&dir)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -37,6 +43,18 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
         Err(error) => Err(error),
     };
     removed.map_err(|source| StoreError::Write { path: path.to_owned(), source })
+}
+
+/// Removes what [`replace`] left of a file when its process was killed. Nobody else may be
+/// replacing that file.
+pub(super) fn sweep(path: &Path) -> Result<(), StoreError> {
+    let dir = parent(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}{UNFINISHED}");
+    for left in names(&dir)?.iter().filter(|left| left.starts_with(&prefix)) {
+        remove(&dir.join(left))?;
+    }
+    Ok(())
 }
 
 /// The names of the files in a directory; none when there is no directory.

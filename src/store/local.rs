@@ -74,10 +74,9 @@ impl LocalStore {
         for record in &text.records {
             state.fold(record.number, &record.entry);
         }
-        let unfinished = text
-            .records
-            .iter()
-            .any(|r| r.number > checkpointed && !matches!(r.entry, Entry::Begin { .. }));
+        let unfinished = text.records.iter().any(|r| {
+            r.number > checkpointed && !matches!(r.entry, Entry::Begin { .. } | Entry::Intent(_))
+        });
         Ok(Some(Loaded { state, open: open_intents(&text.records), torn: text.torn, unfinished }))
     }
 
@@ -150,6 +149,19 @@ impl LocalStore {
         // The journal first: a journal without its checkpoint would read as a state of its own.
         files::remove(&self.journal_path(stack))?;
         files::remove(&self.checkpoint_path(stack))
+    }
+
+    /// Removes files that an earlier run had not finished when it was killed.
+    pub(super) fn sweep(&self, stack: &str) -> Result<(), StoreError> {
+        files::sweep(&self.checkpoint_path(stack))?;
+        files::sweep(&self.journal_path(stack))?;
+        let history = self.history_dir(stack);
+        let serials = files::names(&history)?;
+        let serials = serials.iter().filter_map(|name| name.strip_prefix('.')?.split_once('.'));
+        for (serial, _) in serials {
+            files::sweep(&history.join(format!("{serial}.json")))?;
+        }
+        Ok(())
     }
 
     fn read_checkpoint(&self, stack: &str) -> Result<Option<State>, StoreError> {

@@ -141,6 +141,7 @@ impl LocalStore {
         for stack in stacks {
             check_name(stack)?;
             lock.files.push(take(stack, &self.lock_path(stack), info, deadline)?);
+            self.sweep(stack)?;
         }
         Ok(lock)
     }

@@ -124,6 +124,22 @@ impl Lab {
         lab
     }
 
+    /// A lab of its own that begins with this one's project and world.
+    pub fn copy(&self, options: &[&str]) -> Lab {
+        let dir = tempfile::tempdir().unwrap();
+        copy(self.path(), dir.path());
+        let mut lab = Lab {
+            dir,
+            server: None,
+            moto: None,
+            environment: Vec::new(),
+            http: self.http.clone(),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
+        };
+        lab.serve(options);
+        lab
+    }
+
     /// Serves the same world again, with other options.
     pub fn restart(&mut self, options: &[&str]) {
         if let Some(mut server) = self.server.take() {

@@ -13,6 +13,7 @@ mod cluster_oddities;
 mod drift;
 mod first_hour;
 mod gaps_a;
+mod kill;
 mod kubernetes_kind;
 mod lab;
 mod leaks;
@@ -23,7 +24,6 @@ mod official_schema;
 mod owners;
 mod readonly;
 mod recorder;
-
 mod refusals;
 mod secrets;
 mod stacks;

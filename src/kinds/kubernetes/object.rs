@@ -165,6 +165,14 @@ fn is_young(managed: &Managed, written: &Written<'_>) -> bool {
     }
 }
 
+/// Whether a manifest says nothing but which object it is, as most Namespaces do.
+fn is_name_alone(spec: &Json) -> bool {
+    let named = |key: &String| matches!(key.as_str(), "apiVersion" | "kind" | "metadata");
+    let meta = spec.get("metadata").and_then(Json::as_object);
+    spec.as_object().is_some_and(|spec| spec.keys().all(named))
+        && meta.is_some_and(|meta| meta.keys().all(|key| key == "name" || key == "namespace"))
+}
+
 impl Kind for Object {
     fn name(&self) -> &'static str {
         KUBERNETES
@@ -315,12 +323,16 @@ impl Kind for Object {
     }
 
     /// An apply is all or nothing, so an object that boxctl has applied, and that is not older
-    /// than the request, came of it. Of an object that was there before, all fields have to be
-    /// what was applied; of a Secret's, that can't be told.
+    /// than the request, came of it; what says nothing but its name owns no field. Of an object
+    /// that was there before, all fields have to be what was applied; of a Secret's, that can't be
+    /// told.
     fn shows(&self, written: &Written<'_>, remote: &Remote) -> Shows {
         let spec = &written.then.sent;
         let ours = managed(&remote.raw).into_iter().find(Managed::is_ours);
-        let Some(ours) = ours else { return Shows::Unclear };
+        let Some(ours) = ours else {
+            let owes_nothing = written.before.is_none() && is_name_alone(spec);
+            return if owes_nothing { Shows::Taken } else { Shows::Unclear };
+        };
         if written.before.is_none() {
             return Shows::Taken;
         }

@@ -1,0 +1,235 @@
+//! A second kill, during the recovery from the first.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::matrix::{CHANGE, CREATE, DESTROY, MOVE, Scenario, beginning, everywhere, is_moto};
+use super::{Point, STRICT, kill, points, world};
+use crate::lab::Lab;
+
+const STACK: &str = "stacks/openhands.yaml";
+const APPLY: &[&str] = &["apply", "--yes", "--allow-large"];
+
+/// One kind and verb: what is to be done, and the call whose answer is lost.
+struct Case {
+    scenario: Scenario,
+    lost: Point,
+}
+
+const fn case(
+    name: &'static str,
+    edit: fn(&Lab),
+    arguments: &'static [&'static str],
+    lost: Point,
+) -> Case {
+    let scenario = Scenario { name, applied: true, edit, arguments, plan: None };
+    Case { scenario, lost }
+}
+
+const fn made(name: &'static str, arguments: &'static [&'static str], lost: Point) -> Case {
+    let scenario = Scenario { name, applied: false, edit: |_| {}, arguments, plan: None };
+    Case { scenario, lost }
+}
+
+/// What is published leaves the files; the workload stays.
+fn without_service(lab: &Lab) {
+    let text = lab.read(STACK);
+    let (before, after) = text.split_once("services:").unwrap();
+    let (_, after) = after.split_once("manifests:").unwrap();
+    lab.write(STACK, &format!("{before}manifests:{after}"));
+}
+
+/// A foreign hand changes a field of a record or an application.
+fn meddle(lab: &Lab, list: &str, field: &str, value: Value) {
+    let item = lab.only(list);
+    let path = format!("{list}/{}", item["id"].as_str().unwrap());
+    lab.cloudflare("PATCH", &path, Some(json!({ field: value })));
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        made(
+            "tunnel create",
+            &["apply", "--yes", "--target", "tunnel.openhands"],
+            Point::Call("POST", "*/cfd_tunnel"),
+        ),
+        case(
+            "tunnel update",
+            |lab| lab.edit(STACK, "name: cloudflare openhands tunnel", "name: chat"),
+            APPLY,
+            Point::Call("PATCH", "*/cfd_tunnel/*"),
+        ),
+        case("tunnel delete", without_service, APPLY, Point::Call("DELETE", "*/cfd_tunnel/*")),
+        made(
+            "tunnel_config create",
+            &["apply", "--yes", "--target", "tunnel_config.openhands"],
+            Point::Call("PUT", "*/configurations"),
+        ),
+        case(
+            "tunnel_config update",
+            |lab| lab.edit(STACK, "svc.cluster.local:80", "svc.cluster.local:8080"),
+            APPLY,
+            Point::Call("PUT", "*/configurations"),
+        ),
+        case(
+            "tunnel_config delete",
+            without_service,
+            APPLY,
+            Point::Call("PUT", "*/configurations"),
+        ),
+        case(
+            "dns_record create",
+            |lab| {
+                let record = lab.only(&lab.records());
+                let path = format!("{}/{}", lab.records(), record["id"].as_str().unwrap());
+                lab.cloudflare("DELETE", &path, None);
+            },
+            APPLY,
+            Point::Call("POST", "*/dns_records"),
+        ),
+        case(
+            "dns_record update",
+            |lab| meddle(lab, &lab.records(), "proxied", json!(false)),
+            APPLY,
+            Point::Call("PATCH", "*/dns_records/*"),
+        ),
+        case("dns_record delete", without_service, APPLY, Point::Call("DELETE", "*/dns_records/*")),
+        made(
+            "access_application create",
+            &["apply", "--yes", "--target", "access_application.openhands"],
+            Point::Call("POST", "*/access/apps"),
+        ),
+        case(
+            "access_application update",
+            |lab| lab.edit(STACK, "session_duration: 24h", "session_duration: 12h"),
+            APPLY,
+            Point::Call("PUT", "*/access/apps/*"),
+        ),
+        case(
+            "access_application delete",
+            without_service,
+            APPLY,
+            Point::Call("DELETE", "*/access/apps/*"),
+        ),
+        made(
+            "access_policy create",
+            &["apply", "--yes", "--target", "access_policy.openhands"],
+            Point::Call("POST", "*/access/policies"),
+        ),
+        case(
+            "access_policy update",
+            |lab| {
+                lab.edit(
+                    STACK,
+                    "{login_method: GitHub}",
+                    "{login_method: GitHub}, {email: a@example.org}",
+                )
+            },
+            APPLY,
+            Point::Call("PUT", "*/access/policies/*"),
+        ),
+        case(
+            "access_policy delete",
+            without_service,
+            APPLY,
+            Point::Call("DELETE", "*/access/policies/*"),
+        ),
+        made(
+            "ssm_parameter create",
+            &["apply", "--yes", "--target", "ssm_parameter.openhands"],
+            Point::Call("POST", "PutParameter"),
+        ),
+        case(
+            "ssm_parameter update",
+            |lab| {
+                let input =
+                    json!({"Name": "openhands-tunnel-token", "Value": "x", "Overwrite": true});
+                lab.ssm("PutParameter", input);
+            },
+            APPLY,
+            Point::Call("POST", "PutParameter"),
+        ),
+        case(
+            "ssm_parameter delete",
+            without_service,
+            APPLY,
+            Point::Call("POST", "DeleteParameter"),
+        ),
+        made(
+            "object create",
+            &["apply", "--yes", "--target", "k8s.Service/openhands/openhands-service"],
+            Point::Call("PATCH", "*/services/*"),
+        ),
+        case(
+            "object update",
+            |lab| lab.edit("manifests/socket/service.yaml", "targetPort: 3000", "targetPort: 3001"),
+            APPLY,
+            Point::Call("PATCH", "*/services/*"),
+        ),
+        case(
+            "object delete",
+            |lab| std::fs::remove_file(lab.path().join("manifests/socket/service.yaml")).unwrap(),
+            APPLY,
+            Point::Call("DELETE", "*/services/*"),
+        ),
+    ]
+}
+
+/// Kills once at `first`, and again at every point of the recovery; returns how many those are.
+fn twice(base: &Lab, scenario: &Scenario, first: Point, expected: &Value) -> usize {
+    let mut killed = base.copy(&STRICT);
+    let was = kill(&mut killed, scenario.arguments, first, &mut Vec::new());
+    assert!(was, "{}: nothing was killed at {first:?}", scenario.name);
+    killed.restart(&STRICT);
+    let points = points(&killed.copy(&STRICT), scenario.arguments);
+    everywhere(&killed, scenario, &points, expected);
+    points.len()
+}
+
+fn undisturbed(base: &Lab, scenario: &Scenario) -> Value {
+    let lab = base.copy(&STRICT);
+    lab.run(scenario.arguments).exits(0);
+    world::outline(&lab.dump())
+}
+
+#[test]
+fn recovering_from_a_lost_call_of_each_kind_and_verb_can_be_killed_at_any_point() {
+    if is_moto() {
+        return;
+    }
+    let began = Instant::now();
+    let (mut count, mut failed, cases) = (0, Vec::new(), cases());
+    for case in &cases {
+        let one = || {
+            let base = beginning(&case.scenario);
+            let expected = undisturbed(&base, &case.scenario);
+            twice(&base, &case.scenario, case.lost, &expected)
+        };
+        match std::panic::catch_unwind(one) {
+            Ok(points) => count += points,
+            Err(_) => failed.push(case.scenario.name),
+        }
+    }
+    eprintln!(
+        "a second kill: {count} points of {} recoveries, in {:.0} s",
+        cases.len(),
+        began.elapsed().as_secs_f64()
+    );
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+#[ignore = "hours: every point of every recovery"]
+fn recovering_from_any_kill_can_be_killed_at_any_point() {
+    for scenario in [&CREATE, &CHANGE, &MOVE, &DESTROY] {
+        let base = beginning(scenario);
+        let expected = undisturbed(&base, scenario);
+        let firsts = points(&base.copy(&STRICT), scenario.arguments);
+        let mut count = 0;
+        for first in &firsts {
+            count += twice(&base, scenario, *first, &expected);
+        }
+        eprintln!("{}: {} kills, {count} second ones", scenario.name, firsts.len());
+    }
+}
