@@ -508,7 +508,10 @@ fn faulty(fault: &Fault, service: Service, reply: Option<Reply>) -> Reply {
     }
     for (name, value) in &fault.headers {
         reply.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        reply.headers.push((name.to_lowercase(), value.clone()));
+        // One without a value takes away what would be sent.
+        if !value.is_empty() {
+            reply.headers.push((name.to_lowercase(), value.clone()));
+        }
     }
     reply
 }

@@ -11,6 +11,7 @@ mod arrows;
 mod as_kubectl_reads;
 mod cluster_oddities;
 mod drift;
+mod faults;
 mod first_hour;
 mod gaps_a;
 mod kill;

@@ -110,7 +110,7 @@ pub fn are_nowhere(lab: &Lab, ran: &[Ran], secrets: &[String], but: &[&str]) {
     let outputs =
         outputs.map(|(at, ran)| (format!("command {at}"), format!("{}{}", ran.out, ran.err)));
     let texts: Vec<(String, String)> = files.chain(outputs).collect();
-    assert!(texts.iter().any(|(name, _)| name.ends_with("state/openhands.json")));
+    assert!(texts.iter().any(|(name, _)| name.contains("state/") && name.ends_with(".json")));
     for secret in secrets {
         for spelling in spellings(secret) {
             for (name, text) in &texts {

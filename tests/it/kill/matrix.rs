@@ -94,7 +94,7 @@ pub fn ends_well(lab: &Lab, scenario: &Scenario, expected: &Value, ran: &mut Vec
     }
 }
 
-fn difference(expected: &Value, found: &Value) -> String {
+pub fn difference(expected: &Value, found: &Value) -> String {
     let text = |value: &Value| serde_json::to_string_pretty(value).unwrap();
     let (expected, found) = (text(expected), text(found));
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
