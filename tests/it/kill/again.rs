@@ -144,7 +144,7 @@ fn cases() -> Vec<Case> {
             "ssm_parameter update",
             |lab| {
                 let input =
-                    json!({"Name": "openhands-tunnel-token", "Value": "x", "Overwrite": true});
+                    json!({"Name": "openhands-tunnel-token", "Value": "what someone else wrote", "Overwrite": true});
                 lab.ssm("PutParameter", input);
             },
             APPLY,
