@@ -101,6 +101,7 @@ fn main() {
             limit_percent: 30,
             retired: false,
             target: Target::default(),
+            rolled_back: None,
         };
         let time = median(|| assert!(plan(&input).plan.changes.is_empty()));
         let _ = writeln!(out, "planning {count} settled resources: {time:?}");

@@ -7,12 +7,14 @@ use crate::engine::exposure::{Exposure, Role};
 use crate::kinds::wiring;
 use crate::model::change::StepId;
 use crate::model::error::{Exit, Level, Report, Stop};
-use crate::model::event::Event;
+use crate::model::event::{Event, Failed, Waiting};
+use crate::model::history::Past;
 use crate::model::plan::{Options, Plan, StackPlan};
 use crate::model::scope::Scope;
 use crate::model::state::State;
 use crate::run::Context;
 use crate::run::apply::{apply, keep_records};
+use crate::run::past::{self, Doing};
 use crate::run::pipeline::{self, Observations};
 use crate::run::stack_run::{Shared, StackRun, StepError};
 
@@ -56,6 +58,18 @@ pub(super) struct Ready {
     pub observations: Observations,
     /// Steps of each stack that are not done.
     pub refused: Vec<BTreeSet<StepId>>,
+    /// What this run is for each stack.
+    pub runs: Vec<Doing>,
+}
+
+impl Ready {
+    /// A plan of which everything is done.
+    pub fn new(plan: Plan, observations: Observations, run: &str) -> Self {
+        let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
+        let doing = Doing { run: run.to_owned(), back_to: None };
+        let runs = plan.stacks.iter().map(|_| doing.clone()).collect();
+        Ready { plan, observations, refused, runs }
+    }
 }
 
 /// Runs `apply`.
@@ -74,8 +88,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<E
     let wires = Wires::connect(session, ui, gathered.secrets_taken());
     let (plan, observations) =
         planning::make(session, ui, &wires, gathered, &command.options).await?;
-    let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
-    let ready = Ready { plan, observations, refused };
+    let ready = Ready::new(plan, observations, "apply");
     let question = "Apply these changes? Only \"yes\" does it: ";
     let yes = command.yes;
     let wait = !command.no_wait;
@@ -120,8 +133,7 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
     gathered.orphans.clear();
     let wires = Wires::connect(session, ui, gathered.secrets_taken());
     let (plan, observations) = planning::make(session, ui, &wires, gathered, &options).await?;
-    let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
-    let ready = Ready { plan, observations, refused };
+    let ready = Ready::new(plan, observations, "destroy");
     let all = names.join(" ");
     let question = format!("Destroy all this? Only \"{all}\" does it: ");
     carry_out(session, ui, &wires, ready, true, |ui| confirm(ui, &question, &all, command.yes))
@@ -152,7 +164,7 @@ pub(super) async fn carry_out(
     wait: bool,
     confirm: impl FnOnce(&Ui) -> Result<bool, Stop>,
 ) -> Result<Exit, Stop> {
-    let Ready { plan, observations, refused } = ready;
+    let Ready { plan, observations, refused, runs } = ready;
     if !ui.json {
         planning::show(ui, &plan);
     }
@@ -180,13 +192,21 @@ pub(super) async fn carry_out(
     let watcher = wires.watch_signals();
     let mut exit = Exit::Done;
     let context = wires.context(session.project.timing);
-    let stacks = plan.stacks.iter().zip(&refused).enumerate();
-    for (at, (stack, refused)) in stacks {
+    let stacks = plan.stacks.iter().zip(&refused).zip(&runs).enumerate();
+    for (at, ((stack, refused), run)) in stacks {
         if wires.stop.is_set() {
             exit = exit.and(Exit::Interrupted);
             break;
         }
-        let part = Part { plan: stack, plan_id: &plan.id, refused, at, wait };
+        let part = Part {
+            plan: stack,
+            plan_id: &plan.id,
+            is_whole: plan.options.target.is_empty() && plan.options.exclude.is_empty(),
+            refused,
+            at,
+            wait,
+            run,
+        };
         exit = exit.and(one_stack(session, &context, wires, &observations, &part).await?);
     }
     watcher.abort();
@@ -201,9 +221,12 @@ pub(super) async fn carry_out(
 struct Part<'a> {
     plan: &'a StackPlan,
     plan_id: &'a str,
+    /// Whether nothing was left out by options.
+    is_whole: bool,
     refused: &'a BTreeSet<StepId>,
     at: usize,
     wait: bool,
+    run: &'a Doing,
 }
 
 async fn one_stack(
@@ -259,21 +282,48 @@ async fn one_stack(
     } else {
         Some(apply(&run, plan, part.plan_id, part.refused).await)
     };
-    let (state, ended) = end(session, subject, run.into_shared())?;
+    let Shared { state, changed, broken, journal, .. } = run.into_shared();
+    drop(journal);
+    // What can't be read of the history is of no use to it either.
+    let before = session.store.history(&plan.stack).unwrap_or_default();
+    let ended = past::past(past::Ended {
+        plan,
+        applied: applied.as_ref(),
+        refused: part.refused,
+        is_whole: part.is_whole,
+        doing: part.run,
+        at: context.now(),
+        changed,
+        before: before.into_iter().find(|past| past.serial() == state.serial),
+        state,
+    });
+    let (state, ended) = end(session, subject, ended, broken)?;
     let Some(applied) = applied else { return Ok(ended) };
+    let lost = session.store.load(&plan.stack).ok().flatten().map_or(0, |left| left.open.len());
     let exit = applied.exit.and(ended);
     wires.published(published(&state, &observations.scope));
     wires.events().emit(Event::ApplyEnded {
         stack: plan.stack.clone(),
         done: applied.done,
-        failed: applied.failed.len(),
-        waiting: applied.waiting.len(),
+        failed: applied.failed.iter().map(failed).collect(),
+        waiting: applied.waiting.iter().cloned().map(waiting).collect(),
+        lost,
         serial: state.serial,
         exit,
         elapsed_ms: context.outside.elapsed_ms().saturating_sub(began),
         requests: context.transport.requests(),
     });
     Ok(exit)
+}
+
+fn failed((step, report): &(StepId, Report)) -> Failed {
+    // What failed is the step: what is of use is why.
+    let why = report.causes.first().unwrap_or(&report.message).clone();
+    Failed { step: step.clone(), why }
+}
+
+fn waiting((step, waits_for): (StepId, Vec<StepId>)) -> Waiting {
+    Waiting { step, waits_for }
 }
 
 fn unwritten(error: &StepError) -> Stop {
@@ -287,31 +337,28 @@ fn is_kept(session: &Session, subject: &pipeline::Subject, plan: &StackPlan) -> 
         && plan.refresh.is_empty()
         && (state.variables == plan.variables || subject.stack.file.is_empty())
         && !subject.retired
+        && state.rolled_back == plan.rolled_back
         && (subject.stack.renamed_from.as_ref())
             .is_none_or(|old| !session.store.checkpoint_path(old).exists())
 }
 
-/// Writes what a run of a stack came to.
+/// Writes what a run of a stack came to; None where the journal could not be written to the end.
 fn end(
     session: &Session,
     subject: &pipeline::Subject,
-    shared: Shared,
+    past: Past,
+    is_broken: bool,
 ) -> Result<(State, Exit), Stop> {
-    let mut state = shared.state;
-    drop(shared.journal);
-    if shared.changed {
-        state.serial += 1;
-    }
-    if shared.broken {
+    if is_broken {
         // The journal has what is durable; a checkpoint might say more than that.
-        return Ok((state, Exit::Error));
+        return Ok((past.state, Exit::Error));
     }
-    session.store.checkpoint(&state).map_err(|error| store_stop(&error))?;
+    session.store.checkpoint(&past).map_err(|error| store_stop(&error))?;
     remove_old_name(session, subject)?;
-    if subject.retired && state.resources.is_empty() {
+    if subject.retired && past.state.resources.is_empty() {
         session.store.remove(&subject.stack.name).map_err(|error| store_stop(&error))?;
     }
-    Ok((state, Exit::Done))
+    Ok((past.state, Exit::Done))
 }
 
 /// What a stack publishes by now: each hostname with what guards it.

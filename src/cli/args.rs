@@ -153,9 +153,29 @@ pub struct Planning {
     /// A hostname that may lose its Access application
     #[arg(long, value_name = "HOSTNAME")]
     pub allow_public: Vec<String>,
+    /// Apply what the files ask for again, after a rollback
+    #[arg(long)]
+    pub forward: bool,
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What a rollback may do.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Allowing {
+    /// Do not run the commands of the files: secrets that they would give are missing
+    #[arg(long)]
+    pub no_commands: bool,
+    /// Protected resources that may be deleted
+    #[arg(long, value_name = "ADDRESS-GLOB")]
+    pub allow_protected: Vec<String>,
+    /// More deletions than the project's limit are fine
+    #[arg(long)]
+    pub allow_large: bool,
+    /// A hostname that may lose its Access application
+    #[arg(long, value_name = "HOSTNAME")]
+    pub allow_public: Vec<String>,
 }
 
 /// What to do.
@@ -237,7 +257,7 @@ Examples:
         /// Carry out a saved plan, and only what still rests on the same ground
         #[arg(long, value_name = "FILE", conflicts_with_all = [
             "adopt", "no_commands", "target", "exclude", "allow_protected", "allow_large",
-            "allow_public", "strict",
+            "allow_public", "forward", "strict",
         ])]
         plan: Option<PathBuf>,
         /// Do not ask
@@ -272,6 +292,39 @@ Examples:
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
+    },
+    /// Apply again what an earlier run applied
+    #[command(
+        long_about = "Apply again what an earlier run applied, manifests included: plan it, ask \
+                      for \"yes\", do it. Without a number: what the last complete run applied \
+                      before what is applied now. Values of secrets are today's. Until the files \
+                      change, `plan` says that the stack was rolled back, and `apply` wants \
+                      `--forward`.",
+        after_long_help = "\
+Examples:
+  boxctl state history openhands  what is kept, with the numbers
+  boxctl rollback openhands       take the last change back
+  boxctl rollback openhands 7     what run 7 applied
+  boxctl apply --forward          and again what the files ask for"
+    )]
+    Rollback {
+        /// The stack
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        stack: Option<String>,
+        /// The run [default: the last complete one that applied something else]
+        serial: Option<u64>,
+        /// All stacks that have a state
+        #[arg(long)]
+        all: bool,
+        /// What may be done.
+        #[command(flatten)]
+        planning: Allowing,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        /// Do not wait until things are ready
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Compare what was recorded with what is there; exit 2 on drift
     #[command(
@@ -358,6 +411,31 @@ pub enum StateCommand {
         stack: Option<String>,
         /// The address
         address: String,
+    },
+    /// List the runs that are kept, for `rollback`
+    History {
+        /// The stack [default: all]
+        stack: Option<String>,
+    },
+    /// Check the state's files, its records, and what the APIs say of them
+    #[command(
+        long_about = "Check the state's files (checksums, formats), whether its records hang \
+                            together, and what the APIs say of each. It only reads. Exit 1: a file \
+                            or record is wrong; 2: the world is not as it was recorded."
+    )]
+    Verify {
+        /// The stack [default: all]
+        stack: Option<String>,
+    },
+    /// Say which process holds a state's lock; removes nothing
+    #[command(
+        long_about = "Say which process holds a state's lock, and what ends that: the lock is \
+                            the operating system's, and is gone with its process, also a killed \
+                            one. Nothing is removed. Exit 4 if it is locked."
+    )]
+    Unlock {
+        /// The stack
+        stack: String,
     },
     /// Take records out of the state; the objects stay
     Rm {
@@ -471,7 +549,9 @@ mod tests {
             &["boxctl", "plan", "--var", "hunter2"],
             &["boxctl", "plan", "--var", "=hunter2"],
             &["boxctl", "status"],
-            &["boxctl", "rollback", "a"],
+            &["boxctl", "rollback"],
+            &["boxctl", "rollback", "a", "--all"],
+            &["boxctl", "rollback", "a", "first"],
             &["boxctl", "rotate", "--due"],
         ] {
             let error = parse_from(args).unwrap_err();

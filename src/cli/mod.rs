@@ -5,14 +5,17 @@ pub mod args;
 pub mod connect;
 mod drifting;
 mod files;
+mod history;
 mod lines;
 mod panics;
 mod planning;
+mod rollback;
 mod sandbox;
 mod saved;
 mod session;
 mod states;
 mod ui;
+mod verify;
 mod wires;
 
 use std::io::IsTerminal;
@@ -136,6 +139,7 @@ fn options(planning: &Planning, destroy: bool) -> Options {
         allow_public: planning.allow_public.clone(),
         strict: planning.strict,
         no_commands: planning.no_commands,
+        forward: planning.forward,
     }
 }
 
@@ -198,6 +202,27 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             session.close().await;
             result
         }
+        Command::Rollback { stack, serial, all, planning, yes, no_wait } => {
+            let command = rollback::RollbackCommand {
+                stack: stack.clone(),
+                serial: *serial,
+                all: *all,
+                options: Options {
+                    allow_protected: planning.allow_protected.clone(),
+                    allow_large: planning.allow_large,
+                    allow_public: planning.allow_public.clone(),
+                    no_commands: planning.no_commands,
+                    ..Options::default()
+                },
+                yes: *yes,
+                no_wait: *no_wait,
+            };
+            let names: Vec<String> = stack.iter().cloned().collect();
+            let session = Session::open(of("rollback", &names)).await?;
+            let result = rollback::run(&session, ui, &command).await;
+            session.close().await;
+            result
+        }
         Command::Drift { stacks } => {
             let session = Session::open(of("drift", stacks)).await?;
             let result = drifting::run(&session, ui, stacks).await;
@@ -221,6 +246,18 @@ async fn state(global: &Global, command: &StateCommand, ui: &Ui) -> Result<Exit,
         StateCommand::Show { stack, address } => {
             let session = Session::offline(globals(global, "state show", &[]))?;
             states::show_record(&session, stack.as_deref(), address, ui)
+        }
+        StateCommand::History { stack } => {
+            history::list(&Session::offline(of("state history", ""))?, stack.as_ref(), ui)
+        }
+        StateCommand::Unlock { stack } => {
+            history::unlock(&Session::offline(of("state unlock", stack))?, stack, ui)
+        }
+        StateCommand::Verify { stack } => {
+            let session = Session::open(of("state verify", "")).await?;
+            let result = verify::run(&session, stack.as_ref(), ui).await;
+            session.close().await;
+            result
         }
         StateCommand::Rm { stack, addresses } => {
             states::remove(&Session::offline(of("state rm", stack))?, stack, addresses, ui)

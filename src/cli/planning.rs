@@ -99,7 +99,7 @@ pub fn refusal(plan: &Plan) -> Exit {
 
 /// Whether the report says that something is not done until it is said to be meant.
 fn is_refusal(report: &Report) -> bool {
-    const CODES: [&str; 12] = [
+    const CODES: [&str; 14] = [
         "adopt",
         "conflict",
         "contents",
@@ -109,6 +109,8 @@ fn is_refusal(report: &Report) -> bool {
         "no-file",
         "protected",
         "public",
+        "rolled-back",
+        "secrets",
         "several",
         "stale",
         "unsaid-variable",

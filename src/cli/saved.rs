@@ -62,7 +62,7 @@ pub async fn run(
         );
     }
     let refused = refused.into_iter().map(|stale| stale.into_keys().collect()).collect();
-    let ready = Ready { plan: fresh, observations, refused };
+    let ready = Ready { refused, ..Ready::new(fresh, observations, "apply --plan") };
     let question = "Apply this plan? Only \"yes\" does it: ";
     let yes = command.yes;
     carry_out(session, ui, &wires, ready, !command.no_wait, |ui| confirm(ui, question, "yes", yes))
@@ -92,19 +92,8 @@ fn same_target(saved: &StackPlan, now: &StackPlan) -> Result<(), Stop> {
 fn secrets_of(session: &Session, saved: &Plan) -> Result<Secrets, Stop> {
     let stacks: Vec<String> =
         saved.stacks.iter().filter(|s| !s.retired).map(|s| s.stack.clone()).collect();
-    let mut wanted = BTreeSet::new();
-    for change in saved.stacks.iter().flat_map(|stack| &stack.changes).filter(|c| writes(c)) {
-        each_part(change, &mut |part| {
-            if let SecretPart::From { source, .. } = part {
-                let own = source.as_output().is_none_or(|(address, _)| {
-                    address.is_kubernetes() || address == change.address
-                });
-                if own {
-                    wanted.insert(source.as_str().to_owned());
-                }
-            }
-        });
-    }
+    let wanted: BTreeSet<String> =
+        saved.stacks.iter().flat_map(|stack| needed(&stack.changes)).collect();
     if wanted.is_empty() {
         return Ok(Secrets::new());
     }
@@ -134,6 +123,24 @@ fn secrets_of(session: &Session, saved: &Plan) -> Result<Secrets, Stop> {
             .cause(missing.join(", "))
             .hint("a plan holds no secret: give sensitive variables again, and keep the files"),
     ))
+}
+
+/// The secrets that changes send and that no other resource gives: those of files and variables.
+pub(super) fn needed(changes: &[Change]) -> BTreeSet<String> {
+    let mut wanted = BTreeSet::new();
+    for change in changes.iter().filter(|change| writes(change)) {
+        each_part(change, &mut |part| {
+            if let SecretPart::From { source, .. } = part {
+                let own = source.as_output().is_none_or(|(address, _)| {
+                    address.is_kubernetes() || address == change.address
+                });
+                if own {
+                    wanted.insert(source.as_str().to_owned());
+                }
+            }
+        });
+    }
+    wanted
 }
 
 fn writes(change: &Change) -> bool {

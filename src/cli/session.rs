@@ -6,11 +6,12 @@ use std::sync::RwLock;
 use std::time::Duration;
 
 use crate::config::{self, Commands, Disk, Inputs, Loaded};
+use crate::engine::rollback;
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::project::Project;
 use crate::model::resource::{Stack, VariableValue};
 use crate::model::secret::Secrets;
-use crate::run::pipeline::Subject;
+use crate::run::pipeline::{Origin, Subject};
 use crate::sandbox;
 use crate::store::{LocalStore, Lock, LockError, LockInfo, StoreError};
 
@@ -298,7 +299,8 @@ impl Session {
         });
         let lineage =
             state.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), |s| s.lineage.clone());
-        Ok(Subject { stack, state, lineage, retired, lost })
+        let files = rollback::asks(&stack);
+        Ok(Subject { stack, state, lineage, retired, lost, files, origin: Origin::Files })
     }
 
     /// Locks the states of stacks.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::model::address::{Address, AddressGlob};
 use crate::model::error::{Exit, Report, Stop};
+use crate::model::history::Past;
 use crate::model::journal::{Effect, Entry, Journal};
 use crate::model::state::State;
 use crate::render;
@@ -18,17 +19,23 @@ use super::wires::Wires;
 fn load(session: &Session, stack: &str) -> Result<State, Stop> {
     match session.store.load(stack) {
         Ok(Some(loaded)) => Ok(loaded.state),
-        Ok(None) => {
-            let names = session.store.list().map_err(|error| store_stop(&error))?;
-            let there = if names.is_empty() {
-                "nothing was applied yet".to_owned()
-            } else {
-                format!("there are {}", names.join(", "))
-            };
-            Err(Stop::error(Report::error(format!("there is no state of {stack}")).hint(there)))
-        }
+        Ok(None) => Err(no_state(session, stack)?),
         Err(error) => Err(store_stop(&error)),
     }
+}
+
+/// That a stack has no state, and which ones have.
+///
+/// # Errors
+/// The directory can't be read.
+pub(super) fn no_state(session: &Session, stack: &str) -> Result<Stop, Stop> {
+    let names = session.store.list().map_err(|error| store_stop(&error))?;
+    let there = if names.is_empty() {
+        "nothing was applied yet".to_owned()
+    } else {
+        format!("there are {}", names.join(", "))
+    };
+    Ok(Stop::error(Report::error(format!("there is no state of {stack}")).hint(there)))
 }
 
 fn all(session: &Session) -> Result<Vec<State>, Stop> {
@@ -171,10 +178,18 @@ fn edit(
         Stop::error(Report::error(error.to_string()).hint("nothing was changed"))
     })?;
     state.fold(number, &entry);
-    state.serial += 1;
     drop(journal);
-    session.store.checkpoint(&state).map_err(|error| store_stop(&error))?;
-    Ok(state)
+    noted(session, state)
+}
+
+/// Writes a state that was changed by hand, as a run of its own.
+fn noted(session: &Session, mut state: State) -> Result<State, Stop> {
+    state.serial += 1;
+    let run = session.globals.doing.clone();
+    let at = jiff::Timestamp::now().to_string();
+    let past = Past { at, run, complete: true, ..Past::of_state(state) };
+    session.store.checkpoint(&past).map_err(|error| store_stop(&error))?;
+    Ok(past.state)
 }
 
 /// Runs `state rm`: records leave, the objects stay.
@@ -282,8 +297,7 @@ pub async fn retarget(session: &Session, stack: &str, yes: bool, ui: &Ui) -> Res
     let _lock = session.lock(&[stack.to_owned()])?;
     let mut state = load(session, stack)?;
     state.target = target.or(&state.target);
-    state.serial += 1;
-    session.store.checkpoint(&state).map_err(|error| store_stop(&error))?;
+    noted(session, state)?;
     ui.note("The next plan compares what is recorded with what this target holds.");
     Ok(Exit::Done)
 }

@@ -10,6 +10,8 @@ pub mod plan;
 pub mod recover;
 pub mod resolve;
 pub mod restart;
+pub mod rollback;
 mod settle;
 mod steps;
 mod takeover;
+pub mod verify;

@@ -16,7 +16,7 @@ use crate::model::observed::{Observed, Remote, World};
 use crate::model::plan::{Options, Refresh, StackPlan};
 use crate::model::resource::{Resource, Stack};
 use crate::model::scope::Scope;
-use crate::model::state::{Recorded, State, Target};
+use crate::model::state::{Recorded, RolledBack, State, Target};
 use crate::model::value::{Special, each_special, references, secret_sources};
 
 use super::exposure::{self, Exposure};
@@ -51,6 +51,8 @@ pub struct Input<'a> {
     pub retired: bool,
     /// Where it lives.
     pub target: Target,
+    /// That what is declared is what an earlier run applied.
+    pub rolled_back: Option<RolledBack>,
 }
 
 /// A plan, and what it would like to ask the servers before it is believed.
@@ -326,6 +328,7 @@ impl<'a> Planner<'a> {
             protect_settings: self.input.stack.protect_settings.clone(),
             file: self.input.stack.file.clone(),
             retired: self.input.retired,
+            rolled_back: self.input.rolled_back.clone(),
             changes,
             unchanged: self.unchanged.into_iter().collect(),
             drift: self.drift,

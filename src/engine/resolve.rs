@@ -24,16 +24,29 @@ pub fn resolve(spec: &Json, known: &Known) -> Json {
 
 /// The spec with fingerprints put to the secrets that have none, where `of` knows one.
 pub fn with_fingerprints(spec: &Json, of: &mut impl FnMut(&SecretId) -> Option<String>) -> Json {
+    map_parts(spec, &mut |part| match part {
+        SecretPart::From { source, fingerprint: None } => {
+            let fingerprint = of(&source);
+            SecretPart::From { source, fingerprint }
+        }
+        other => other,
+    })
+}
+
+/// The spec without the fingerprints of these sources.
+pub fn without_fingerprints(spec: &Json, of: &impl Fn(&SecretId) -> bool) -> Json {
+    map_parts(spec, &mut |part| match part {
+        SecretPart::From { source, .. } if of(&source) => {
+            SecretPart::From { source, fingerprint: None }
+        }
+        other => other,
+    })
+}
+
+fn map_parts(spec: &Json, map: &mut impl FnMut(SecretPart) -> SecretPart) -> Json {
     let mapped: Result<Json, std::convert::Infallible> = map_special(spec, &mut |special| {
         let Special::Secret(parts) = special else { return Ok(special.into_value()) };
-        let parts = parts.into_iter().map(|part| match part {
-            SecretPart::From { source, fingerprint: None } => {
-                let fingerprint = of(&source);
-                SecretPart::From { source, fingerprint }
-            }
-            other => other,
-        });
-        Ok(Special::Secret(parts.collect()).into_value())
+        Ok(Special::Secret(parts.into_iter().map(&mut *map).collect()).into_value())
     });
     let Ok(spec) = mapped;
     spec

@@ -94,9 +94,11 @@ pub enum Event {
         /// What was done.
         done: Summary,
         /// Steps that failed.
-        failed: usize,
+        failed: Vec<Failed>,
         /// Steps that were not begun.
-        waiting: usize,
+        waiting: Vec<Waiting>,
+        /// Calls of which it is not known what became of them: the next run looks that up.
+        lost: usize,
         /// The state's serial after the run.
         serial: u64,
         /// How the run ends.
@@ -106,6 +108,24 @@ pub enum Event {
         /// What the whole run cost.
         requests: Requests,
     },
+}
+
+/// A step that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The step.
+    pub step: StepId,
+    /// Why, in a line.
+    pub why: String,
+}
+
+/// A step that was not begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The step.
+    pub step: StepId,
+    /// The steps that it needs and that were not done; none where the run was stopped before it.
+    pub waits_for: Vec<StepId>,
 }
 
 /// Takes events. Implementations must not block for long.

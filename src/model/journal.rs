@@ -8,6 +8,14 @@ use super::change::{Action, Phase, StepId};
 use super::state::{Recorded, State};
 use super::{JsonMap, state};
 
+/// The version of the journal's format.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// Journals did not say their version at first.
+fn first_format() -> u32 {
+    1
+}
+
 /// A call that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
@@ -107,6 +115,9 @@ pub enum Entry {
         stack: String,
         /// The number of the last record that the checkpoint has.
         after: u64,
+        /// [`FORMAT_VERSION`].
+        #[serde(default = "first_format")]
+        format_version: u32,
     },
     /// A plan is being carried out.
     PlanStarted {
@@ -116,6 +127,9 @@ pub enum Entry {
         target: Box<state::Target>,
         /// The values of variables.
         variables: std::collections::BTreeMap<String, super::resource::VariableValue>,
+        /// That it takes the stack back to an earlier run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rolled_back: Option<state::RolledBack>,
     },
     /// A plan was carried out: every change of it done or refused.
     PlanEnded {
@@ -191,9 +205,10 @@ impl State {
         self.journal = number;
         let effects = match entry {
             Entry::Begin { .. } | Entry::Intent(_) => return,
-            Entry::PlanStarted { target, variables, .. } => {
+            Entry::PlanStarted { target, variables, rolled_back, .. } => {
                 self.target = target.as_ref().clone().or(&self.target);
                 self.variables = variables.clone();
+                self.rolled_back.clone_from(rolled_back);
                 return;
             }
             Entry::PlanEnded { plan } => {

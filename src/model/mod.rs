@@ -5,6 +5,7 @@ pub mod call;
 pub mod change;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod journal;
 pub mod kind;
 pub mod known;

@@ -8,7 +8,7 @@ use super::address::Address;
 use super::change::{Action, Change, Drift, Phase};
 use super::error::{Level, Report};
 use super::resource::{Lookup, Resource, Stack, VariableValue};
-use super::state::Target;
+use super::state::{RolledBack, Target};
 
 /// The version of the saved plan's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -54,6 +54,9 @@ pub struct Options {
     pub strict: bool,
     /// Commands of the files are not run.
     pub no_commands: bool,
+    /// What was rolled back is applied again.
+    #[serde(default)]
+    pub forward: bool,
 }
 
 /// The plan of one stack.
@@ -95,6 +98,9 @@ pub struct StackPlan {
     /// Whether its file is gone and it is to be destroyed.
     #[serde(default)]
     pub retired: bool,
+    /// That this takes the stack back to an earlier run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
     /// The steps, in an order in which they could be done one after the other.
     pub changes: Vec<Change>,
     /// Resources that are as they should be, by address, with what the next state says of them

@@ -153,7 +153,8 @@ pub struct Lookup {
 }
 
 /// A stack, expanded: every resource it stands for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
 pub struct Stack {
     /// The stack's name.
     pub name: String,

@@ -9,7 +9,7 @@ use super::resource::VariableValue;
 use super::{Json, JsonMap};
 
 /// The version of the state's format.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Where a stack lives. Each part is recorded when the stack first needs it, and compared from
 /// then on.
@@ -126,6 +126,18 @@ pub struct Recorded {
     pub updated_at: String,
 }
 
+/// That a stack was rolled back, and what its files asked for then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RolledBack {
+    /// The serial of the run whose objects are applied again.
+    pub to: u64,
+    /// The serial of the run that applied what the files ask for, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u64>,
+    /// A fingerprint of what the files ask for: while they do, apply wants to be told.
+    pub files: String,
+}
+
 /// The state of a stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct State {
@@ -146,6 +158,9 @@ pub struct State {
     /// The ids of plans that were carried out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ended_plans: Vec<String>,
+    /// That the stack was rolled back, until its files change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
     /// The resources.
     pub resources: BTreeMap<Address, Recorded>,
 }
@@ -162,6 +177,7 @@ impl State {
             variables: BTreeMap::new(),
             journal: 0,
             ended_plans: Vec::new(),
+            rolled_back: None,
             resources: BTreeMap::new(),
         }
     }

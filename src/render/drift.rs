@@ -59,6 +59,35 @@ impl DriftView {
 
 /// What was found, as text.
 pub fn text(view: &DriftView, options: &RenderOptions) -> String {
+    let mut out = found(view, options);
+    out.push_str(&verdict(view, options));
+    if !view.pending.is_empty() {
+        let number = count(view.pending.len() as u64, "change");
+        out.push_str(&format!(
+            "Not applied yet: {number} of the files; `boxctl plan` shows them.\n"
+        ));
+    }
+    out.push_str(&requests_line(view.requests));
+    out
+}
+
+/// What a look at states found, as text.
+pub fn verified(view: &DriftView, options: &RenderOptions) -> String {
+    let palette = Palette::of(options);
+    let mut out = found(view, options);
+    if view.checks.is_empty() && view.drift.is_empty() {
+        let names = view.stacks.join(", ");
+        let text = match view.stacks.is_empty() {
+            true => "there is no state yet.".to_owned(),
+            false => format!("files, records and world agree ({}).", clean(&names)),
+        };
+        out.push_str(&format!("{} {text}\n", paint(palette.bold, "Verified:")));
+    }
+    out.push_str(&requests_line(view.requests));
+    out
+}
+
+fn found(view: &DriftView, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     let mut out = String::new();
     for stack in &view.stacks {
@@ -76,14 +105,6 @@ pub fn text(view: &DriftView, options: &RenderOptions) -> String {
         out.push_str(&report(check, options));
         out.push('\n');
     }
-    out.push_str(&verdict(view, options));
-    if !view.pending.is_empty() {
-        let number = count(view.pending.len() as u64, "change");
-        out.push_str(&format!(
-            "Not applied yet: {number} of the files; `boxctl plan` shows them.\n"
-        ));
-    }
-    out.push_str(&requests_line(view.requests));
     out
 }
 

@@ -100,8 +100,9 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
         serial => format!("{name} (serial {serial})\n"),
     };
     // A run with other values than the last one's is said before anything else.
-    let (first, checks): (Vec<_>, Vec<_>) =
-        stack.checks.iter().partition(|check| check.code.as_deref() == Some("unsaid-variable"));
+    let says_first =
+        |check: &&Report| matches!(check.code.as_deref(), Some("unsaid-variable" | "rolled-back"));
+    let (first, checks): (Vec<_>, Vec<_>) = stack.checks.iter().partition(says_first);
     for check in first {
         out.push_str(&report(check, options));
     }

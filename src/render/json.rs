@@ -223,8 +223,8 @@ impl<W: Write + Send> Events for EventLines<W> {
         } = &happened
         {
             total.done = total.done.plus(*done);
-            total.failed += failed;
-            total.waiting += waiting;
+            total.failed += failed.len();
+            total.waiting += waiting.len();
             total.elapsed_ms = total.elapsed_ms.max(*elapsed_ms);
             total.requests = *requests;
             let entry = json!({"stack": stack, "serial": serial, "exit": exit.code(), "done": done,

@@ -5,6 +5,7 @@
 
 pub mod drift;
 pub mod graph;
+pub mod history;
 pub mod human;
 pub mod json;
 pub mod markdown;

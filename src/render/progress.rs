@@ -228,24 +228,56 @@ fn said(event: &Event, options: &RenderOptions, live: bool) -> String {
 }
 
 fn ended(event: &Event, options: &RenderOptions) -> String {
-    let Event::ApplyEnded { stack, done, failed, waiting, serial, elapsed_ms, requests, .. } =
-        event
+    let Event::ApplyEnded {
+        stack, done, failed, waiting, lost, serial, elapsed_ms, requests, ..
+    } = event
     else {
         return String::new();
     };
     let palette = Palette::of(options);
     let mut text = format!("{}: {}", clean(stack), counts(done, ""));
-    if *failed > 0 {
-        text.push_str(&format!(", {}", paint(palette.error, format!("{failed} failed"))));
+    if !failed.is_empty() {
+        let failed = format!("{} failed", failed.len());
+        text.push_str(&format!(", {}", paint(palette.error, failed)));
     }
-    if *waiting > 0 {
-        text.push_str(&format!(", {waiting} not begun"));
+    if !waiting.is_empty() {
+        text.push_str(&format!(", {} not begun", waiting.len()));
     }
-    format!(
-        "{text} in {} with {} (serial {serial})",
+    text.push_str(&format!(
+        " in {} with {} (serial {serial})\n",
         duration(*elapsed_ms),
         count(requests.total(), "request")
-    )
+    ));
+    for one in failed {
+        let label = paint(palette.error, "failed ");
+        text.push_str(&format!("  {label}  {}: {}\n", one.step, clean(&one.why)));
+    }
+    for one in waiting {
+        let label = paint(palette.warning, "waiting");
+        text.push_str(&format!("  {label}  {}", one.step));
+        if !one.waits_for.is_empty() {
+            text.push_str(&format!(", for {}", names(&one.waits_for)));
+        }
+        text.push('\n');
+    }
+    if !(failed.is_empty() && waiting.is_empty()) {
+        text.push_str(&format!("{}\n", next(failed.len(), waiting.len(), *lost)));
+    }
+    text
+}
+
+/// What the next run will do.
+fn next(failed: usize, waiting: usize, lost: usize) -> String {
+    let first = match lost {
+        0 => String::new(),
+        lost => format!("finds out what became of {}, then ", count(lost as u64, "call")),
+    };
+    let left: Vec<String> = [(failed, "that failed"), (waiting, "not begun")]
+        .iter()
+        .filter(|(many, _)| *many > 0)
+        .map(|(many, what)| format!("{many} {what}"))
+        .collect();
+    format!("Next: the same command again {first}does what is left: {}.", left.join(", "))
 }
 
 fn names(steps: &[StepId]) -> String {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::model::address::Address;
 use crate::model::change::{Action, Change, Confidence, FieldChange, Phase, StepId};
 use crate::model::error::{Exit, Report};
-use crate::model::event::Event;
+use crate::model::event::{Event, Failed, Waiting};
 use crate::model::plan::{Plan, Requests, Summary};
 use crate::model::resource::Location;
 use crate::model::state::State;
@@ -110,8 +110,17 @@ pub(super) fn events() -> Vec<Event> {
         Event::ApplyEnded {
             stack: stack(),
             done: Summary { create: 1, update: 1, ..Summary::default() },
-            failed: 1,
-            waiting: 1,
+            failed: vec![Failed {
+                step: step("access_application"),
+                why: "Cloudflare PUT /accounts/a/access/apps/3f answered 403 (code 10000): \
+                      Authentication error [request 8f2c]"
+                    .to_owned(),
+            }],
+            waiting: vec![Waiting {
+                step: step("dns_record"),
+                waits_for: vec![step("access_application"), step("tunnel_config")],
+            }],
+            lost: 0,
             serial: 5,
             exit: Exit::Partial,
             elapsed_ms: 6_000,

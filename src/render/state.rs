@@ -234,7 +234,7 @@ fn marks(record: &Recorded) -> String {
 }
 
 /// The day and minute of a time, as people read it.
-fn day(time: &str) -> String {
+pub(super) fn day(time: &str) -> String {
     match time.get(..16) {
         Some(start) => start.replace('T', " "),
         None => clean(time),

@@ -93,6 +93,7 @@ fn begin(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Repo
         plan: plan_id.to_owned(),
         target: Box::new(plan.target.clone()),
         variables: plan.variables.clone(),
+        rolled_back: plan.rolled_back.clone(),
     })
     .map_err(unwritten)?;
     let moved = plan.refresh.iter().filter_map(|r| Some((r.moved_from.as_ref()?, &r.address)));

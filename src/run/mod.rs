@@ -4,6 +4,7 @@ pub mod apply;
 pub mod contents;
 mod lost;
 pub mod observe;
+pub mod past;
 pub mod pipeline;
 mod recording;
 pub mod scope;

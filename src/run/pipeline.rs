@@ -21,7 +21,7 @@ use crate::model::project::Project;
 use crate::model::resource::Stack;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
-use crate::model::state::{State, Target};
+use crate::model::state::{RolledBack, State, Target};
 
 use super::{Context, contents, observe, scope as reading, settle};
 
@@ -41,6 +41,21 @@ pub struct Subject {
     pub retired: bool,
     /// Calls of an earlier run of which it is not known what became of them.
     pub lost: Vec<OpenIntent>,
+    /// A fingerprint of what its files ask for.
+    pub files: String,
+    /// Where what is declared comes from.
+    pub origin: Origin,
+}
+
+/// Where what is declared comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Origin {
+    /// The stack's files.
+    #[default]
+    Files,
+    /// An earlier run applied it; with what the state will note of that, if the files ask for
+    /// something else.
+    EarlierRun(Option<RolledBack>),
 }
 
 /// What was read for a run, and what a plan was made from.
@@ -240,7 +255,9 @@ fn put_fingerprints(context: &Context<'_>, subject: &mut Subject) {
         let fits = recorded.filter(|recorded| {
             secrets.get(&source).is_some_and(|secret| fingerprint::is_of(&recorded.value, secret))
         });
-        variable.value = fits.map(|r| r.value.clone()).or_else(|| of.clone()).unwrap_or_default();
+        if let Some(value) = fits.map(|r| r.value.clone()).or_else(|| of.clone()) {
+            variable.value = value;
+        }
     }
 }
 
@@ -287,13 +304,37 @@ fn plan_all(
                 limit_percent: project.destroy_limit_percent,
                 retired: subject.retired,
                 target: target.clone(),
+                rolled_back: match &subject.origin {
+                    Origin::Files => None,
+                    Origin::EarlierRun(note) => note.clone(),
+                },
             });
-            if !options.destroy {
+            if !options.destroy && subject.origin == Origin::Files {
+                planned.plan.checks.splice(0..0, held_back(subject, options));
                 planned.plan.checks.splice(0..0, unsaid_variables(subject));
             }
             planned
         })
         .collect()
+}
+
+/// While the files of a stack that was rolled back ask for the same as then, apply would undo that.
+fn held_back(subject: &Subject, options: &Options) -> Option<Report> {
+    let note = subject.state.as_ref()?.rolled_back.as_ref()?;
+    if note.files != subject.files {
+        return None;
+    }
+    let asked = note.asked.map_or_else(|| "something else".to_owned(), |serial| serial.to_string());
+    let text = format!("rolled back to {}, the files ask for {asked}", note.to);
+    if options.forward {
+        return Some(Report::note(text).code("rolled-back"));
+    }
+    Some(
+        Report::error(text)
+            .code("rolled-back")
+            .hint("to stay there: change the files to what is applied now")
+            .hint("to apply what the files ask for: `boxctl apply --forward`"),
+    )
 }
 
 /// Variables whose recorded value was given for one run only, and is not given in this one.

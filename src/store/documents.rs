@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::Json;
+use crate::model::history::Past;
 use crate::model::plan::Plan;
 use crate::model::state::State;
 
-use super::{load_plan, plan_schema, state_schema};
+use super::{format, history_schema, load_plan, plan_schema, state_schema};
 
 fn at(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -159,6 +160,7 @@ fn check_example(example: &Json, schema: schemars::Schema) {
 #[test]
 fn the_schemas_are_what_the_code_generates() {
     check_schema("state/state.schema.json", &state_schema());
+    check_schema("state/history.schema.json", &history_schema());
     check_schema("plans/plan.schema.json", &plan_schema());
 }
 
@@ -168,6 +170,16 @@ fn the_example_of_a_state_is_one() {
     check_example(&example, state_schema());
     let state: State = serde_json::from_value(example.clone()).unwrap();
     assert_eq!(serde_json::to_value(&state).unwrap(), example);
+}
+
+#[test]
+fn the_example_of_an_earlier_run_is_one() {
+    let example = read("state/history.example.json");
+    check_example(&example, history_schema());
+    let path = at("state/history.example.json");
+    let past: Past = format::past(&path, &std::fs::read(&path).unwrap()).unwrap();
+    assert!(past.declared.is_some());
+    assert_eq!(serde_json::to_value(&past).unwrap(), example);
 }
 
 #[test]

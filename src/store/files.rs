@@ -48,10 +48,18 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 /// Removes what [`replace`] left of a file when its process was killed. Nobody else may be
 /// replacing that file.
 pub(super) fn sweep(path: &Path) -> Result<(), StoreError> {
-    let dir = parent(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let prefix = format!(".{name}{UNFINISHED}");
-    for left in names(&dir)?.iter().filter(|left| left.starts_with(&prefix)) {
+    sweep_where(&parent(path), |left| left.starts_with(&prefix))
+}
+
+/// Removes what [`replace`] left of any file in a directory. Nobody else may be writing there.
+pub(super) fn sweep_all(dir: &Path) -> Result<(), StoreError> {
+    sweep_where(dir, |left| left.starts_with('.') && left.contains(UNFINISHED))
+}
+
+fn sweep_where(dir: &Path, is_left: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    for left in names(dir)?.iter().filter(|left| is_left(left)) {
         remove(&dir.join(left))?;
     }
     Ok(())

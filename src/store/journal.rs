@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
 use super::files;
-use crate::model::journal::{Entry, Journal, JournalError, Numbered};
+use crate::model::journal::{Entry, FORMAT_VERSION, Journal, JournalError, Numbered};
 
 const HEAD: &str = "{\"record\":";
 const MIDDLE: &str = ",\"sum\":\"";
@@ -71,6 +71,7 @@ impl Text {
                 |reason| StoreError::Damaged { path: path.to_owned(), line: number, reason };
             match record {
                 Ok(record) => {
+                    check_version(path, &record)?;
                     text.check_order(&record).map_err(damaged)?;
                     text.records.push(record);
                     text.whole += bytes.len();
@@ -99,6 +100,16 @@ impl Text {
     /// The number of the last record.
     pub(super) fn last(&self) -> Option<u64> {
         self.records.last().map(|record| record.number)
+    }
+}
+
+fn check_version(path: &Path, record: &Numbered) -> Result<(), StoreError> {
+    match record.entry {
+        Entry::Begin { format_version, .. } if format_version > FORMAT_VERSION => {
+            let (found, known) = (u64::from(format_version), FORMAT_VERSION);
+            Err(StoreError::Newer { path: path.to_owned(), found, known })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::files;
+use super::format;
 use super::journal::{self, LocalJournal, Text};
-use crate::model::Json;
-use crate::model::journal::{Entry, Numbered, OpenIntent};
-use crate::model::state::{FORMAT_VERSION, State};
-
-/// How many earlier checkpoints are kept.
-const HISTORY: usize = 10;
+use crate::model::history::Past;
+use crate::model::journal::{Entry, FORMAT_VERSION, Numbered, OpenIntent};
+use crate::model::state::State;
 
 /// The states of a project in a directory. Reading needs no lock; writing needs the stack's
 /// [`super::Lock`].
@@ -54,11 +52,6 @@ impl LocalStore {
         self.dir.join(format!("{stack}.journal"))
     }
 
-    /// The directory of a stack's earlier checkpoints.
-    pub fn history_dir(&self, stack: &str) -> PathBuf {
-        self.dir.join("history").join(stack)
-    }
-
     /// The state of a stack; None where nothing was ever recorded of it.
     ///
     /// # Errors
@@ -98,23 +91,22 @@ impl LocalStore {
         LocalJournal::open(&path, &text, next)
     }
 
-    /// Writes a checkpoint and begins a new journal after it. The checkpoint before is kept under
-    /// `history/`, where its serial is another. Calls of which it is not known what became of them
-    /// go over to the new journal under new numbers.
+    /// Writes a checkpoint and begins a new journal after it; the run is put into the history
+    /// first. Calls of which it is not known what became of them go over to the new journal under
+    /// new numbers.
     ///
     /// # Errors
     /// A file that can't be written; a state that lacks what the journal recorded.
-    pub fn checkpoint(&self, state: &State) -> Result<(), StoreError> {
+    pub fn checkpoint(&self, run: &Past) -> Result<(), StoreError> {
+        let state = &run.state;
         check_name(&state.stack)?;
         let text = self.read_journal(&state.stack)?;
-        let previous = self.read_checkpoint(&state.stack)?;
         self.check_fit(state, &text)?;
         self.check_complete(state, &text)?;
-        if let Some(previous) = previous.filter(|previous| previous.serial != state.serial) {
-            self.keep(&previous)?;
-        }
         let path = self.checkpoint_path(&state.stack);
-        files::replace(&path, render(state, &path)?.as_bytes())?;
+        self.keep_original(&state.stack)?;
+        self.keep(run)?;
+        files::replace(&path, format::write_state(state, &path)?.as_bytes())?;
         let mut entries = vec![begin_entry(state)];
         entries.extend(
             open_intents(&text.records).into_iter().map(|o| Entry::Intent(Box::new(o.intent))),
@@ -138,13 +130,15 @@ impl LocalStore {
         Ok(stacks)
     }
 
-    /// Removes a stack's state. The last checkpoint stays under `history/`.
+    /// Removes a stack's state. Its history stays.
     ///
     /// # Errors
     /// A state that can't be read, a file that can't be written or removed.
     pub fn remove(&self, stack: &str) -> Result<(), StoreError> {
-        if let Some(loaded) = self.load(stack)? {
-            self.keep(&loaded.state)?;
+        if let Some(Loaded { state, .. }) = self.load(stack)?
+            && !self.is_kept(stack, state.serial)
+        {
+            self.keep(&Past::of_state(state))?;
         }
         // The journal first: a journal without its checkpoint would read as a state of its own.
         files::remove(&self.journal_path(stack))?;
@@ -155,19 +149,13 @@ impl LocalStore {
     pub(super) fn sweep(&self, stack: &str) -> Result<(), StoreError> {
         files::sweep(&self.checkpoint_path(stack))?;
         files::sweep(&self.journal_path(stack))?;
-        let history = self.history_dir(stack);
-        let serials = files::names(&history)?;
-        let serials = serials.iter().filter_map(|name| name.strip_prefix('.')?.split_once('.'));
-        for (serial, _) in serials {
-            files::sweep(&history.join(format!("{serial}.json")))?;
-        }
-        Ok(())
+        files::sweep_all(&self.history_dir(stack))
     }
 
     fn read_checkpoint(&self, stack: &str) -> Result<Option<State>, StoreError> {
         let path = self.checkpoint_path(stack);
         let Some(content) = files::read(&path)? else { return Ok(None) };
-        let state: State = parse_versioned(&path, "state", &content, FORMAT_VERSION)?;
+        let state: State = format::state(&path, &content)?;
         if state.stack != stack {
             let expected = stack.to_owned();
             return Err(StoreError::OtherStack { path, found: state.stack, expected });
@@ -201,7 +189,8 @@ impl LocalStore {
 
     /// Whether the journal continues this state.
     fn check_fit(&self, state: &State, text: &Text) -> Result<(), StoreError> {
-        let Some(Entry::Begin { lineage, stack, after }) = text.records.first().map(|r| &r.entry)
+        let Some(Entry::Begin { lineage, stack, after, .. }) =
+            text.records.first().map(|r| &r.entry)
         else {
             return Ok(());
         };
@@ -235,22 +224,6 @@ impl LocalStore {
             }),
         }
     }
-
-    /// Puts a checkpoint into the history, and takes the oldest ones out of it.
-    fn keep(&self, state: &State) -> Result<(), StoreError> {
-        let dir = self.history_dir(&state.stack);
-        let path = dir.join(format!("{}.json", state.serial));
-        files::replace(&path, render(state, &path)?.as_bytes())?;
-        let mut serials: Vec<u64> = files::names(&dir)?
-            .iter()
-            .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
-            .collect();
-        serials.sort_unstable();
-        for serial in serials.iter().rev().skip(HISTORY) {
-            files::remove(&dir.join(format!("{serial}.json")))?;
-        }
-        Ok(())
-    }
 }
 
 /// Whether a record says something that a checkpoint must have.
@@ -268,6 +241,7 @@ fn begin_entry(state: &State) -> Entry {
         lineage: state.lineage.clone(),
         stack: state.stack.clone(),
         after: state.journal,
+        format_version: FORMAT_VERSION,
     }
 }
 
@@ -307,43 +281,4 @@ pub(super) fn check_name(stack: &str) -> Result<(), StoreError> {
         return Err(StoreError::Name(stack.to_owned()));
     }
     Ok(())
-}
-
-/// A document with a `format_version`, refused where that is newer than what is known here.
-pub(super) fn parse_versioned<T: serde::de::DeserializeOwned>(
-    path: &Path,
-    what: &'static str,
-    content: &[u8],
-    known: u32,
-) -> Result<T, StoreError> {
-    let malformed = |source| StoreError::Malformed { path: path.to_owned(), what, source };
-    let value: Json = serde_json::from_slice(content).map_err(malformed)?;
-    match value.get("format_version").and_then(Json::as_u64) {
-        Some(found) if found > u64::from(known) => {
-            Err(StoreError::Newer { path: path.to_owned(), found, known })
-        }
-        _ => serde_json::from_value(value).map_err(malformed),
-    }
-}
-
-/// A state as it stands in its file: keys of values in order, so that it only changes where
-/// something changed, whatever order a server answers in.
-pub(super) fn render(state: &State, path: &Path) -> Result<String, StoreError> {
-    let failed = |source: serde_json::Error| StoreError::Write {
-        path: path.to_owned(),
-        source: source.into(),
-    };
-    let mut value = serde_json::to_value(state).map_err(failed)?;
-    if let Some(resources) = value.get_mut("resources").and_then(Json::as_object_mut) {
-        for record in resources.values_mut() {
-            for part in ["key", "sent", "answered", "outputs"] {
-                if let Some(part) = record.get_mut(part) {
-                    part.sort_all_objects();
-                }
-            }
-        }
-    }
-    let mut text = serde_json::to_string_pretty(&value).map_err(failed)?;
-    text.push('\n');
-    Ok(text)
 }

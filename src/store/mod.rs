@@ -5,6 +5,8 @@
 
 mod error;
 mod files;
+mod format;
+mod history;
 mod journal;
 mod local;
 mod lock;
@@ -16,7 +18,7 @@ pub use journal::LocalJournal;
 pub use local::{Loaded, LocalStore};
 pub use lock::{Lock, LockError, LockInfo, Locked};
 pub use plans::{load_plan, save_plan};
-pub use schema::{plan_schema, state_schema};
+pub use schema::{history_schema, plan_schema, state_schema};
 
 #[cfg(test)]
 mod documents;

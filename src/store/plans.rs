@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::StoreError;
 use super::files;
-use super::local::parse_versioned;
+use super::format;
 use crate::model::plan::{FORMAT_VERSION, Plan};
 
 /// Writes a plan to a file that only its owner can read.
@@ -25,5 +25,5 @@ pub fn save_plan(path: &Path, plan: &Plan) -> Result<(), StoreError> {
 pub fn load_plan(path: &Path) -> Result<Plan, StoreError> {
     let content =
         std::fs::read(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
-    parse_versioned(path, "plan", &content, FORMAT_VERSION)
+    format::parse(path, "plan", &content, FORMAT_VERSION, &[])
 }

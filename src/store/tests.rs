@@ -14,6 +14,7 @@ use crate::model::JsonMap;
 use crate::model::address::Address;
 use crate::model::call::Method;
 use crate::model::change::{Action, Phase, StepId};
+use crate::model::history::Past;
 use crate::model::journal::{Effect, Entry, Intent, Journal, Numbered, Outcome, Settled};
 use crate::model::state::{Recorded, State, Target};
 
@@ -36,6 +37,10 @@ fn recorded(id: &str) -> Recorded {
         created_at: "2026-11-22T10:00:00Z".to_owned(),
         updated_at: "2026-11-22T10:00:00Z".to_owned(),
     }
+}
+
+fn run(state: &State) -> Past {
+    Past::of_state(state.clone())
 }
 
 fn intent(name: &str) -> Entry {
@@ -121,7 +126,7 @@ fn a_state_is_the_checkpoint_and_the_journal_after_it() {
     assert_eq!(loaded.open.iter().map(|o| o.number).collect::<Vec<_>>(), [4]);
 
     state.serial = 1;
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     let loaded = store.load("s").unwrap().unwrap();
     assert_eq!(loaded.state.resources, state.resources);
     assert_eq!(loaded.state.serial, 1);
@@ -133,7 +138,7 @@ fn calls_of_unknown_outcome_survive_a_checkpoint_until_they_are_settled() {
     let mut journal = store.open_journal(&state).unwrap();
     let number = put(&mut journal, &mut state, intent("c"));
     put(&mut journal, &mut state, lost(number));
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
 
     let open = store.load("s").unwrap().unwrap().open;
     let names: Vec<_> = open.iter().map(|o| o.intent.address.name()).collect();
@@ -144,7 +149,7 @@ fn calls_of_unknown_outcome_survive_a_checkpoint_until_they_are_settled() {
     put(&mut journal, &mut state, outcome(open[0].number, "b"));
     put(&mut journal, &mut state, outcome(open[1].number, "c"));
     assert_eq!(store.load("s").unwrap().unwrap().open, []);
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     let loaded = store.load("s").unwrap().unwrap();
     assert_eq!((loaded.open.len(), loaded.state.resources.len()), (0, 3));
 }
@@ -157,7 +162,7 @@ fn a_lost_call_stays_open_until_it_is_known_what_became_of_it() {
     let looked = Settled { looked: vec![4], ..Settled::default() };
     put(&mut journal, &mut state, Entry::Settled(looked));
     drop(journal);
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     let open = store.load("s").unwrap().unwrap().open;
     assert!(open.len() == 1 && open[0].intent.looked, "what was looked for goes over: {open:?}");
 
@@ -224,11 +229,11 @@ fn a_missing_line_is_an_error() {
 #[test]
 fn a_journal_of_another_state_or_a_later_one_is_an_error_that_names_both_files() {
     let (_dir, store, mut state) = cut_short();
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     let older = std::fs::read(store.checkpoint_path("s")).unwrap();
     let mut journal = store.open_journal(&state).unwrap();
     put(&mut journal, &mut state, Entry::PlanEnded { plan: "p".to_owned() });
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     std::fs::write(store.checkpoint_path("s"), older).unwrap();
     let later = store.load("s").unwrap_err();
     assert!(matches!(later, StoreError::LaterCheckpoint { .. }), "{later}");
@@ -250,7 +255,7 @@ fn records_that_a_checkpoint_has_are_skipped() {
     let (_dir, store, mut state) = cut_short();
     let journal = std::fs::read(store.journal_path("s")).unwrap();
     state.resources.clear();
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     // Killed between the checkpoint's rename and the new journal.
     std::fs::write(store.journal_path("s"), journal).unwrap();
     let loaded = store.load("s").unwrap().unwrap();
@@ -263,7 +268,7 @@ fn records_that_a_checkpoint_has_are_skipped() {
 #[test]
 fn a_checkpoint_that_would_lose_records_is_refused() {
     let (_dir, store, _) = cut_short();
-    let error = store.checkpoint(&State::new("s", "l1".to_owned())).unwrap_err();
+    let error = store.checkpoint(&run(&State::new("s", "l1".to_owned()))).unwrap_err();
     assert!(matches!(error, StoreError::Behind { recorded: 3, has: 0, .. }), "{error}");
 }
 
@@ -271,13 +276,13 @@ fn a_checkpoint_that_would_lose_records_is_refused() {
 fn newer_formats_and_foreign_files_are_refused() {
     let (dir, store, mut state) = cut_short();
     state.serial = 1;
-    store.checkpoint(&state).unwrap();
+    store.checkpoint(&run(&state)).unwrap();
     let path = store.checkpoint_path("s");
     let content = std::fs::read_to_string(&path).unwrap();
-    let newer = content.replace("\"format_version\": 1", "\"format_version\": 2");
+    let newer = content.replace("\"format_version\": 2", "\"format_version\": 3");
     std::fs::write(&path, newer).unwrap();
     let error = text(&store.load("s").unwrap_err());
-    assert!(error.contains("has format version 2; this boxctl knows versions up to 1"), "{error}");
+    assert!(error.contains("has format version 3; this boxctl knows versions up to 2"), "{error}");
     std::fs::write(&path, content.replace("\"stack\": \"s\"", "\"stack\": \"t\"")).unwrap();
     assert!(matches!(store.load("s"), Err(StoreError::OtherStack { .. })));
     std::fs::write(&path, "{").unwrap();
@@ -290,20 +295,20 @@ fn newer_formats_and_foreign_files_are_refused() {
 }
 
 #[test]
-fn the_last_ten_checkpoints_are_kept() {
+fn the_last_ten_runs_are_kept() {
     let (_dir, store) = store();
     let mut state = State::new("s", "l1".to_owned());
     for serial in 1..=13 {
         state.serial = serial;
-        store.checkpoint(&state).unwrap();
-        store.checkpoint(&state).unwrap();
+        store.checkpoint(&run(&state)).unwrap();
+        store.checkpoint(&run(&state)).unwrap();
     }
     let mut kept: Vec<u64> = std::fs::read_dir(store.history_dir("s"))
         .unwrap()
         .map(|e| e.unwrap().path().file_stem().unwrap().to_str().unwrap().parse().unwrap())
         .collect();
     kept.sort_unstable();
-    assert_eq!(kept, (3..=12).collect::<Vec<_>>());
+    assert_eq!(kept, (4..=13).collect::<Vec<_>>());
     store.remove("s").unwrap();
     assert_eq!(store.load("s").unwrap(), None);
     assert!(store.history_dir("s").join("13.json").exists());
@@ -315,7 +320,7 @@ fn stacks_are_listed_by_their_files() {
     assert_eq!(store.list().unwrap(), ["s"]);
     let other = State { stack: "b".to_owned(), ..state };
     let other = State { journal: 0, ..other };
-    store.checkpoint(&other).unwrap();
+    store.checkpoint(&run(&other)).unwrap();
     std::fs::write(store.dir().join("notes.schema.json"), "{}").unwrap();
     std::fs::write(store.dir().join("c.lock"), "").unwrap();
     assert_eq!(store.list().unwrap(), ["b", "s"]);
@@ -332,7 +337,7 @@ fn what_is_written_is_the_owners_alone() {
     let (_dir, store, mut state) = cut_short();
     for serial in 1..=2 {
         state.serial = serial;
-        store.checkpoint(&state).unwrap();
+        store.checkpoint(&run(&state)).unwrap();
     }
     let history = store.history_dir("s").join("1.json");
     for path in [store.checkpoint_path("s"), store.journal_path("s"), history] {
@@ -347,7 +352,7 @@ fn a_state_file_changes_only_where_something_changed() {
     let tunnel = Address::new("tunnel", "a");
     let mut bytes = |answered| {
         state.resources.get_mut(&tunnel).unwrap().answered = answered;
-        store.checkpoint(&state).unwrap();
+        store.checkpoint(&run(&state)).unwrap();
         std::fs::read(store.checkpoint_path("s")).unwrap()
     };
     let one = bytes(json!({"b": {"d": 1, "c": 2}, "a": 1}));
@@ -437,6 +442,7 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
         }),
         "\\PC{0,9}".prop_map(|plan| Entry::PlanEnded { plan }),
         "\\PC{0,9}".prop_map(|region| Entry::PlanStarted {
+            rolled_back: None,
             plan: "p".to_owned(),
             target: Box::new(Target { aws_region: Some(region), ..Target::default() }),
             variables: BTreeMap::new(),
@@ -455,9 +461,9 @@ proptest! {
     ) {
         let (_dir, store) = store();
         let mut state = State::new("s", "l1".to_owned());
-        store.checkpoint(&state).unwrap();
+        store.checkpoint(&run(&state)).unwrap();
         let mut journal = store.open_journal(&state).unwrap();
-        state.fold(1, &Entry::Begin { lineage: "l1".to_owned(), stack: "s".to_owned(), after: 0 });
+        state.fold(1, &Entry::Begin { lineage: "l1".to_owned(), stack: "s".to_owned(), after: 0, format_version: 2 });
         let mut states = vec![State::new("s", "l1".to_owned()), state.clone()];
         for entry in entries {
             put(&mut journal, &mut state, entry);
@@ -481,7 +487,7 @@ proptest! {
     #[test]
     fn no_damage_to_a_journal_gives_another_record(at in any::<prop::sample::Index>(), bit in 0..8) {
         let records: Vec<_> = [
-            Entry::Begin { lineage: "l1".to_owned(), stack: "s".to_owned(), after: 0 },
+            Entry::Begin { lineage: "l1".to_owned(), stack: "s".to_owned(), after: 0, format_version: 2 },
             intent("a"),
             outcome(2, "a"),
         ]
@@ -497,4 +503,59 @@ proptest! {
             prop_assert!(records.starts_with(&text.records));
         }
     }
+}
+
+/// A checkpoint and a run in its history, as the first format had them.
+fn of_the_first_format() -> (tempfile::TempDir, LocalStore, String) {
+    let (dir, store, mut state) = cut_short();
+    (state.format_version, state.serial) = (1, 7);
+    state.resources.clear();
+    let mut bare = serde_json::to_value(&state).unwrap();
+    let text = serde_json::to_string_pretty(&bare).unwrap();
+    std::fs::write(store.checkpoint_path("s"), &text).unwrap();
+    bare["serial"] = 6.into();
+    std::fs::create_dir_all(store.history_dir("s")).unwrap();
+    std::fs::write(store.history_dir("s").join("6.json"), bare.to_string()).unwrap();
+    (dir, store, text)
+}
+
+#[test]
+fn an_older_format_is_read_and_its_original_kept_when_it_is_written() {
+    let (_dir, store, original) = of_the_first_format();
+    let loaded = store.load("s").unwrap().unwrap();
+    assert_eq!((loaded.state.serial, loaded.state.format_version), (7, 2));
+    assert_eq!(std::fs::read_to_string(store.checkpoint_path("s")).unwrap(), original);
+    let past = &store.history("s").unwrap()[0];
+    assert_eq!((past.serial(), past.run.as_str(), &past.declared), (6, "", &None));
+
+    let mut state = loaded.state;
+    state.serial = 8;
+    store.checkpoint(&Past { run: "apply".to_owned(), ..run(&state) }).unwrap();
+    let kept = store.history_dir("s").join("7.format-1.json");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), original);
+    let written: crate::model::Json =
+        serde_json::from_slice(&std::fs::read(store.checkpoint_path("s")).unwrap()).unwrap();
+    assert_eq!(written["format_version"], 2);
+    let runs: Vec<_> =
+        store.history("s").unwrap().iter().map(|p| (p.serial(), p.run.clone())).collect();
+    assert_eq!(runs, [(6, String::new()), (8, "apply".to_owned())]);
+
+    // Writing it again keeps no second original.
+    state.serial = 9;
+    store.checkpoint(&run(&state)).unwrap();
+    let originals = std::fs::read_dir(store.history_dir("s")).unwrap();
+    let originals =
+        originals.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().contains("format"));
+    assert_eq!(originals.count(), 1);
+}
+
+#[test]
+fn a_journal_of_a_newer_format_is_refused() {
+    let (_dir, store, state) = cut_short();
+    let begin =
+        Entry::Begin { lineage: state.lineage, stack: "s".to_owned(), after: 0, format_version: 3 };
+    let begun = line(&Numbered { number: 1, entry: begin }).unwrap();
+    std::fs::write(store.journal_path("s"), begun).unwrap();
+    let error = text(&store.load("s").unwrap_err());
+    assert!(error.contains("has format version 3; this boxctl knows versions up to 2"), "{error}");
 }

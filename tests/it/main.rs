@@ -26,6 +26,7 @@ mod owners;
 mod readonly;
 mod recorder;
 mod refusals;
+mod rollback;
 mod secrets;
 mod stacks;
 mod tools;

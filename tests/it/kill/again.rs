@@ -143,8 +143,9 @@ fn cases() -> Vec<Case> {
         case(
             "ssm_parameter update",
             |lab| {
-                let input =
-                    json!({"Name": "openhands-tunnel-token", "Value": "what someone else wrote", "Overwrite": true});
+                let name = "openhands-tunnel-token";
+                let value = "what someone else wrote";
+                let input = json!({"Name": name, "Value": value, "Overwrite": true});
                 lab.ssm("PutParameter", input);
             },
             APPLY,
