@@ -4,23 +4,24 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::model::event::Events;
 use crate::model::project::Project;
 use crate::providers::cluster::Cluster;
-use crate::providers::{Apis, Settings};
+use crate::providers::{Apis, Retry, Settings};
 
 /// The variables that take the environment's place; None: the environment's own.
 pub type Overrides = Option<Vec<(String, String)>>;
 
 /// The APIs of a project; nothing is sent yet.
-pub fn connect(project: &Project, overrides: &Overrides) -> Apis {
-    let timing = project.timing;
+pub fn connect(project: &Project, overrides: &Overrides, events: Arc<dyn Events>) -> Apis {
+    let retry = Retry { timing: project.timing, events: Some(events) };
     let Some(variables) = overrides else {
-        let settings = Settings::from_env(project.aws_region.clone(), timing);
-        let cluster = Cluster::new(project.kubernetes_context.clone(), None, timing);
+        let settings = Settings::from_env(project.aws_region.clone(), retry.clone());
+        let cluster = Cluster::new(project.kubernetes_context.clone(), None, retry);
         return Apis::new(settings).with_kubernetes(Arc::new(cluster));
     };
     let get =
         |name: &str| variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let cluster = Cluster::new(None, get("KUBECONFIG").map(PathBuf::from), timing);
-    Apis::new(Settings::from_variables(get, timing)).with_kubernetes(Arc::new(cluster))
+    let cluster = Cluster::new(None, get("KUBECONFIG").map(PathBuf::from), retry.clone());
+    Apis::new(Settings::from_variables(get, retry)).with_kubernetes(Arc::new(cluster))
 }

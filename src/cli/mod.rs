@@ -4,6 +4,7 @@ mod applying;
 pub mod args;
 pub mod connect;
 mod drifting;
+mod dumps;
 mod files;
 mod history;
 mod lines;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
     let ui = ui_of(&cli.global);
     log_to_stderr(cli.global.verbose, ui.err.color);
     panics::hide_values();
+    dumps::forbid();
     // The first provider wins; that one is set already is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -150,7 +150,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
     .map_err(|error| stopped(&error))?;
     ui.print(&exports(&running.environment()));
     ui.note(&format!("The sandbox answers on {}. Ctrl-C ends it.", running.address()));
-    super::wires::interrupted().await;
+    super::wires::Signals::listen().next().await;
     running.stop().await;
     Ok(Exit::Done)
 }

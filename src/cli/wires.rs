@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::kinds;
 use crate::model::error::Exit;
 use crate::model::event::{Event, Events};
@@ -85,7 +87,6 @@ impl Wires {
     }
 
     fn with(session: &Session, ui: &Ui, secrets: Secrets, silent: bool) -> Wires {
-        let apis = connect(&session.project, &session.overrides);
         let shape = if ui.json && !silent {
             Shape::Json(EventLines::new(std::io::stdout()))
         } else {
@@ -103,10 +104,11 @@ impl Wires {
                 Progress::plain(sink(), local_time(), ui.err)
             })
         };
+        let renderer = Arc::new(Renderer { shape, lines: Lines::of(&session.dir) });
         Wires {
-            apis,
+            apis: connect(&session.project, &session.overrides, renderer.clone()),
             secrets: Arc::new(RwLock::new(secrets)),
-            renderer: Arc::new(Renderer { shape, lines: Lines::of(&session.dir) }),
+            renderer,
             outside: Machine { began: Instant::now() },
             published: std::sync::Mutex::default(),
             stop: Arc::new(StopFlag::default()),
@@ -163,31 +165,39 @@ impl Wires {
     pub fn watch_signals(&self) -> tokio::task::JoinHandle<()> {
         let (stop, renderer) = (self.stop.clone(), self.renderer.clone());
         tokio::spawn(async move {
-            interrupted().await;
+            let mut signals = Signals::listen();
+            signals.next().await;
             stop.set();
             renderer.emit(Event::Stopping);
-            interrupted().await;
+            signals.next().await;
             std::process::exit(i32::from(Exit::Interrupted.code()));
         })
     }
 }
 
-pub(super) async fn interrupted() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// The signals that ask a process to end.
+pub(super) struct Signals([Option<Signal>; 2]);
+
+impl Signals {
+    /// Listens from here on. One that can't be listened to keeps its own effect.
+    pub(super) fn listen() -> Self {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        Signals(kinds.map(|kind| signal(kind).ok()))
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            () = received(interrupt) => {}
+            () = received(terminate) => {}
         }
-    };
-    let asked = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        () = asked => {}
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }

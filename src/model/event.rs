@@ -45,6 +45,17 @@ pub enum Event {
         /// For what.
         reason: String,
     },
+    /// A call failed in a way that may pass, and is sent again after a pause.
+    Retrying {
+        /// The service, and what was sent: `Cloudflare GET /zones`.
+        operation: String,
+        /// The HTTP status, where there was an answer.
+        status: Option<u16>,
+        /// What may be behind it.
+        reason: String,
+        /// How long the pause is.
+        pause_ms: u64,
+    },
     /// A step is done.
     StepDone {
         /// The stack.

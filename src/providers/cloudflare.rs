@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::clock::Clock;
-use super::{chain, hints, host_of, not_sent, proxy, retry, reveal, scrub, tolerated};
+use super::retry::{self, Retry};
+use super::{chain, hints, host_of, not_sent, proxy, reveal, scrub, tolerated};
 use crate::model::Json;
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::error::{CallError, Failure};
-use crate::model::project::Timing;
 use crate::model::scope::Scope;
 use crate::model::secret::{Secret, SecretId, Secrets};
 use crate::model::state::Target;
@@ -26,7 +27,7 @@ pub struct Cloudflare {
     base: String,
     /// Holds the API token alone, so that texts can be scrubbed of it.
     token: RwLock<Secrets>,
-    timing: Timing,
+    retry: Retry,
     sent: AtomicU64,
     pause_until: Mutex<Option<Instant>>,
     clock: Clock,
@@ -50,12 +51,12 @@ impl Cloudflare {
         token: Option<Secret>,
         base_url: Option<String>,
         direct: bool,
-        timing: Timing,
+        retry: Retry,
     ) -> Self {
         // Another part of the program may have installed it before.
         drop(rustls::crypto::ring::default_provider().install_default());
         let builder = reqwest::Client::builder()
-            .timeout(Duration::from_millis(timing.request_ms))
+            .timeout(Duration::from_millis(retry.timing.request_ms))
             .user_agent(concat!("boxctl/", env!("CARGO_PKG_VERSION")));
         let builder = if direct { Ok(builder.no_proxy()) } else { proxy::of_cloudflare(builder) };
         let mut secrets = Secrets::new();
@@ -66,7 +67,7 @@ impl Cloudflare {
             http: builder.and_then(|builder| builder.build().map_err(|error| chain(&error))),
             base: base_url.unwrap_or_else(|| BASE_URL.to_owned()).trim_end_matches('/').to_owned(),
             token: RwLock::new(secrets),
-            timing,
+            retry,
             sent: AtomicU64::new(0),
             pause_until: Mutex::new(None),
             clock: Clock::default(),
@@ -97,7 +98,7 @@ impl Cloudflare {
     /// # Errors
     /// What became of it otherwise, with advice.
     pub async fn send(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Answer, CallError> {
-        let page = retry::run(call, &self.timing, || self.once(call, secrets)).await;
+        let page = self.retry.run(call, || self.once(call, secrets)).await;
         match page {
             Ok(page) => {
                 Ok(Answer { status: page.status, body: page.result, warnings: page.warnings })
@@ -126,7 +127,7 @@ impl Cloudflare {
                 .clone()
                 .query("page", number.to_string())
                 .query("per_page", size.to_string());
-            let page = retry::run(&call, &self.timing, || self.once(&call, &secrets)).await?;
+            let page = self.retry.run(&call, || self.once(&call, &secrets)).await?;
             let found = items(&call, page.result)?;
             let repeated = found.first().is_some_and(|first| all.first() == Some(first));
             if repeated {
@@ -170,12 +171,17 @@ impl Cloudflare {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let request_id = header("cf-ray");
-        let retry_after_ms = header("retry-after").and_then(|text| retry_after(&text));
+        let retry_after_ms =
+            header("retry-after").and_then(|text| retry::retry_after_ms(&text, Timestamp::now()));
         if let Some(date) = header("date") {
             self.clock.see(&date);
         }
-        if let Some(limit) = header("ratelimit") {
-            self.pace(&limit);
+        if let Some(pause) = header("ratelimit").and_then(|limit| pause_of(&limit)) {
+            self.hold_back(pause);
+        }
+        // Others that send at the same time would only be refused, too.
+        if let Some(ms) = retry_after_ms.filter(|_| status == 429) {
+            self.hold_back(Duration::from_millis(ms));
         }
         let text = response.text().await.map_err(|error| self.lost(&operation, error, secrets))?;
         decode(status, &text).map_err(|refusal| {
@@ -251,21 +257,26 @@ impl Cloudflare {
         }
     }
 
-    fn pace(&self, limit: &str) {
-        let Some((remaining, reset)) = rate_limit(limit) else { return };
-        let pause = match remaining {
-            0 => reset,
-            1..10 => reset / u32::try_from(remaining + 1).unwrap_or(1),
-            _ => return,
-        };
-        let pause = pause.min(Duration::from_millis(self.timing.step_ms));
+    fn hold_back(&self, pause: Duration) {
+        let pause = pause.min(Duration::from_millis(self.retry.timing.step_ms));
+        let then = Instant::now() + pause;
         let mut until = self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = Some(Instant::now() + pause);
+        *until = Some(until.map_or(then, |until| until.max(then)));
     }
 }
 
 fn operation(call: &Call) -> String {
     format!("{} {}", call.method.as_str(), call.path)
+}
+
+/// How long the next request has to wait by a `Ratelimit` header: the fewer are left, the longer.
+fn pause_of(limit: &str) -> Option<Duration> {
+    let (remaining, reset) = rate_limit(limit)?;
+    match remaining {
+        0 => Some(reset),
+        1..10 => Some(reset / u32::try_from(remaining + 1).unwrap_or(1)),
+        _ => None,
+    }
 }
 
 /// The smallest remaining number of a `Ratelimit` header and the time until it is reset:
@@ -278,10 +289,6 @@ fn rate_limit(header: &str) -> Option<(u64, Duration)> {
         Some((parameter("r=")?, Duration::from_secs(parameter("t=")?)))
     };
     header.split(',').filter_map(item).min_by_key(|(remaining, _)| *remaining)
-}
-
-fn retry_after(text: &str) -> Option<u64> {
-    text.trim().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1000))
 }
 
 /// Whether a list ends here. Totals are not believed (contract 1.2): a short page ends it, and so

@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
 use super::*;
+use crate::model::project::Timing;
 
 type Script = Arc<Mutex<Vec<(u16, &'static str, String)>>>;
 
@@ -34,7 +35,7 @@ async fn client(answers: Vec<(u16, &'static str, String)>) -> Cloudflare {
     let base = format!("http://{}/client/v4", listener.local_addr().unwrap());
     let app = axum::Router::new().fallback(next).with_state(Arc::new(Mutex::new(answers)));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Cloudflare::new(Some(Secret::new("t0ken-t0ken")), Some(base), true, timing())
+    Cloudflare::new(Some(Secret::new("t0ken-t0ken")), Some(base), true, timing().into())
 }
 
 fn good(result: &Json) -> String {
@@ -157,13 +158,13 @@ async fn lists_are_read_to_their_end_whatever_the_server_does_with_pages() {
 #[tokio::test]
 async fn without_a_token_or_a_server_nothing_is_sent() {
     let call = Call::get(Service::Cloudflare, "/zones");
-    let api = Cloudflare::new(None, Some("http://127.0.0.1:1".to_owned()), true, timing());
+    let api = Cloudflare::new(None, Some("http://127.0.0.1:1".to_owned()), true, timing().into());
     let error = api.send(&call, &secrets()).await.unwrap_err();
     assert_eq!(error.failure, Failure::NotSent);
     assert!(error.hint.unwrap().contains("set CLOUDFLARE_API_TOKEN"));
     assert_eq!(api.requests(), 0);
     let token = Some(Secret::new("t0ken-t0ken"));
-    let api = Cloudflare::new(token, Some("http://127.0.0.1:1".to_owned()), true, timing());
+    let api = Cloudflare::new(token, Some("http://127.0.0.1:1".to_owned()), true, timing().into());
     let error = api.send(&call, &secrets()).await.unwrap_err();
     assert_eq!((error.failure, error.code.as_deref()), (Failure::NotSent, Some("connect")));
     assert!(!error.to_string().contains("t0ken"));

@@ -13,34 +13,35 @@ use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::CallError;
 use crate::model::plan::Requests;
 use crate::model::port::{Sending, Transport};
-use crate::model::project::Timing;
 use crate::model::scope::{ApiResource, Scope};
 use crate::model::secret::Secrets;
 use crate::model::state::Target;
 
 use super::kubernetes::KubernetesClient;
-use super::{chain, not_sent, retry, reveal, scrub};
+use super::retry::Retry;
+use super::{chain, not_sent, reveal, scrub};
 
 /// A cluster, connected to when something is sent.
 pub struct Cluster {
     context: Option<String>,
     kubeconfig: Option<PathBuf>,
-    timing: Timing,
+    retry: Retry,
     client: OnceCell<KubernetesClient>,
 }
 
 impl Cluster {
     /// The cluster of that context of the environment's kubeconfig; of the current context if none
     /// is named; of the file given instead, if one is.
-    pub fn new(context: Option<String>, kubeconfig: Option<PathBuf>, timing: Timing) -> Self {
-        Cluster { context, kubeconfig, timing, client: OnceCell::new() }
+    pub fn new(context: Option<String>, kubeconfig: Option<PathBuf>, retry: Retry) -> Self {
+        Cluster { context, kubeconfig, retry, client: OnceCell::new() }
     }
 
     async fn client(&self) -> Result<&KubernetesClient, CallError> {
         self.client
             .get_or_try_init(|| async {
                 let Some(path) = &self.kubeconfig else {
-                    return KubernetesClient::connect(self.context.as_deref(), &self.timing).await;
+                    return KubernetesClient::connect(self.context.as_deref(), &self.retry.timing)
+                        .await;
                 };
                 let failed = |error: &dyn std::error::Error| {
                     not_sent(Service::Kubernetes, "connection", "kubeconfig", chain(error))
@@ -49,7 +50,7 @@ impl Cluster {
                 let options = KubeConfigOptions::default();
                 let config = Config::from_custom_kubeconfig(file, &options).await;
                 let config = config.map_err(|error| failed(&error))?;
-                KubernetesClient::with(config, &self.timing).await
+                KubernetesClient::with(config, &self.retry.timing).await
             })
             .await
     }
@@ -68,7 +69,7 @@ impl Transport for Cluster {
                 Some(body) => Some(reveal(Service::Kubernetes, &call.path, body, secrets)?),
                 None => None,
             };
-            let sent = retry::run(call, &self.timing, || client.send(call, body.clone())).await;
+            let sent = self.retry.run(call, || client.send(call, body.clone())).await;
             match sent {
                 Ok(mut answer) if !answer.is_success() => {
                     // A refusal may quote the body.
@@ -86,7 +87,7 @@ impl Transport for Cluster {
     fn list<'a>(&'a self, listing: &'a Listing) -> Sending<'a, Vec<Json>> {
         Box::pin(async move {
             let client = self.client().await?;
-            retry::run(&listing.call, &self.timing, || client.list(listing)).await
+            self.retry.run(&listing.call, || client.list(listing)).await
         })
     }
 
@@ -94,7 +95,7 @@ impl Transport for Cluster {
         Box::pin(async move {
             let client = self.client().await?;
             let call = Call::get(Service::Kubernetes, "/apis");
-            retry::run(&call, &self.timing, || client.api_resources()).await
+            self.retry.run(&call, || client.api_resources()).await
         })
     }
 
@@ -102,7 +103,7 @@ impl Transport for Cluster {
         Box::pin(async move {
             let client = self.client().await?;
             let call = Call::get(Service::Kubernetes, "/api/v1/namespaces/kube-system");
-            let uid = retry::run(&call, &self.timing, || client.cluster_uid()).await?;
+            let uid = self.retry.run(&call, || client.cluster_uid()).await?;
             Ok(Target { kubernetes_cluster: Some(uid), ..Target::default() })
         })
     }

@@ -17,12 +17,12 @@ use crate::model::call::{Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::plan::Requests;
 use crate::model::port::{Sending, Transport};
-use crate::model::project::Timing;
 use crate::model::scope::{ApiResource, Scope};
 use crate::model::secret::{Secret, Secrets};
 use crate::model::state::Target;
 
 pub use merge::merge_listings;
+pub use retry::Retry;
 
 /// Credentials and endpoints of Cloudflare and AWS, from the variables that their own tools read.
 #[derive(Debug, Default)]
@@ -37,8 +37,8 @@ pub struct Settings {
     pub aws_region: Option<String>,
     /// Whether no proxy is used, whatever the environment says.
     pub direct: bool,
-    /// Limits and pauses.
-    pub timing: Timing,
+    /// How calls are sent again.
+    pub retry: Retry,
 }
 
 /// An AWS endpoint with keys of its own: an embedded sandbox.
@@ -56,7 +56,7 @@ pub struct AwsSettings {
 
 impl Settings {
     /// What the environment says; AWS is left to its SDK.
-    pub fn from_env(aws_region: Option<String>, timing: Timing) -> Self {
+    pub fn from_env(aws_region: Option<String>, retry: Retry) -> Self {
         let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Settings {
             cloudflare_token: get("CLOUDFLARE_API_TOKEN").map(Secret::new),
@@ -64,13 +64,13 @@ impl Settings {
             aws: None,
             aws_region,
             direct: false,
-            timing,
+            retry,
         }
     }
 
     /// What the given variables say and nothing else: those that a sandbox prints. Nothing goes
     /// through a proxy.
-    pub fn from_variables(get: impl Fn(&str) -> Option<String>, timing: Timing) -> Self {
+    pub fn from_variables(get: impl Fn(&str) -> Option<String>, retry: Retry) -> Self {
         let aws = get("AWS_ENDPOINT_URL").map(|endpoint_url| AwsSettings {
             endpoint_url,
             region: get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
@@ -83,7 +83,7 @@ impl Settings {
             aws_region: aws.as_ref().map(|aws| aws.region.clone()),
             aws,
             direct: true,
-            timing,
+            retry,
         }
     }
 }
@@ -98,16 +98,16 @@ pub struct Apis {
 impl Apis {
     /// The APIs as the settings say; nothing is sent yet.
     pub fn new(settings: Settings) -> Self {
-        let Settings { cloudflare_token, cloudflare_base_url, aws, aws_region, direct, timing } =
+        let Settings { cloudflare_token, cloudflare_base_url, aws, aws_region, direct, retry } =
             settings;
         Apis {
             cloudflare: cloudflare::Cloudflare::new(
                 cloudflare_token,
                 cloudflare_base_url,
                 direct,
-                timing,
+                retry.clone(),
             ),
-            ssm: ssm::Ssm::new(aws, aws_region, timing),
+            ssm: ssm::Ssm::new(aws, aws_region, retry),
             kubernetes: None,
         }
     }

@@ -1,46 +1,82 @@
 //! When a call is sent again: only reads, and calls of which it is certain that nothing was done.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
 
 use crate::model::call::{Call, Service};
 use crate::model::error::{CallError, Failure};
+use crate::model::event::{Event, Events};
 use crate::model::project::Timing;
 
 /// The code of a call of which no connection came about.
 pub const CONNECT: &str = "connect";
 
-/// How often a refusal that may only be early is asked again.
+/// How long a pause is not worth a line.
+const BRIEF: Duration = Duration::from_secs(1);
+
+/// Sends calls again, within limits, and tells so.
+#[derive(Clone, Default)]
+pub struct Retry {
+    /// Limits and pauses.
+    pub timing: Timing,
+    /// Who is told of pauses.
+    pub events: Option<Arc<dyn Events>>,
+}
+
+impl From<Timing> for Retry {
+    fn from(timing: Timing) -> Self {
+        Retry { timing, events: None }
+    }
+}
+
+impl std::fmt::Debug for Retry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Retry").field("timing", &self.timing).finish_non_exhaustive()
+    }
+}
+
+/// How often a failed call is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
     /// Not at all.
     None,
     /// So many times.
     Times(u32),
+    /// So many times, which is told from the first on: it looks like a mistake of the user's.
+    Told(u32),
     /// As long as the step may take.
     Long,
 }
 
-/// What a failure asks for. A changing call whose outcome is not known is never repeated.
-fn patience(call: &Call, error: &CallError) -> Patience {
+/// What a failure asks for, and what may be behind it. A changing call whose outcome is not known
+/// is never repeated.
+fn patience(call: &Call, error: &CallError) -> (Patience, &'static str) {
     let code = error.code.as_deref();
     let access = call.service == Service::Cloudflare && call.path.contains("/access/");
     match error.failure {
-        Failure::Throttled => Patience::Long,
-        Failure::NotSent if code == Some(CONNECT) => Patience::Times(3),
-        Failure::NotSent | Failure::NotFound => Patience::None,
-        Failure::Unknown if call.mutating => Patience::None,
-        Failure::Unknown => Patience::Times(5),
-        // Access also answers 403 to valid tokens when it is pressed (contract 1.3).
-        Failure::Denied if access && error.status == Some(403) => Patience::Times(2),
-        Failure::Denied => Patience::None,
-        // The edge counts ended connections of a tunnel for a while (contract 4.4).
-        _ if code == Some("1022") => Patience::Times(5),
-        // A policy just made is not known everywhere for some seconds (contract 6.1.1).
-        Failure::Refused if access && unknown_policy(error) => Patience::Times(7),
-        Failure::Refused | Failure::Conflict => Patience::None,
+        Failure::Throttled => (Patience::Long, "it has had too many requests"),
+        Failure::NotSent if code == Some(CONNECT) => (Patience::Times(3), "it can't be reached"),
+        Failure::NotSent | Failure::NotFound => (Patience::None, ""),
+        Failure::Unknown if call.mutating => (Patience::None, ""),
+        Failure::Unknown => (Patience::Times(5), "it gave no usable answer"),
+        // Contract 1.3; 12133 is what the account's plan does not include.
+        Failure::Denied if access && error.status == Some(403) && code != Some("12133") => {
+            (Patience::Told(4), "Access refuses valid tokens too while it is busy")
+        }
+        Failure::Denied => (Patience::None, ""),
+        // Contract 4.4.
+        _ if code == Some("1022") => {
+            (Patience::Told(5), "it still counts connections of the tunnel that have ended")
+        }
+        // Contract 6.1.1.
+        Failure::Refused if access && unknown_policy(error) => {
+            (Patience::Told(7), "a policy just made is not known everywhere at once")
+        }
+        Failure::Refused | Failure::Conflict => (Patience::None, ""),
     }
 }
 
@@ -50,53 +86,76 @@ fn unknown_policy(error: &CallError) -> bool {
         && error.message.contains("not found")
 }
 
-/// Sends until it succeeds, or until sending again could do harm or takes too long. What a service
-/// says about when to come back is obeyed.
-///
-/// # Errors
-/// The last failure.
-pub async fn run<T, F>(
-    call: &Call,
-    timing: &Timing,
-    attempt: impl FnMut() -> F,
-) -> Result<T, CallError>
-where
-    F: Future<Output = Result<T, CallError>>,
-{
-    let start = Instant::now();
-    let limit = Duration::from_millis(timing.step_ms);
-    let mut failed = 0;
-    let pauses = ExponentialBuilder::default()
-        .with_jitter()
-        .with_factor(2.0)
-        .with_min_delay(Duration::from_millis(timing.backoff_ms.max(1)))
-        .with_max_delay(Duration::from_millis(timing.backoff_max_ms.max(1)))
-        .without_max_times();
-    attempt
-        .retry(pauses)
-        .when(move |error| {
-            failed += 1;
-            match patience(call, error) {
-                Patience::None => false,
-                Patience::Times(times) => failed <= times,
-                Patience::Long => true,
-            }
-        })
-        .adjust(move |error, pause| {
-            let asked = error.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
-            let pause = pause?.max(asked);
-            (start.elapsed() + pause <= limit).then_some(pause)
-        })
-        .notify(|error, pause| {
-            tracing::debug!(
-                service = error.service.title(),
-                operation = %error.operation,
-                status = error.status,
-                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                "sending again"
-            );
-        })
-        .await
+impl Retry {
+    /// Sends until it succeeds, or until sending again could do harm or takes too long. What a
+    /// service says about when to come back is obeyed.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub async fn run<T, F>(&self, call: &Call, attempt: impl FnMut() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let start = Instant::now();
+        let limit = Duration::from_millis(self.timing.step_ms);
+        let mut failed = 0;
+        let pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_factor(2.0)
+            .with_min_delay(Duration::from_millis(self.timing.backoff_ms.max(1)))
+            .with_max_delay(Duration::from_millis(self.timing.backoff_max_ms.max(1)))
+            .without_max_times();
+        attempt
+            .retry(pauses)
+            .when(move |error| {
+                failed += 1;
+                match patience(call, error).0 {
+                    Patience::None => false,
+                    Patience::Times(times) | Patience::Told(times) => failed <= times,
+                    Patience::Long => true,
+                }
+            })
+            .adjust(move |error, pause| {
+                let asked = error.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
+                let pause = pause?.max(asked);
+                (start.elapsed() + pause <= limit).then_some(pause)
+            })
+            .notify(|error, pause| self.tell(call, error, pause))
+            .await
+    }
+
+    fn tell(&self, call: &Call, error: &CallError, pause: Duration) {
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(
+            service = error.service.title(),
+            operation = %error.operation,
+            status = error.status,
+            pause_ms,
+            "sending again"
+        );
+        let (patience, why) = patience(call, error);
+        if let Some(events) = &self.events
+            && (pause >= BRIEF || matches!(patience, Patience::Told(_)))
+        {
+            events.emit(Event::Retrying {
+                operation: format!("{} {}", error.service.title(), error.operation),
+                status: error.status,
+                reason: why.to_owned(),
+                pause_ms,
+            });
+        }
+    }
+}
+
+/// When to come back by a `retry-after` header, in milliseconds from now: seconds, or a date
+/// (RFC 9110, 10.2.3).
+pub(super) fn retry_after_ms(text: &str, now: Timestamp) -> Option<u64> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(seconds.saturating_mul(1000));
+    }
+    let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(u64::try_from(until.duration_since(now).as_millis()).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -105,8 +164,17 @@ mod tests {
     use crate::model::call::Method;
     use crate::providers::not_sent;
 
-    fn timing() -> Timing {
-        Timing { backoff_ms: 1, backoff_max_ms: 2, step_ms: 200, ..Timing::default() }
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Vec<Event>>);
+
+    impl Events for Heard {
+        fn emit(&self, event: Event) {
+            self.0.lock().unwrap().push(event);
+        }
+    }
+
+    fn retry() -> Retry {
+        Retry::from(Timing { backoff_ms: 1, backoff_max_ms: 2, step_ms: 200, ..Timing::default() })
     }
 
     fn failure(failure: Failure, status: u16, code: &str, message: &str) -> CallError {
@@ -119,13 +187,18 @@ mod tests {
     }
 
     async fn attempts(call: &Call, error: CallError) -> u32 {
+        attempts_by(&retry(), call, error).await
+    }
+
+    async fn attempts_by(retry: &Retry, call: &Call, error: CallError) -> u32 {
         let mut count = 0;
-        let result: Result<(), CallError> = run(call, &timing(), || {
-            count += 1;
-            let error = error.clone();
-            async move { if count > 20 { Ok(()) } else { Err(error) } }
-        })
-        .await;
+        let result: Result<(), CallError> = retry
+            .run(call, || {
+                count += 1;
+                let error = error.clone();
+                async move { if count > 20 { Ok(()) } else { Err(error) } }
+            })
+            .await;
         drop(result);
         count
     }
@@ -144,7 +217,9 @@ mod tests {
         let throttled = failure(Failure::Throttled, 429, "10100", "");
         assert_eq!(attempts(&write, throttled).await, 21);
         let denied = failure(Failure::Denied, 403, "10000", "");
-        assert_eq!(attempts(&write, denied.clone()).await, 3);
+        assert_eq!(attempts(&write, denied.clone()).await, 5);
+        let lacking = failure(Failure::Denied, 403, "12133", "");
+        assert_eq!(attempts(&write, lacking).await, 1);
         assert_eq!(attempts(&read, denied).await, 1);
         assert_eq!(attempts(&write, not_sent(Service::Ssm, "x", CONNECT, "")).await, 4);
         assert_eq!(attempts(&write, not_sent(Service::Ssm, "x", "credentials", "")).await, 1);
@@ -156,5 +231,37 @@ mod tests {
         let mut error = failure(Failure::Throttled, 429, "10100", "");
         error.retry_after_ms = Some(60_000);
         assert_eq!(attempts(&call, error).await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_looks_like_a_mistake_is_told_at_once_and_a_long_pause_always() {
+        let heard = Arc::new(Heard::default());
+        let retry = Retry { events: Some(heard.clone()), ..retry() };
+        let write = Call::change(Service::Cloudflare, Method::Post, "/accounts/a/access/apps");
+        let denied = failure(Failure::Denied, 403, "10000", "Authentication error");
+        assert_eq!(attempts_by(&retry, &write, denied).await, 5);
+        let read = Call::get(Service::Cloudflare, "/zones");
+        attempts_by(&retry, &read, failure(Failure::Unknown, 502, "", "html")).await;
+        let events = std::mem::take(&mut *heard.0.lock().unwrap());
+        assert_eq!(events.len(), 4, "{events:?}");
+        let Event::Retrying { operation, status, reason, .. } = &events[0] else {
+            panic!("{events:?}")
+        };
+        assert_eq!((operation.as_str(), *status), ("Cloudflare x", Some(403)));
+        assert_eq!(reason, "Access refuses valid tokens too while it is busy");
+    }
+
+    #[test]
+    fn a_service_says_when_to_come_back_in_seconds_or_with_a_date() {
+        let now: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
+        for (text, ms) in [
+            ("7", Some(7_000)),
+            (" 0 ", Some(0)),
+            ("Mon, 23 Nov 2026 03:01:30 GMT", Some(90_000)),
+            ("Mon, 23 Nov 2026 02:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after_ms(text, now), ms, "{text}");
+        }
     }
 }

@@ -23,10 +23,10 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::clock::Clock;
-use super::{AwsSettings, chain, hints, host_of, not_sent, proxy, retry, reveal, scrub, tolerated};
+use super::retry::{self, Retry};
+use super::{AwsSettings, chain, hints, host_of, not_sent, proxy, reveal, scrub, tolerated};
 use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
-use crate::model::project::Timing;
 use crate::model::secret::{Secret, SecretId, Secrets};
 use crate::model::state::Target;
 use crate::model::{Json, JsonMap};
@@ -40,7 +40,7 @@ pub const CALLER: &str = "sts:GetCallerIdentity";
 pub struct Ssm {
     settings: Option<AwsSettings>,
     region: Option<String>,
-    timing: Timing,
+    retry: Retry,
     clients: OnceCell<Clients>,
     sent: AtomicU64,
     /// The session token goes along in a header: texts are scrubbed of it.
@@ -56,7 +56,7 @@ struct Clients {
 
 impl Ssm {
     /// A client; the SDK's chain is asked when something is sent first.
-    pub fn new(settings: Option<AwsSettings>, region: Option<String>, timing: Timing) -> Self {
+    pub fn new(settings: Option<AwsSettings>, region: Option<String>, retry: Retry) -> Self {
         let mut session = Secrets::new();
         for name in ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY"] {
             if let Ok(value) = std::env::var(name) {
@@ -66,7 +66,7 @@ impl Ssm {
         Ssm {
             settings,
             region,
-            timing,
+            retry,
             clients: OnceCell::new(),
             sent: AtomicU64::new(0),
             session: RwLock::new(session),
@@ -102,7 +102,7 @@ impl Ssm {
             let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
             builder.tls_provider(ring).build()
         });
-        let attempt = Duration::from_millis(self.timing.request_ms);
+        let attempt = Duration::from_millis(self.retry.timing.request_ms);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(RetryConfig::disabled())
@@ -156,7 +156,7 @@ impl Ssm {
     /// # Errors
     /// What became of it otherwise, with advice.
     pub async fn send(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Answer, CallError> {
-        let result = retry::run(call, &self.timing, || self.once(call, secrets)).await;
+        let result = self.retry.run(call, || self.once(call, secrets)).await;
         match result {
             Ok(body) => {
                 let body = self.with_tags(call, body).await?;
@@ -204,7 +204,7 @@ impl Ssm {
             };
             let input = json!({"ResourceType": "Parameter", "ResourceId": name});
             let tags = Call::operation("ListTagsForResource", input);
-            let answer = retry::run(&tags, &self.timing, || self.once(&tags, &secrets)).await?;
+            let answer = self.retry.run(&tags, || self.once(&tags, &secrets)).await?;
             if let (Some(list), Some(map)) = (answer.get("TagList"), item.as_object_mut()) {
                 map.insert("Tags".to_owned(), list.clone());
             }

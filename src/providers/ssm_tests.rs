@@ -5,6 +5,7 @@ use axum::response::IntoResponse;
 
 use super::*;
 use crate::kinds::ssm_parameter;
+use crate::model::project::Timing;
 use crate::model::secret::Secret;
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -61,7 +62,7 @@ fn ssm(endpoint_url: String) -> Ssm {
         secret_access_key: Secret::new("s"),
     };
     let timing = Timing { backoff_ms: 1, backoff_max_ms: 2, ..Timing::default() };
-    Ssm::new(Some(settings), None, timing)
+    Ssm::new(Some(settings), None, timing.into())
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ impl Board {
             Event::Stopping => self.stopping = true,
             Event::Observing { .. }
             | Event::Observed { .. }
+            | Event::Retrying { .. }
             | Event::Told { .. }
             | Event::ApplyEnded { .. } => {}
         }

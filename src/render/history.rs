@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::RenderOptions;
-use super::human::counts;
+use super::human::deeds;
 use super::state::day;
 use super::text::{Palette, clean, paint, table};
 use crate::model::Json;
@@ -80,7 +80,7 @@ fn what(past: &Past, view: &View) -> String {
     let mut parts = Vec::new();
     let done = Summary { noop: 0, ..past.done };
     if !done.is_empty() {
-        parts.push(counts(&done, ""));
+        parts.push(deeds(&done));
     }
     if past.declared.is_some() && !past.complete {
         parts.push("something was left".to_owned());

@@ -57,6 +57,15 @@ pub fn summary_line(summary: &Summary, options: &RenderOptions) -> String {
 
 /// `14 to create, 0 to update, 0 to delete`: what is rare only where it occurs.
 pub(super) fn counts(summary: &Summary, before: &str) -> String {
+    counted(summary, before, true)
+}
+
+/// `14 created`: only what occurs.
+pub(super) fn deeds(summary: &Summary) -> String {
+    counted(summary, "", false)
+}
+
+fn counted(summary: &Summary, before: &str, zeros: bool) -> String {
     let past = before.is_empty();
     let all = [
         (summary.create, "create", "created", true),
@@ -69,7 +78,7 @@ pub(super) fn counts(summary: &Summary, before: &str) -> String {
     ];
     let mut parts: Vec<String> = all
         .into_iter()
-        .filter(|(number, _, _, always)| *always || *number > 0)
+        .filter(|(number, _, _, always)| (zeros && *always) || *number > 0)
         .map(|(number, verb, done, _)| {
             format!("{number} {before}{}", if past { done } else { verb })
         })

@@ -192,6 +192,11 @@ fn said(event: &Event, options: &RenderOptions, live: bool) -> String {
         Event::StepWaiting { step, reason, .. } => {
             format!("{}: waiting: {}", step.address, clean(reason))
         }
+        Event::Retrying { operation, status, reason, pause_ms } => {
+            let status = status.map(|status| format!(" answered {status}")).unwrap_or_default();
+            let pause = duration(*pause_ms);
+            format!("{}{status}: {}; again in {pause}", clean(operation), clean(reason))
+        }
         Event::StepDone { step, action, id, elapsed_ms, .. } => {
             // A log keeps the ids of what was made; people who watch ask `show`. The id of a
             // Kubernetes object is in its address already.

@@ -73,6 +73,12 @@ pub(super) fn events() -> Vec<Event> {
         Event::ApplyStarted { stack: stack(), steps: 4 },
         Event::StepStarted { stack: stack(), step: step("tunnel"), action: create },
         Event::StepStarted { stack: stack(), step: step("access_application"), action: update },
+        Event::Retrying {
+            operation: "Cloudflare POST /accounts/a/access/apps".to_owned(),
+            status: Some(403),
+            reason: "Access refuses valid tokens too while it is busy".to_owned(),
+            pause_ms: 1_200,
+        },
         Event::StepWaiting {
             stack: stack(),
             step: step("access_application"),

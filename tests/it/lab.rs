@@ -98,7 +98,7 @@ impl Lab {
     /// A lab in which the sandbox itself always serves SSM, and lost calls are looked up soon.
     pub fn hasty(fixture: &str, options: &[&str]) -> Lab {
         let lab = Lab::new(fixture, options, &[], true);
-        let hasty = TIMING.replace('{', "{request: 300ms, grace: 2s, ");
+        let hasty = TIMING.replace('{', "{request: 600ms, grace: 2s, ");
         lab.edit("boxctl.yaml", TIMING, &hasty);
         lab
     }

@@ -1,8 +1,9 @@
 //! Loaded into a process (LD_PRELOAD): counts what it makes durable in one directory, and kills it
-//! with SIGKILL at one of these points.
+//! with SIGKILL at one of these points, or has the disk fail from there on.
 //!
 //! `KILL_DIR`: the directory. `KILL_AT`: the number of the point, from 1. `KILL_COUNT`: a file that
-//! gets one byte for each point. A write has two points: before it, and when half of it is done; a
+//! gets one byte for each point. `KILL_ERROR`: instead of the kill, this point and all that come
+//! after it fail with this error number; a write that is half done is a short one. A write has two points: before it, and when half of it is done; a
 //! sync of data has one, after it; a sync of a directory has two, since a rename lies between. Of
 //! files that nobody reads before they are renamed, and of locks, only the first write counts.
 #![crate_type = "cdylib"]
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 unsafe extern "C" {
+    fn __errno_location() -> *mut c_int;
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     fn getpid() -> c_int;
     fn kill(pid: c_int, signal: c_int) -> c_int;
@@ -30,6 +32,7 @@ struct Settings {
     dir: Vec<u8>,
     at: u64,
     count: c_int,
+    error: c_int,
     write: Write,
     fsync: Sync,
     fdatasync: Sync,
@@ -48,6 +51,7 @@ fn settings() -> &'static Settings {
                 dir: text("KILL_DIR").into_bytes(),
                 at: text("KILL_AT").parse().unwrap_or(0),
                 count,
+                error: text("KILL_ERROR").parse().unwrap_or(0),
                 write: std::mem::transmute::<*mut c_void, Write>(next(c"write")),
                 fsync: std::mem::transmute::<*mut c_void, Sync>(next(c"fsync")),
                 fdatasync: std::mem::transmute::<*mut c_void, Sync>(next(c"fdatasync")),
@@ -93,34 +97,38 @@ fn is_next(settings: &Settings) -> bool {
     if settings.count >= 0 {
         unsafe { (settings.write)(settings.count, c".".as_ptr().cast(), 1) };
     }
-    PASSED.fetch_add(1, Ordering::SeqCst) + 1 == settings.at
+    let point = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+    point == settings.at || settings.error != 0 && settings.at != 0 && point > settings.at
 }
 
-fn end() {
+/// Ends the process, or says that the call is to fail.
+fn end(settings: &Settings) -> bool {
+    if settings.error != 0 {
+        unsafe { *__errno_location() = settings.error };
+        return true;
+    }
     unsafe { kill(getpid(), SIGKILL) };
     loop {
         std::hint::spin_loop();
     }
 }
 
-fn pass(settings: &Settings) {
-    if is_next(settings) {
-        end();
-    }
+/// A point; whether the call is to fail there.
+fn pass(settings: &Settings) -> bool {
+    is_next(settings) && end(settings)
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn write(file: c_int, bytes: *const c_void, size: usize) -> isize {
     let settings = settings();
     let meant = meant(settings, file);
-    if meant != Meant::No {
-        pass(settings);
+    if meant != Meant::No && pass(settings) {
+        return -1;
     }
-    if meant == Meant::Yes {
-        if is_next(settings) {
-            unsafe { (settings.write)(file, bytes, size / 2) };
-            end();
-        }
+    if meant == Meant::Yes && is_next(settings) {
+        let half = unsafe { (settings.write)(file, bytes, size / 2) };
+        end(settings);
+        return half;
     }
     unsafe { (settings.write)(file, bytes, size) }
 }
@@ -129,8 +137,8 @@ pub unsafe extern "C" fn write(file: c_int, bytes: *const c_void, size: usize) -
 pub unsafe extern "C" fn fdatasync(file: c_int) -> c_int {
     let settings = settings();
     let result = unsafe { (settings.fdatasync)(file) };
-    if meant(settings, file) == Meant::Yes {
-        pass(settings);
+    if meant(settings, file) == Meant::Yes && pass(settings) {
+        return -1;
     }
     result
 }
@@ -139,12 +147,12 @@ pub unsafe extern "C" fn fdatasync(file: c_int) -> c_int {
 pub unsafe extern "C" fn fsync(file: c_int) -> c_int {
     let settings = settings();
     let meant = meant(settings, file) == Meant::Yes;
-    if meant {
-        pass(settings);
+    if meant && pass(settings) {
+        return -1;
     }
     let result = unsafe { (settings.fsync)(file) };
-    if meant {
-        pass(settings);
+    if meant && pass(settings) {
+        return -1;
     }
     result
 }

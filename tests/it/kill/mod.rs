@@ -2,6 +2,7 @@
 //! and after everything that it makes durable, and while each of its calls is under way.
 
 mod again;
+mod disk;
 mod matrix;
 pub mod world;
 
@@ -124,6 +125,19 @@ pub fn kill(lab: &mut Lab, arguments: &[&str], point: Point, ran: &mut Vec<Ran>)
     }
     let _ = waiting.join();
     note(status, out, err, ran)
+}
+
+/// Runs with a disk that fails from a point on, with this error number.
+pub fn with_a_failing_disk(lab: &Lab, arguments: &[&str], point: usize, error: i32) -> Ran {
+    let mut command = instrumented(lab, arguments);
+    command.env("KILL_AT", point.to_string()).env("KILL_ERROR", error.to_string());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.signal(), None, "{}", String::from_utf8_lossy(&output.stderr));
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 fn note(status: std::process::ExitStatus, out: Vec<u8>, err: Vec<u8>, ran: &mut Vec<Ran>) -> bool {
