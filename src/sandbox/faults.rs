@@ -8,6 +8,7 @@
 //! - {service: ssm, path: PutParameter, nth: 2, times: 3, status: 400, body: {__type: ThrottlingException}}
 //! - {path: "^/client/v4/accounts/[^/]+/access/", status: 429, headers: {retry-after: "1"}, delay_ms: 50}
 //! - {mutating: true, nth: 7, hold: after, tell: "127.0.0.1:9000"}
+//! - {method: POST, path: "*/cfd_tunnel", ask: "127.0.0.1:9000"}
 //! - {mutating: true, chance: 0.1, seed: 42, late: 20}
 //! - {method: GET, path: "*/dns_records", lag: true}
 //! ```
@@ -63,6 +64,7 @@ struct Written {
     seed: u64,
     hold: Option<Drop>,
     tell: Option<SocketAddr>,
+    ask: Option<SocketAddr>,
     late: Option<u64>,
     #[serde(default)]
     lag: bool,
@@ -107,6 +109,9 @@ pub struct Fault {
     pub hold: Option<Drop>,
     /// A connection to this address tells that it is held.
     pub tell: Option<SocketAddr>,
+    /// Before anything else happens it waits until a connection to this address is closed by who
+    /// listens there.
+    pub ask: Option<SocketAddr>,
     /// The connection is closed, and the call takes effect after so many others.
     pub late: Option<u64>,
     /// It is answered as if the last change had not been made yet.
@@ -238,6 +243,7 @@ fn fault(written: &Written) -> Fault {
         effect: written.effect,
         hold: written.hold,
         tell: written.tell,
+        ask: written.ask,
         late: written.late,
         lag: written.lag,
         truncate: written.truncate,

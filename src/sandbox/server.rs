@@ -13,6 +13,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -295,6 +296,12 @@ impl Shared {
         let fault = self.fault(received);
         let delay = fault.as_ref().map_or(Duration::ZERO, |fault| fault.delay);
         tokio::time::sleep(self.latency + delay).await;
+        if let Some(ask) = fault.as_ref().and_then(|fault| fault.ask)
+            && let Ok(mut stream) = TcpStream::connect(ask).await
+        {
+            // Whatever ends the wait, the call goes on.
+            let _ = stream.read(&mut [0]).await;
+        }
         self.arrive().await;
         let ending = match &fault {
             Some(Fault { hold: Some(when), tell, .. }) => {

@@ -14,6 +14,7 @@ mod drift;
 mod faults;
 mod first_hour;
 mod gaps_a;
+mod interrupted;
 mod kill;
 mod kubernetes_kind;
 mod lab;

@@ -1,0 +1,178 @@
+//! Runs that meet a signal, or another run.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use crate::kill::is_moto;
+use crate::lab::Lab;
+
+/// The making of the tunnel, which waits until the test lets it go on.
+struct Gate(TcpListener);
+
+impl Gate {
+    /// A lab whose sandbox asks here before it makes the tunnel.
+    fn lab() -> (Lab, Gate) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut lab = Lab::hasty("openhands", &[]);
+        let ask = listener.local_addr().unwrap();
+        lab.write(
+            "faults.yaml",
+            &format!("- {{method: POST, path: '*/cfd_tunnel', ask: '{ask}'}}\n"),
+        );
+        lab.restart(&["--faults", "faults.yaml"]);
+        (lab, Gate(listener))
+    }
+
+    /// Waits until the call has come; it goes on when what is returned is dropped.
+    fn reached(&self) -> TcpStream {
+        self.0.accept().unwrap().0
+    }
+}
+
+/// An apply under way.
+struct Apply {
+    child: Child,
+    err: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Apply {
+    fn start(lab: &Lab, arguments: &[&str]) -> Apply {
+        let mut command = lab.command();
+        command.args(["apply", "--yes"]).args(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let err = BufReader::new(child.stderr.take().unwrap());
+        Apply { child, err, said: String::new() }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Reads on until it says this.
+    fn until(&mut self, text: &str) {
+        while !self.said.contains(text) {
+            assert_ne!(self.err.read_line(&mut self.said).unwrap(), 0, "{}", self.said);
+        }
+    }
+
+    /// Its exit code, and what it said.
+    fn end(mut self) -> (Option<i32>, String) {
+        self.err.read_to_string(&mut self.said).unwrap();
+        (self.child.wait().unwrap().code(), self.said)
+    }
+}
+
+/// One apply does the rest, and nothing twice.
+fn the_next_run_does_the_rest(lab: &Lab) {
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    let tunnels = lab.cloudflare("GET", &lab.account("cfd_tunnel?is_deleted=false"), None);
+    assert_eq!(tunnels.as_array().unwrap().len(), 1, "{tunnels:#}");
+}
+
+#[test]
+fn a_signal_lets_finish_and_record_what_is_in_flight_and_begins_nothing_more() {
+    if is_moto() {
+        return;
+    }
+    for signal in ["-INT", "-TERM"] {
+        let (lab, gate) = Gate::lab();
+        let mut apply = Apply::start(&lab, &[]);
+        let held = gate.reached();
+        apply.signal(signal);
+        apply.until("stopping: what is in flight is finished and recorded");
+        drop(held);
+        let (code, said) = apply.end();
+        assert_eq!(code, Some(130), "{said}");
+        assert!(said.contains("tunnel.openhands: created"), "{said}");
+        assert!(said.contains("waiting  dns_record.openhands"), "{said}");
+        assert!(said.contains("Next: the same command again does what is left"), "{said}");
+        lab.run(&["state", "list", "openhands"]).exits(0).says("tunnel.openhands");
+        assert!(!lab.run(&["plan"]).exits(0).err.contains("settled"));
+        the_next_run_does_the_rest(&lab);
+    }
+}
+
+#[test]
+fn what_outlasts_the_grace_period_is_looked_up_by_the_next_run() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::lab();
+    lab.edit("boxctl.yaml", "request: 600ms, grace: 2s", "request: 1s, grace: 50ms");
+    let mut apply = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    apply.signal("-TERM");
+    apply.until("stopping");
+    let (code, said) = apply.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("finds out what became of 1 call"), "{said}");
+    // It takes effect when nobody waits for it any more.
+    drop(held);
+    the_next_run_does_the_rest(&lab);
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_the_next_run_settles() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::lab();
+    let mut apply = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    apply.signal("-INT");
+    apply.until("stopping");
+    apply.signal("-INT");
+    let (code, said) = apply.end();
+    assert_eq!(code, Some(130), "{said}");
+    drop(held);
+    the_next_run_does_the_rest(&lab);
+}
+
+#[test]
+fn of_two_applies_at_once_one_waits_or_is_refused() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::lab();
+    lab.edit("boxctl.yaml", "request: 600ms", "request: 30s");
+    let first = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    let pid = first.child.id().to_string();
+
+    let refused = lab.run(&["apply", "--yes"]).exits(4).says("boxctl apply").says(&pid);
+    assert!(refused.err.contains("--lock-timeout"), "{}", refused.err);
+    // Who only reads is not kept waiting.
+    lab.run(&["plan"]).exits(0);
+    lab.run(&["state", "list"]).exits(0);
+    lab.run(&["drift"]);
+    lab.run(&["state", "unlock", "openhands"]).says(&pid);
+    lab.run(&["apply", "--yes"]).exits(4);
+
+    let second = Apply::start(&lab, &["--lock-timeout", "2m"]);
+    drop(held);
+    let (code, said) = first.end();
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = second.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Nothing to do") || !said.contains("created"), "{said}");
+    the_next_run_does_the_rest(&lab);
+}
+
+#[test]
+fn a_lock_left_by_kill_9_does_not_stop_the_next_run() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::lab();
+    let apply = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    apply.signal("-KILL");
+    assert_eq!(apply.end().0, None);
+    drop(held);
+    lab.run(&["state", "unlock", "openhands"]).exits(0);
+    the_next_run_does_the_rest(&lab);
+}
