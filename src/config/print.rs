@@ -102,7 +102,7 @@ fn meta_of(meta: &Meta, address: &Address) -> JsonMap {
     }
     match &meta.adopt {
         Adopt::No => {}
-        Adopt::Yes => {
+        Adopt::Fitting | Adopt::Yes => {
             out.insert("adopt".to_owned(), true.into());
         }
         Adopt::Id(id) => {

@@ -149,8 +149,8 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 impl MetaFile {
-    /// Puts what this says over what is there.
-    pub fn onto(&self, meta: &mut Meta) {
+    /// Puts what this says over what is there; `exact`: said of that one address.
+    pub fn onto(&self, exact: bool, meta: &mut Meta) {
         if let Some(addresses) = &self.depends_on {
             meta.depends_on.extend(addresses.iter().filter_map(|text| text.parse().ok()));
         }
@@ -165,7 +165,9 @@ impl MetaFile {
             }
         }
         match &self.adopt {
-            Some(AdoptFile::Any(true)) => meta.adopt = Adopt::Yes,
+            Some(AdoptFile::Any(true)) if exact => meta.adopt = Adopt::Yes,
+            Some(AdoptFile::Any(true)) if meta.adopt == Adopt::No => meta.adopt = Adopt::Fitting,
+            Some(AdoptFile::Any(true)) => {}
             Some(AdoptFile::Any(false)) => meta.adopt = Adopt::No,
             Some(AdoptFile::Id(id)) => meta.adopt = Adopt::Id(id.clone()),
             None => {}
@@ -251,8 +253,8 @@ mod tests {
         let mut meta = Meta::default();
         let first = MetaFile { protect: Some(true), wait: Some(false), ..MetaFile::default() };
         let second = MetaFile { protect: Some(false), ..MetaFile::default() };
-        first.onto(&mut meta);
-        second.onto(&mut meta);
+        first.onto(true, &mut meta);
+        second.onto(true, &mut meta);
         assert_eq!((meta.protect, meta.wait), (Some(false), false));
     }
 }

@@ -467,9 +467,9 @@ impl Expansion<'_> {
     fn meta(&self, address: &Address, own: &MetaFile) -> Meta {
         let mut meta = Meta::default();
         for setting in self.drafts.settings.iter().filter(|s| s.glob.matches(address)) {
-            setting.file.onto(&mut meta);
+            setting.file.onto(setting.glob.is_exact(), &mut meta);
         }
-        own.onto(&mut meta);
+        own.onto(true, &mut meta);
         meta
     }
 

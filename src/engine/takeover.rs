@@ -114,7 +114,9 @@ impl<'a> Planner<'a> {
         change.ground = ground(remote, &diffed.changes);
         change.confidence = confidence(facts.preview);
         change.paths.clone_from(&diffed.changes);
-        if !told {
+        // Another's is only taken where it is meant by name.
+        let others = resource.meta.adopt == Adopt::Fitting && other.is_some();
+        if !told || others {
             let refusal = match (other, differs) {
                 (Some(other), _) => Some((
                     "foreign",

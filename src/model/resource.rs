@@ -32,7 +32,10 @@ impl std::fmt::Display for Location {
 pub enum Adopt {
     /// Not unless the command line says so, and only what is identical.
     No,
-    /// The one that fits; the differences are made to go away.
+    /// The one that fits, unless it is another's; the differences are made to go away. A pattern
+    /// that fits many addresses says no more than this.
+    Fitting,
+    /// The one that fits, also if it is another's; the differences are made to go away.
     Yes,
     /// The one with this id.
     Id(String),

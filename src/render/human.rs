@@ -4,7 +4,7 @@ use super::RenderOptions;
 use super::fields::{field, field_change};
 use super::group::grouped;
 use super::mask::{Mask, leaves};
-use super::reports::report;
+use super::reports::{gathered, report};
 use super::text::{Palette, clean, columns, count, hanging, paint, width};
 use crate::model::Json;
 use crate::model::address::Address;
@@ -131,9 +131,9 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
     );
     section(&mut out, "Applied by another tool, read only", elsewhere(stack, options), options);
     let shown = checks.into_iter().filter(|check| check.level > Level::Note || options.verbose);
-    for check in shown {
+    for check in gathered(shown) {
         out.push('\n');
-        out.push_str(&report(check, options));
+        out.push_str(&report(&check, options));
     }
     out
 }

@@ -3,7 +3,7 @@
 use super::RenderOptions;
 use super::human::{change, counts, phase_words, requests_line, sign};
 use super::json::report as report_json;
-use super::reports::level_name;
+use super::reports::{gathered, level_name};
 use super::text::{clean, cut};
 use crate::model::change::Change;
 use crate::model::error::{Level, Report};
@@ -35,8 +35,8 @@ pub fn plan(plan: &Plan) -> String {
         left_out |= !fits;
         fits
     };
-    for check in checks.into_iter().filter(|check| check.level > Level::Note) {
-        add(&mut out, check_line(check));
+    for check in gathered(checks.into_iter().filter(|check| check.level > Level::Note)) {
+        add(&mut out, check_line(&check));
     }
     for stack in &plan.stacks {
         add(&mut out, table(stack));

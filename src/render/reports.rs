@@ -34,6 +34,34 @@ pub fn report(report: &Report, options: &RenderOptions) -> String {
     out
 }
 
+/// The same reports, with those of many objects that are only to be taken over as one: it is one
+/// decision.
+pub(super) fn gathered<'a>(all: impl IntoIterator<Item = &'a Report>) -> Vec<Report> {
+    let mut out: Vec<Report> = Vec::new();
+    let mut taken: Vec<&Report> = Vec::new();
+    for one in all {
+        if one.code.as_deref() == Some("adopt") && one.address.is_some() {
+            taken.push(one);
+        } else {
+            out.push(one.clone());
+        }
+    }
+    let Some(first) = taken.first() else { return out };
+    if taken.len() < 3 {
+        taken.into_iter().rev().for_each(|one| out.insert(0, one.clone()));
+        return out;
+    }
+    let names = taken.iter().filter_map(|one| one.address.as_ref()).map(ToString::to_string);
+    let names: Vec<String> = names.collect();
+    let text = format!("{} objects are there already, as the files say", taken.len());
+    let mut whole =
+        Report { level: first.level, hints: first.hints.clone(), ..Report::error(text) }
+            .code("adopt");
+    whole.causes = vec![format!("they are {}", names.join(", "))];
+    out.insert(0, whole);
+    out
+}
+
 /// Several reports, a blank line between them.
 pub fn reports(all: &[Report], options: &RenderOptions) -> String {
     all.iter().map(|one| report(one, options)).collect::<Vec<_>>().join("\n")

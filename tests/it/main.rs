@@ -30,4 +30,5 @@ mod refusals;
 mod rollback;
 mod secrets;
 mod stacks;
+mod state_lost;
 mod tools;
