@@ -327,3 +327,7 @@ fn late_address(address: &Address, id: &str) -> Address {
     let short = hash.get(..8).unwrap_or(&hash);
     Address::new(address.kind(), format!("{}-late-{short}", address.name()))
 }
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;
