@@ -24,6 +24,7 @@ mod moto;
 mod network;
 mod official_schema;
 mod owners;
+mod partial;
 mod readonly;
 mod recorder;
 mod refusals;
