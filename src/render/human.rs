@@ -108,10 +108,7 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
         0 => format!("{name} (new)\n"),
         serial => format!("{name} (serial {serial})\n"),
     };
-    // A run with other values than the last one's is said before anything else.
-    let says_first =
-        |check: &&Report| matches!(check.code.as_deref(), Some("unsaid-variable" | "rolled-back"));
-    let (first, checks): (Vec<_>, Vec<_>) = stack.checks.iter().partition(says_first);
+    let (first, checks): (Vec<_>, Vec<_>) = stack.checks.iter().partition(|one| is_first(one));
     for check in first {
         out.push_str(&report(check, options));
     }
@@ -138,9 +135,14 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
     out
 }
 
+/// What is said before anything else, at any level: what the plan below rests on.
+fn is_first(check: &Report) -> bool {
+    matches!(check.code.as_deref(), Some("settled" | "unsaid-variable" | "rolled-back"))
+}
+
 /// Whether there is nothing to say of a stack but that it is as the files say.
 fn is_quiet(stack: &StackPlan, options: &RenderOptions) -> bool {
-    let told = |check: &Report| check.level > Level::Note || options.verbose;
+    let told = |check: &Report| check.level > Level::Note || options.verbose || is_first(check);
     stack.changes.is_empty()
         && stack.drift.is_empty()
         && stack.kept.is_empty()

@@ -8,7 +8,7 @@ use crate::lab::copy;
 const BINARY: &str = env!("CARGO_BIN_EXE_boxctl");
 
 /// A directory with the projects of the repository, and the binary where cargo puts it.
-fn clone() -> tempfile::TempDir {
+pub fn clone() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for fixture in ["openhands", "longform", "several", "mistakes"] {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
@@ -25,7 +25,7 @@ fn clone() -> tempfile::TempDir {
 }
 
 /// A program in a directory, with nothing of this shell's accounts.
-fn program(program: &str, dir: &Path) -> Command {
+pub fn program(program: &str, dir: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .current_dir(dir)

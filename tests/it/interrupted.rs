@@ -174,5 +174,10 @@ fn a_lock_left_by_kill_9_does_not_stop_the_next_run() {
     assert_eq!(apply.end().0, None);
     drop(held);
     lab.run(&["state", "unlock", "openhands"]).exits(0);
+    // What the next run rests on is said.
+    lab.run(&["plan"])
+        .exits(0)
+        .says("note[settled]: an earlier run of openhands ended before it was told what became of")
+        .says("for tunnel.openhands: it took effect");
     the_next_run_does_the_rest(&lab);
 }
