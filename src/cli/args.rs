@@ -481,6 +481,15 @@ pub enum SandboxCommand {
         #[arg(long, default_value_t = 0, value_name = "MS")]
         latency: u64,
         /// Faults to play: which call, and what happens to it
+        ///
+        /// A list in YAML or JSON. Which: `service` (cloudflare, ssm, sts, kubernetes), `method`,
+        /// `path` (a glob over all of it, or a regular expression with `^` or `$`), `mutating`; the
+        /// `nth` that fits (from 1) and so many `times`, or with a `chance` by a `seed`. What:
+        /// `status`, `body`, `headers` (with `effect: true` after it took effect), `delay_ms`,
+        /// `drop: before|after` its effect (`reset: true`: with a reset), `truncate: true`,
+        /// `late: N` (it takes effect N calls later), `lag: true` (answered from before the last
+        /// change), `hold: before|after` (never answered; `tell: ADDR` is connected to), `ask:
+        /// ADDR` (waits until who listens there closes the connection).
         #[arg(long, value_name = "FILE")]
         faults: Option<PathBuf>,
         /// Log each request as a JSON line

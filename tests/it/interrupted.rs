@@ -181,3 +181,20 @@ fn a_lock_left_by_kill_9_does_not_stop_the_next_run() {
         .says("for tunnel.openhands: it took effect");
     the_next_run_does_the_rest(&lab);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_dump_is_written_while_secrets_are_in_memory() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::lab();
+    let apply = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", apply.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    drop(held);
+    let (code, said) = apply.end();
+    assert_eq!(code, Some(0), "{said}");
+}
