@@ -32,6 +32,7 @@ pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, 
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
         view.checks.extend(found.checks);
     }
+    view.checks.extend(observations.away.reports());
     view.checks.extend(observations.settled.iter().flat_map(|found| found.reports.clone()));
     view.requests = context.transport.requests();
     let unread = view.checks.iter().any(|check| check.level == Level::Error);

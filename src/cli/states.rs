@@ -280,7 +280,8 @@ pub async fn retarget(session: &Session, stack: &str, yes: bool, ui: &Ui) -> Res
     };
     let nothing = crate::model::resource::Stack::default();
     let services = scope::services(&context, &nothing, Some(&state));
-    let target = scope::target(&context, &services, &base).await?;
+    let (target, away) = scope::target(&context, &services, &base).await?;
+    away.none()?;
     let differences = state.target.differences(&target);
     if differences.is_empty() {
         ui.print(&format!("The state of {stack} belongs to this target already."));

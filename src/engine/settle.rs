@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::model::address::Address;
+use crate::model::call::Service;
 use crate::model::change::{Action, Change, Confidence, Drift, DriftKind, FieldChange, Phase};
 use crate::model::error::Report;
 use crate::model::kind::{Diffed, Facts, Kind};
@@ -123,14 +124,24 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the namespace of an object comes with the same plan: the server could not say
-    /// anything about the object yet.
-    fn place_is_made(&self, spec: &Json) -> bool {
-        let Some(name) = spec.pointer("/metadata/namespace").and_then(Json::as_str) else {
-            return false;
-        };
-        let namespace = Address::kubernetes("Namespace", None, None, name);
-        self.changes.get(&namespace).is_some_and(|change| change.action == Action::Create)
+    /// The namespace or the definition of an object that comes with the same plan: the server could
+    /// not say anything about the object before.
+    fn place_to_come(&self, address: &Address) -> Option<&Address> {
+        let needed = self.input.edges.get(address)?;
+        needed.iter().find(|one| match one.kubernetes_kind() {
+            Some(("Namespace", None)) => {
+                matches!(self.action(one), Some(Action::Create | Action::Replace))
+            }
+            Some(("CustomResourceDefinition", None)) => self.action(one).is_some(),
+            _ => false,
+        })
+    }
+
+    /// Whether the service can take a spec at all; says so where it can't. None: it can.
+    fn unservable(&mut self, kind: &dyn Kind, resource: &Resource, spec: &Json) -> Option<String> {
+        let problem = kind.servable(spec, self.input.scope).err()?;
+        self.problem(&problem, &resource.address, Some(resource));
+        Some(problem.message)
     }
 
     pub(super) fn create(
@@ -156,17 +167,22 @@ impl<'a> Planner<'a> {
                     .at(resource.location.clone())
                     .cause(format!("the server answers {status}: {message}")),
             ),
-            None if self.place_is_made(spec) => {}
-            None if kind.service() == crate::model::call::Service::Kubernetes => {
-                self.wanted.push(Wanted {
-                    address: address.clone(),
-                    spec: spec.clone(),
-                    remote: None,
-                    sent: None,
-                    force: resource.meta.force.clone(),
-                });
-            }
-            None => {}
+            None if kind.service() != Service::Kubernetes => {}
+            None => match self.place_to_come(address) {
+                Some(place) => {
+                    change.confidence = Confidence::Unchecked(format!("before {place} is there"));
+                }
+                None => match self.unservable(kind, resource, spec) {
+                    Some(why) => change.confidence = Confidence::Unchecked(why),
+                    None => self.wanted.push(Wanted {
+                        address: address.clone(),
+                        spec: spec.clone(),
+                        remote: None,
+                        sent: None,
+                        force: resource.meta.force.clone(),
+                    }),
+                },
+            },
         }
         self.changes.insert(address.clone(), change);
     }
@@ -236,6 +252,9 @@ impl<'a> Planner<'a> {
                 let report = Report::error(text).code("never-replaced").about(address).hint(steps);
                 self.checks.push(report.at(resource.location.clone()));
             }
+        }
+        if let Some(why) = self.unservable(kind, resource, spec) {
+            change.confidence = Confidence::Unchecked(why);
         }
         self.changes.insert(address.clone(), change);
         (action == Action::Update).then(|| remote.clone())

@@ -240,11 +240,16 @@ pub(super) fn leave_out(planner: &mut Planner<'_>) {
     planner.kept.retain(|address| {
         !out.contains(address) && (targets.is_empty() || named.contains(address))
     });
+    let excluded = globs(&options.exclude);
+    let is_left = |address: &Address| {
+        let untouched = !targets.is_empty() && !wanted.contains(address);
+        untouched || excluded.iter().any(|glob| glob.matches(address))
+    };
     planner.checks.retain(|check| {
-        check
-            .address
-            .as_ref()
-            .is_none_or(|address| !all.contains(address) || wanted.contains(address))
+        let Some(address) = &check.address else { return true };
+        // What could not be read has no change, and refuses only what it has a part in.
+        let unread = check.code.as_deref() == Some("unreadable") && is_left(address);
+        !unread && (!all.contains(address) || wanted.contains(address))
     });
 }
 

@@ -296,6 +296,15 @@ pub trait Kind: Sync {
         Ok(spec.clone())
     }
 
+    /// What keeps the service from taking a spec of this kind at all. A warning, where it may take it
+    /// later without a change of the spec.
+    ///
+    /// # Errors
+    /// A kind or a version of it that a cluster does not serve.
+    fn servable(&self, _spec: &Json, _scope: &Scope) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// How the object is found. `spec` is canonical (None when it left the files), `id` what the
     /// state knows. None while something that is needed is unknown.
     fn locate(&self, spec: Option<&Json>, id: Option<&str>, scope: &Scope) -> Option<Locate>;

@@ -8,7 +8,7 @@ use super::group::grouped;
 use super::human::{drift_words, requests_line};
 use super::json::{drift_entry, report as report_json};
 use super::mask::Mask;
-use super::reports::report;
+use super::reports::{gathered, report};
 use super::text::{Palette, clean, count, paint};
 use crate::model::Json;
 use crate::model::address::Address;
@@ -101,8 +101,8 @@ fn found(view: &DriftView, options: &RenderOptions) -> String {
     for (stack, holder) in &view.in_progress {
         out.push_str(&format!("Stack {} is being worked on by {}.\n", clean(stack), clean(holder)));
     }
-    for check in &view.checks {
-        out.push_str(&report(check, options));
+    for check in gathered(&view.checks) {
+        out.push_str(&report(&check, options));
         out.push('\n');
     }
     out
@@ -111,7 +111,12 @@ fn found(view: &DriftView, options: &RenderOptions) -> String {
 fn verdict(view: &DriftView, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     if view.drift.is_empty() {
-        return format!("{} Everything is as it was recorded.\n", paint(palette.bold, "No drift."));
+        let unread = |check: &Report| check.code.as_deref() == Some("unreadable");
+        let text = match view.checks.iter().any(unread) {
+            true => "What could be read is as it was recorded.",
+            false => "Everything is as it was recorded.",
+        };
+        return format!("{} {text}\n", paint(palette.bold, "No drift."));
     }
     let number = |kind| view.of_kind(kind).count();
     format!(

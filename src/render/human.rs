@@ -24,7 +24,7 @@ pub fn plan(plan: &Plan, options: &RenderOptions) -> String {
     if !out.is_empty() {
         out.push('\n');
     }
-    let refused = plan.stacks.iter().flat_map(StackPlan::refusals).count();
+    let refused = gathered(plan.stacks.iter().flat_map(StackPlan::refusals)).len();
     if refused == 0 || !plan.summary().is_empty() {
         out.push_str(&summary_line(&plan.summary(), options));
     }
@@ -216,6 +216,24 @@ pub(super) fn phase_words(phase: Phase) -> Option<&'static str> {
     }
 }
 
+/// How sure a change of a cluster's object is, where that takes no reason. Of the other services,
+/// nothing is checked but by doing it.
+pub(super) fn how_sure(change: &Change) -> Option<&'static str> {
+    let writes = match change.action {
+        Action::Create | Action::Replace => change.phase != Phase::Remove,
+        // A restart alone rests on no comparison.
+        Action::Update => !change.paths.is_empty(),
+        Action::Delete | Action::Adopt | Action::Forget | Action::Rotate => false,
+    };
+    match change.confidence {
+        _ if !change.address.is_kubernetes() || !writes => None,
+        Confidence::Checked => Some("checked by the server"),
+        Confidence::Compared => Some("compared with the live object"),
+        Confidence::New => Some("new"),
+        Confidence::Unchecked(_) => None,
+    }
+}
+
 /// The line of a change, with what differs under it.
 pub(super) fn change(change: &Change, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
@@ -235,6 +253,7 @@ pub(super) fn change(change: &Change, options: &RenderOptions) -> String {
     let says_more = change.action != Action::Update && !change.address.is_kubernetes();
     let id = change.id.as_ref().filter(|_| says_more || options.verbose);
     tail.extend(id.map(|id| format!("(id {})", clean(id))));
+    tail.extend(how_sure(change).map(|words| format!("({words})")));
     let mut out = paint(style, format!("{sign:>3} {verb:<7}"));
     let mut used = 12;
     for part in std::iter::once(address).chain(tail.iter().map(|part| paint(palette.dim, part))) {

@@ -34,31 +34,45 @@ pub fn report(report: &Report, options: &RenderOptions) -> String {
     out
 }
 
-/// The same reports, with those of many objects that are only to be taken over as one: it is one
-/// decision.
+/// What reports of many objects come to as one, by their code.
+const AS_ONE: [(&str, &str); 2] = [
+    ("adopt", "objects are there already, as the files say"),
+    ("unreadable", "resources could not be read, and are left out"),
+];
+/// From how many on.
+const MANY: usize = 3;
+
+/// The same reports, with those as one that say the same of many objects: what is only to be taken
+/// over is one decision, and a service that is away is one reason.
 pub(super) fn gathered<'a>(all: impl IntoIterator<Item = &'a Report>) -> Vec<Report> {
     let mut out: Vec<Report> = Vec::new();
-    let mut taken: Vec<&Report> = Vec::new();
+    let mut alike: Vec<(usize, &str, Vec<&Report>)> = Vec::new();
     for one in all {
-        if one.code.as_deref() == Some("adopt") && one.address.is_some() {
-            taken.push(one);
-        } else {
+        let says = AS_ONE.iter().find(|(code, _)| one.code.as_deref() == Some(*code));
+        let Some((_, says)) = says.filter(|_| one.address.is_some()) else {
             out.push(one.clone());
+            continue;
+        };
+        let same = |(_, text, found): &&mut (usize, &str, Vec<&Report>)| {
+            text == says && found.iter().all(|other| other.causes == one.causes)
+        };
+        match alike.iter_mut().find(same) {
+            Some((_, _, found)) => found.push(one),
+            None => alike.push((out.len(), says, vec![one])),
         }
     }
-    let Some(first) = taken.first() else { return out };
-    if taken.len() < 3 {
-        taken.into_iter().rev().for_each(|one| out.insert(0, one.clone()));
-        return out;
+    for (at, says, found) in alike.into_iter().rev() {
+        let Some(first) = found.first().filter(|_| found.len() >= MANY) else {
+            out.splice(at..at, found.into_iter().cloned());
+            continue;
+        };
+        let names = found.iter().filter_map(|one| one.address.as_ref()).map(ToString::to_string);
+        let mut whole = (*first).clone();
+        whole.message = format!("{} {says}", found.len());
+        (whole.address, whole.location, whole.source_line) = (None, None, None);
+        whole.causes.push(format!("they are {}", names.collect::<Vec<_>>().join(", ")));
+        out.insert(at, whole);
     }
-    let names = taken.iter().filter_map(|one| one.address.as_ref()).map(ToString::to_string);
-    let names: Vec<String> = names.collect();
-    let text = format!("{} objects are there already, as the files say", taken.len());
-    let mut whole =
-        Report { level: first.level, hints: first.hints.clone(), ..Report::error(text) }
-            .code("adopt");
-    whole.causes = vec![format!("they are {}", names.join(", "))];
-    out.insert(0, whole);
     out
 }
 

@@ -18,6 +18,7 @@ use crate::model::scope::Scope;
 use crate::model::state::State;
 
 use super::Context;
+use super::scope::Away;
 
 /// How many requests of observing may be under way at once.
 const AT_ONCE: usize = 16;
@@ -54,11 +55,27 @@ struct Located {
 }
 
 /// Observes all subjects together.
-pub async fn observe(context: &Context<'_>, subjects: &[Subject<'_>], scope: &Scope) -> Vec<World> {
+pub async fn observe(
+    context: &Context<'_>,
+    subjects: &[Subject<'_>],
+    scope: &Scope,
+    away: &Away,
+) -> Vec<World> {
     let mut worlds: Vec<World> = subjects.iter().map(|_| World::default()).collect();
     let mut known: Vec<Known> = subjects.iter().map(|subject| subject.lookups.clone()).collect();
     let taken = recorded_ids(subjects);
     let mut pending = pending(context, subjects);
+    pending.retain(|item| {
+        let Some(why) = away.of(item.kind.service()) else { return true };
+        let world = &mut worlds[item.subject];
+        match item.lost {
+            Some((number, _)) => world.lost.insert(number, Err(why)).map(|_| ()),
+            None => {
+                world.resources.insert(item.address.clone(), Observed::Unreadable(why)).map(|_| ())
+            }
+        };
+        false
+    });
     let mut reader = Reader::default();
     while !pending.is_empty() {
         let located = locate(&pending, &known, scope);

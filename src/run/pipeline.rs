@@ -11,7 +11,7 @@ use crate::kinds::kubernetes::object::preview_from;
 use crate::kinds::wiring;
 use crate::model::address::Address;
 use crate::model::call::Service;
-use crate::model::error::{Failure, Report, Stop};
+use crate::model::error::{Failure, Level, Report, Stop};
 use crate::model::event::Event;
 use crate::model::journal::OpenIntent;
 use crate::model::kind::{Verb, Work};
@@ -72,6 +72,8 @@ pub struct Observations {
     pub targets: Vec<Target>,
     /// What became of each one's lost calls.
     pub settled: Vec<recover::Found>,
+    /// Services that could not be reached.
+    pub away: reading::Away,
 }
 
 /// Plans all subjects with one set of lists.
@@ -107,6 +109,12 @@ pub async fn plan(
         let found = contents::check(context, &observations.scope, plan, state, options).await;
         planned.plan.checks.extend(found);
     }
+    let counts = planned.iter().flat_map(|planned| &planned.plan.checks).any(is_unreadable);
+    if let Some(first) = planned.first_mut() {
+        let level = if counts { Level::Error } else { Level::Warning };
+        let away = observations.away.reports().map(|report| Report { level, ..report });
+        first.plan.checks.splice(0..0, away);
+    }
     let requests = context.transport.requests();
     context.events.emit(Event::Observed { requests });
     let plan = Plan {
@@ -119,6 +127,10 @@ pub async fn plan(
         requests,
     };
     Ok((plan, observations))
+}
+
+fn is_unreadable(check: &Report) -> bool {
+    check.code.as_deref() == Some("unreadable")
 }
 
 /// Looks for drift: recorded against observed.
@@ -186,14 +198,14 @@ async fn observe_all(
     }
     let scope = Scope { account_id: account.unwrap_or_default(), ..Scope::default() };
     let all: BTreeSet<Service> = services.iter().flatten().copied().collect();
-    let whole = reading::target(context, &all, &scope).await?;
+    let (whole, mut away) = reading::target(context, &all, &scope).await?;
     let targets: Vec<Target> = services.iter().map(|services| part(&whole, services)).collect();
     for (subject, target) in subjects.iter().zip(&targets) {
         if let Some(state) = &subject.state {
             reading::same_target(state, target)?;
         }
     }
-    let scope = reading::read(context, project, &needs, scope).await?;
+    let scope = reading::read(context, project, &needs, scope, &mut away).await?;
     settle::wait(context, &subjects).await?;
     let mut lookups = Vec::new();
     for subject in &subjects {
@@ -212,9 +224,10 @@ async fn observe_all(
             lost: &subject.lost,
         })
         .collect();
-    let worlds = observe::observe(context, &seen, &scope).await;
+    let worlds = observe::observe(context, &seen, &scope, &away).await;
     let settled = subjects.iter().map(|_| recover::Found::default()).collect();
-    let mut observations = Observations { subjects, scope, worlds, lookups, targets, settled };
+    let mut observations =
+        Observations { subjects, scope, worlds, lookups, targets, settled, away };
     settle::settle(context, &mut observations);
     Ok(observations)
 }

@@ -1,17 +1,61 @@
 //! Reads what a run must know beside the resources: zones, identity providers, what a cluster
 //! serves; and makes sure that a state is not used against another target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Json;
 use crate::model::call::{Call, Listing, Paging, Service};
-use crate::model::error::{CallError, Report, Stop};
+use crate::model::error::{CallError, Exit, Failure, Report, Stop};
 use crate::model::project::Project;
 use crate::model::resource::Stack;
 use crate::model::scope::{IdentityProvider, Need, Scope, Zone};
 use crate::model::state::{State, Target};
 
 use super::Context;
+
+/// Services that could not be reached, and why. Nothing of theirs is known in this run, and nothing
+/// of theirs is asked for again: each question would wait as long as the first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Away(BTreeMap<Service, CallError>);
+
+impl Away {
+    /// Why nothing is known of a service; None where it answers.
+    pub fn of(&self, service: Service) -> Option<String> {
+        self.0.contains_key(&service).then(|| format!("{} could not be reached", service.title()))
+    }
+
+    /// What there is to tell of each.
+    pub fn reports(&self) -> impl Iterator<Item = Report> + '_ {
+        self.0.iter().map(|(service, error)| {
+            Report::error(format!("{} could not be reached", service.title()))
+                .code("unreachable")
+                .call(error)
+        })
+    }
+
+    /// Nothing, where every service answers.
+    ///
+    /// # Errors
+    /// What there is to tell of those that don't.
+    pub fn none(&self) -> Result<(), Stop> {
+        let reports: Vec<Report> = self.reports().collect();
+        if reports.is_empty() { Ok(()) } else { Err(Stop { exit: Exit::Error, reports }) }
+    }
+
+    /// Notes a failure that says nothing but that the service is out of reach.
+    ///
+    /// # Errors
+    /// Any other failure.
+    fn note(&mut self, service: Service, error: CallError) -> Result<(), CallError> {
+        let silent = error.status.is_none_or(|status| status >= 500)
+            && matches!(error.failure, Failure::NotSent | Failure::Unknown);
+        if !silent {
+            return Err(error);
+        }
+        self.0.insert(service, error);
+        Ok(())
+    }
+}
 
 /// The collection that a need is read from, as the kinds themselves would read it.
 pub fn listing(need: Need, account: &str) -> Option<Listing> {
@@ -93,6 +137,7 @@ pub async fn read(
     project: &Project,
     needs: &BTreeSet<Need>,
     mut scope: Scope,
+    away: &mut Away,
 ) -> Result<Scope, Stop> {
     let account = scope.account_id.clone();
     let cloudflare = needs.iter().filter_map(|need| Some((*need, listing(*need, &account)?)));
@@ -104,13 +149,9 @@ pub async fn read(
         ));
     }
     let reading = wanted.iter().map(|(_, listing)| context.transport.list(listing));
-    let kubernetes = async {
-        if needs.contains(&Need::ApiResources) {
-            Some(context.transport.api_resources().await)
-        } else {
-            None
-        }
-    };
+    let asks = needs.contains(&Need::ApiResources) && away.of(Service::Kubernetes).is_none();
+    let kubernetes =
+        async { if asks { Some(context.transport.api_resources().await) } else { None } };
     let (lists, resources) = futures::join!(futures::future::join_all(reading), kubernetes);
     for ((need, _), list) in wanted.iter().zip(lists) {
         match need {
@@ -147,9 +188,12 @@ pub async fn read(
             Need::ApiResources => {}
         }
     }
-    if let Some(resources) = resources {
-        scope.api_resources =
-            Some(resources.map_err(|error| unread("what the cluster serves", &error))?);
+    match resources {
+        Some(Ok(resources)) => scope.api_resources = Some(resources),
+        Some(Err(error)) => away
+            .note(Service::Kubernetes, error)
+            .map_err(|error| unread("what the cluster serves", &error))?,
+        None => {}
     }
     Ok(scope)
 }
@@ -182,28 +226,31 @@ fn zones(project: &Project, items: &[Json]) -> Result<Vec<Zone>, Stop> {
             }
         }
     }
-    if reports.is_empty() {
-        Ok(found)
-    } else {
-        Err(Stop { exit: crate::model::error::Exit::Error, reports })
-    }
+    if reports.is_empty() { Ok(found) } else { Err(Stop { exit: Exit::Error, reports }) }
 }
 
-/// Where the services of a run live.
+/// Where the services of a run live, and which of them are out of reach.
 ///
 /// # Errors
-/// A service did not say.
+/// A service answers and did not say.
 pub async fn target(
     context: &Context<'_>,
     services: &BTreeSet<Service>,
     scope: &Scope,
-) -> Result<Target, Stop> {
-    let asking = services.iter().map(|service| async move {
-        let target = context.transport.target(*service, scope).await;
-        target.map_err(|error| unread(&format!("the identity of {}", service.title()), &error))
-    });
-    let parts = futures::future::try_join_all(asking).await?;
-    Ok(parts.iter().fold(Target::default(), |all, part| all.or(part)))
+) -> Result<(Target, Away), Stop> {
+    let asking = services
+        .iter()
+        .map(|service| async move { (*service, context.transport.target(*service, scope).await) });
+    let (mut whole, mut away) = (Target::default(), Away::default());
+    for (service, answer) in futures::future::join_all(asking).await {
+        match answer {
+            Ok(part) => whole = whole.or(&part),
+            Err(error) => away
+                .note(service, error)
+                .map_err(|error| unread(&format!("the identity of {}", service.title()), &error))?,
+        }
+    }
+    Ok((whole, away))
 }
 
 /// Refuses a state that belongs to another target.

@@ -25,6 +25,7 @@ mod network;
 mod official_schema;
 mod owners;
 mod partial;
+mod planning;
 mod readme;
 mod readonly;
 mod recorder;

@@ -1,6 +1,7 @@
 //! What objects are called: kinds, namespaces, names, paths and ids.
 
 use crate::model::Json;
+use crate::model::kind::Problem;
 use crate::model::scope::{ApiResource, Scope};
 
 /// The annotation whose value names the versions of the parameters that an object has to have read.
@@ -36,6 +37,39 @@ pub fn is_going(raw: &Json) -> bool {
 pub fn served(manifest: &Json, scope: &Scope) -> bool {
     let (api_version, kind) = kind_of(manifest);
     scope.api_resource(api_version, kind).is_some()
+}
+
+/// The warning that a cluster serves nothing of a kind, which may yet come.
+pub const NOT_SERVED: &str = "not-served";
+
+/// Whether the cluster serves the kind of a manifest in its version.
+///
+/// # Errors
+/// It serves other versions only; or, as a warning, nothing of the kind.
+pub fn servable(manifest: &Json, scope: &Scope) -> Result<(), Problem> {
+    let (api_version, kind) = kind_of(manifest);
+    if scope.api_resources.is_none() || served(manifest, scope) {
+        return Ok(());
+    }
+    let group = group_of(manifest);
+    let message = format!("the cluster does not serve {kind} in {api_version}");
+    let mut others: Vec<String> = Vec::new();
+    for one in scope.api_resources.iter().flatten() {
+        let is_other = one.group == group && one.kind == kind && !one.version.is_empty();
+        let text = match group {
+            "" => one.version.clone(),
+            group => format!("{group}/{}", one.version),
+        };
+        if is_other && !others.contains(&text) {
+            others.push(text);
+        }
+    }
+    if others.is_empty() {
+        return Err(Problem::warning(NOT_SERVED, "apiVersion", message)
+            .hint("install what defines it, or put its CustomResourceDefinition into the stack"));
+    }
+    let hint = format!("write `apiVersion: {}`, which it serves", others.join("` or `"));
+    Err(Problem::error("apiVersion", message).hint(hint))
 }
 
 /// The group and kind that a manifest defines, if it is a CustomResourceDefinition.

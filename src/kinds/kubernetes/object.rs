@@ -13,7 +13,8 @@ use crate::model::scope::{ApiResource, Need, Scope};
 use crate::model::{Json, JsonMap};
 
 use super::names::{
-    collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id, path_of_id,
+    self, collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id,
+    path_of_id,
 };
 use super::owners::{self, Managed, managed};
 use super::{compare, preview, ready, secret, write};
@@ -265,20 +266,21 @@ impl Kind for Object {
         Ok(spec.clone())
     }
 
+    fn servable(&self, spec: &Json, scope: &Scope) -> Result<(), Problem> {
+        names::servable(spec, scope)
+    }
+
     fn locate(&self, spec: Option<&Json>, id: Option<&str>, scope: &Scope) -> Option<Locate> {
         scope.api_resources.as_ref()?;
-        let (resource, namespace, name) = match spec {
-            Some(spec) => {
-                let (api_version, kind) = kind_of(spec);
-                match scope.api_resource(api_version, kind) {
-                    Some(resource) => (resource, namespace(spec), name(spec)),
-                    None => return Some(Locate::Nowhere),
-                }
-            }
-            None => match parse_id(id?, scope) {
-                Some(found) => found,
-                None => return Some(Locate::Nowhere),
-            },
+        let served = spec.and_then(|spec| {
+            let (api_version, kind) = kind_of(spec);
+            let resource = scope.api_resource(api_version, kind)?;
+            Some((resource, namespace(spec), name(spec)))
+        });
+        // What was applied in a version that is served no more is still there in another one.
+        let known = || parse_id(id?, scope);
+        let Some((resource, namespace, name)) = served.or_else(known) else {
+            return Some(Locate::Nowhere);
         };
         if resource.namespaced && namespace.is_none() {
             return Some(Locate::Nowhere);
