@@ -480,6 +480,10 @@ pub enum SandboxCommand {
         /// How long each answer takes, in milliseconds
         #[arg(long, default_value_t = 0, value_name = "MS")]
         latency: u64,
+        /// How long containers take to be ready, in milliseconds; a pod's annotation
+        /// `sandbox.boxctl/ready` (`never`, `crash` or milliseconds) goes before it
+        #[arg(long, default_value_t = 0, value_name = "MS")]
+        ready_after: u64,
         /// Faults to play: which call, and what happens to it
         ///
         /// A list in YAML or JSON. Which: `service` (cloudflare, ssm, sts, kubernetes), `method`,

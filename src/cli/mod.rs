@@ -279,11 +279,21 @@ async fn state(global: &Global, command: &StateCommand, ui: &Ui) -> Result<Exit,
 async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exit, Stop> {
     let globals = globals(global, "sandbox", &[]);
     match command {
-        SandboxCommand::Serve { listen, dir, latency, faults, log, mangle, journal } => {
+        SandboxCommand::Serve {
+            listen,
+            dir,
+            latency,
+            ready_after,
+            faults,
+            log,
+            mangle,
+            journal,
+        } => {
             let command = sandbox::ServeCommand {
                 listen: *listen,
                 dir: dir.clone(),
                 latency_ms: *latency,
+                ready_after_ms: *ready_after,
                 faults: faults.clone(),
                 log: log.clone(),
                 mangle: *mangle,

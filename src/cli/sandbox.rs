@@ -21,6 +21,8 @@ pub struct ServeCommand {
     pub dir: Option<PathBuf>,
     /// How long each answer takes, in milliseconds.
     pub latency_ms: u64,
+    /// How long containers take to be ready, in milliseconds.
+    pub ready_after_ms: u64,
     /// Faults to play.
     pub faults: Option<PathBuf>,
     /// Where requests are logged.
@@ -91,6 +93,7 @@ pub async fn join(
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         dir: place,
         latency: Duration::ZERO,
+        ready_after: Duration::ZERO,
         faults: None,
         log: None,
         mangle: None,
@@ -139,6 +142,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         listen: command.listen,
         dir,
         latency: Duration::from_millis(command.latency_ms),
+        ready_after: Duration::from_millis(command.ready_after_ms),
         faults: command.faults.clone(),
         log: command.log.clone(),
         mangle: command.mangle,

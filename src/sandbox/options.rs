@@ -13,6 +13,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// How long each answer waits.
     pub latency: Duration,
+    /// How long containers take to be ready.
+    pub ready_after: Duration,
     /// A file of faults to inject (see [`super::faults`]).
     pub faults: Option<PathBuf>,
     /// A file to which each request is appended as a JSON line (see [`super::log`]).

@@ -11,7 +11,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,8 @@ const BODY_LIMIT: usize = 8 << 20;
 const ROUNDS: usize = 4;
 /// How often reading alone lets the secret store look again.
 const STORE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often reading alone lets the kubelets look again.
+const POD_INTERVAL: Duration = Duration::from_millis(20);
 /// How long open connections are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A sandbox that answers.
@@ -108,6 +110,9 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let mut world = kept.unwrap_or_else(|| World::new(env.now, &mut env.ids));
     world.preset(&options.preset, fresh, &mut env);
     world.serve_at(&url);
+    world
+        .cluster
+        .set_ready_after(SignedDuration::try_from(options.ready_after).unwrap_or_default());
     let outer = options.upstream_ssm.as_deref().map(|outer| outer.trim_end_matches('/'));
     let upstream = match outer.filter(|outer| world.served_at.iter().all(|own| own != outer)) {
         Some(outer) => Some(Upstream::connect(outer, &options.preset.region).await),
@@ -434,9 +439,8 @@ impl Shared {
         let mutating = received.is_mutating();
         let mut core = self.core.lock().await;
         core.env.now = Timestamp::now();
-        if received.service == Service::Kubernetes && !mutating && self.store_is_due(&mut core) {
-            self.settle(&mut core).await;
-            self.keep(&core);
+        if received.service == Service::Kubernetes && !mutating {
+            self.pass_time(&mut core).await;
         }
         if mutating && self.lags {
             core.before = Some(core.world.clone());
@@ -461,6 +465,26 @@ impl Shared {
         }
         core.dress(received, &mut reply);
         reply
+    }
+
+    /// Lets controllers do what they do when time alone has passed.
+    async fn pass_time(&self, core: &mut Core) {
+        if !self.store_is_due(core) && !Self::pods_are_due(core) {
+            return;
+        }
+        let before = core.world.cluster.revision();
+        self.settle(core).await;
+        if core.world.cluster.revision() != before {
+            self.keep(core);
+        }
+    }
+
+    /// Whether pods are on their way, and were not looked at for a while.
+    fn pods_are_due(core: &mut Core) -> bool {
+        if core.store_read.is_some_and(|last| last.elapsed() < POD_INTERVAL) {
+            return false;
+        }
+        core.world.cluster.is_moving()
     }
 
     /// Whether the secret store looks again although nothing was written here: it wants

@@ -14,6 +14,7 @@ fn options(dir: &Path) -> Options {
         listen: "127.0.0.1:0".parse().unwrap(),
         dir: dir.join("sandbox"),
         latency: Duration::ZERO,
+        ready_after: Duration::ZERO,
         faults: None,
         log: None,
         mangle: None,

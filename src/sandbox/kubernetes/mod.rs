@@ -8,11 +8,13 @@ mod crd;
 mod defaults;
 mod delete;
 mod discovery;
+mod events;
 pub mod merge;
 mod normalise;
 mod openapi;
 mod presets;
 mod quantities;
+mod quota;
 mod read;
 mod request;
 mod resources;
@@ -34,7 +36,7 @@ mod robustness;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -138,12 +140,27 @@ pub struct Cluster {
     /// Tokens with which running pods started, by pod uid.
     #[serde(default)]
     started: BTreeMap<String, String>,
+    /// What kubelets remember, by pod uid.
+    #[serde(default)]
+    runs: BTreeMap<String, controllers::Run>,
+    /// Key of the event that says a thing of an object, by both.
+    #[serde(default)]
+    told: BTreeMap<String, String>,
+    /// How long containers take to be ready.
+    #[serde(default)]
+    ready_after: SignedDuration,
 }
 
 impl Cluster {
     /// A bare cluster: built-in kinds and the namespaces that every cluster has.
     pub fn new(now: Timestamp) -> Self {
-        let mut cluster = Self { store: Store::default(), started: BTreeMap::new() };
+        let mut cluster = Self {
+            store: Store::default(),
+            started: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            told: BTreeMap::new(),
+            ready_after: SignedDuration::ZERO,
+        };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             let namespace = json!({
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
@@ -159,6 +176,16 @@ impl Cluster {
         });
         cluster.put_as("kube-apiserver", &service, now);
         cluster
+    }
+
+    /// The revision of the last write.
+    pub fn revision(&self) -> u64 {
+        self.store.revision()
+    }
+
+    /// Lets containers take this long to be ready from now on.
+    pub fn set_ready_after(&mut self, delay: SignedDuration) {
+        self.ready_after = delay;
     }
 
     /// Answers one request.
@@ -208,9 +235,11 @@ impl Cluster {
         }
     }
 
-    /// Every stored object, sorted by kind, namespace and name.
+    /// Every stored object but events, which tell what was, sorted by kind, namespace and name.
     pub fn dump(&self) -> Value {
-        let mut objects: Vec<&Value> = self.store.all().map(|(_, object)| object).collect();
+        let is_state = |object: &&Value| value::text(object, "/kind") != "Event";
+        let mut objects: Vec<&Value> =
+            self.store.all().map(|(_, object)| object).filter(is_state).collect();
         let order = |o: &Value| {
             ["/kind", "/metadata/namespace", "/metadata/name", "/apiVersion"]
                 .map(|pointer| value::text(o, pointer).to_owned())

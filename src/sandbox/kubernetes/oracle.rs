@@ -25,7 +25,6 @@ const EXCEPTIONS: &[(&str, usize, &str)] = &[
         25,
         "the recording's reader may do nothing, the sandbox's read-only token may list",
     ),
-    ("14-status-and-readiness", 4, "the sandbox's controllers report no events yet"),
 ];
 
 struct Line {
@@ -105,6 +104,8 @@ fn meaning(value: &Value) -> Value {
                         | "deletionTimestamp"
                         | "lastTransitionTime"
                         | "lastUpdateTime"
+                        | "firstTimestamp"
+                        | "lastTimestamp"
                         | "clusterIP"
                         | "clusterIPs"
                         | "continue"
@@ -127,7 +128,7 @@ fn meaning(value: &Value) -> Value {
         Value::String(s) if s.contains("does not match the UID in record") => {
             s.split('(').next().unwrap_or_default().into()
         }
-        Value::String(s) if s.contains("cloudflared-") => generated(s).into(),
+        Value::String(s) if s.contains("cloudflared") => generated(s).into(),
         other => other.clone(),
     }
 }
@@ -135,7 +136,10 @@ fn meaning(value: &Value) -> Value {
 /// Names with what was generated of them taken out.
 fn generated(text: &str) -> String {
     let name = regex::Regex::new("cloudflared-[a-z0-9]{8,10}(-[a-z0-9]{5})?").expect("a pattern");
-    name.replace_all(text, "cloudflared-#").into_owned()
+    let text = name.replace_all(text, "cloudflared-#");
+    // An event's name ends with a time.
+    let event = regex::Regex::new(r"\.[0-9a-f]{16}$").expect("a pattern");
+    event.replace(&text, ".#").into_owned()
 }
 
 /// Managed fields in one order: times of one second leave the server's own order open.

@@ -9,7 +9,7 @@ use super::status::Failure;
 use super::store::Store;
 use super::table;
 use super::value::{fields, text};
-use super::{Response, crd};
+use super::{Response, crd, events};
 
 /// An object as a request in this version sees it.
 pub fn present(resource: &Resource, object: &Value) -> Value {
@@ -17,6 +17,9 @@ pub fn present(resource: &Resource, object: &Value) -> Value {
     let map = fields(&mut shown);
     map.insert("apiVersion".to_owned(), resource.api_version().into());
     map.insert("kind".to_owned(), resource.kind.clone().into());
+    if events::is_newer(resource) {
+        events::to_newer(&mut shown);
+    }
     crd::present(resource, &mut shown);
     shown
 }
@@ -252,20 +255,33 @@ fn parse_fields(selector: &str, resource: &Resource) -> Result<Vec<FieldRule>, F
                 ))
             })?;
         let known: &[&str] = match resource.plural.as_str() {
-            "pods" => &["spec.nodeName", "spec.restartPolicy", "status.phase", "status.podIP"],
-            "events" => &[
-                "involvedObject.kind",
-                "involvedObject.namespace",
-                "involvedObject.name",
-                "involvedObject.uid",
-                "reason",
-                "type",
+            "pods" => &[
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "spec.hostNetwork",
+                "status.phase",
+                "status.podIP",
+                "status.podIPs",
+                "status.nominatedNodeName",
             ],
+            "services" => &["spec.clusterIP", "spec.type"],
             "secrets" => &["type"],
-            "namespaces" => &["status.phase"],
+            "namespaces" => &["status.phase", "name"],
+            "nodes" => &["spec.unschedulable"],
+            "replicasets" => &["status.replicas"],
+            "replicationcontrollers" => &["status.replicas"],
+            "jobs" => &["status.successful"],
             _ => &[],
         };
         let general = ["metadata.name", "metadata.namespace"];
+        if resource.plural == "events"
+            && let Some(stored) = events::selected(resource, field)
+        {
+            rules.push((format!("/{}", stored.replace('.', "/")), value.to_owned(), equal));
+            continue;
+        }
         if !general.contains(&field) && !known.contains(&field) {
             let message = format!("field label not supported: {field}");
             return Err(Failure::bad_request(message));

@@ -31,6 +31,11 @@ impl Store {
         self.objects.get(&key(group, plural, namespace, name))
     }
 
+    /// The object under a [`key`].
+    pub fn at(&self, key: &str) -> Option<&Value> {
+        self.objects.get(key)
+    }
+
     /// The objects of a kind in etcd's order, in one namespace or all.
     pub fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<&Value> {
         self.entries(group, plural, namespace).map(|(_, object)| object).collect()

@@ -1,23 +1,34 @@
 //! The controllers: what makes of objects what they ask for, each under its own manager.
 
+mod containers;
 mod crds;
+mod events;
 mod garbage;
+mod jobs;
 mod namespaces;
+mod pod_status;
 mod pods;
+mod quotas;
 mod replicas;
+mod scheduler;
 mod secrets;
 mod sets;
 mod volumes;
 mod workloads;
 
 #[cfg(test)]
+mod readiness;
+#[cfg(test)]
 mod tests;
+
+pub use pods::Run;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::request::{Options, Route};
 use super::resources::{Resource, find_kind};
+use super::status::Failure;
 use super::value::text;
 use super::write::Write;
 use super::{Cluster, Outside, rfc3339};
@@ -43,8 +54,10 @@ impl Cluster {
             self.run_jobs(now);
             self.bind_volumes(now);
             self.run_pods(now);
+            self.count_quotas(now);
             self.collect_garbage(now);
             self.end_namespaces(now);
+            self.forget_events(now);
             if self.store.revision() == before {
                 return;
             }
@@ -62,13 +75,26 @@ impl Cluster {
         if route.stored(&self.store).is_some() {
             return None;
         }
-        let collection = Route { name: String::new(), ..route.clone() };
-        self.with_write(&collection, manager, now, |cluster, write| {
+        self.make_as(manager, object, now).ok().flatten()
+    }
+
+    /// Creates an object; `None` where its kind is not served.
+    ///
+    /// # Errors
+    ///
+    /// What the API server refuses.
+    pub(super) fn make_as(
+        &mut self,
+        manager: &str,
+        object: &Value,
+        now: Timestamp,
+    ) -> Result<Option<Value>, Failure> {
+        let Some(route) = self.route_of(object, "") else { return Ok(None) };
+        let collection = Route { name: String::new(), ..route };
+        let made = self.with_write(&collection, manager, now, |cluster, write| {
             cluster.create(write, object.clone())
         })?;
-        // A generated name is known only now.
-        let named = text(object, "/metadata/name").is_empty();
-        if named { None } else { route.stored(&self.store).cloned() }
+        Ok(Some(made.object))
     }
 
     /// Writes an object that is there.
@@ -77,7 +103,8 @@ impl Cluster {
         let Some(live) = route.stored(&self.store).filter(|l| *l != object).cloned() else {
             return;
         };
-        self.with_write(&route, manager, now, |cluster, write| {
+        // A controller that was refused has said so.
+        let _ = self.with_write(&route, manager, now, |cluster, write| {
             cluster.update_to(write, live, object.clone())
         });
     }
@@ -88,7 +115,8 @@ impl Cluster {
         let Some(live) = route.stored(&self.store).filter(|l| *l != object).cloned() else {
             return;
         };
-        self.with_write(&route, manager, now, |cluster, write| {
+        // A controller that was refused has said so.
+        let _ = self.with_write(&route, manager, now, |cluster, write| {
             cluster.update_to(write, live, object.clone())
         });
     }
@@ -119,8 +147,8 @@ impl Cluster {
         route: &Route,
         manager: &str,
         now: Timestamp,
-        act: impl FnOnce(&mut Self, &mut Write<'_>) -> Result<T, super::status::Failure>,
-    ) -> Option<T> {
+        act: impl FnOnce(&mut Self, &mut Write<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let options = Options { field_validation: "Ignore".to_owned(), ..Options::default() };
         let mut write = Write {
             route,
@@ -130,13 +158,9 @@ impl Cluster {
             warnings: Vec::new(),
             uid: uuid::Uuid::new_v4().to_string(),
         };
-        match act(self, &mut write) {
-            Ok(done) => Some(done),
-            Err(failure) => {
-                tracing::debug!(manager, message = %failure.message, "a controller was refused");
-                None
-            }
-        }
+        act(self, &mut write).inspect_err(|failure| {
+            tracing::debug!(manager, message = %failure.message, "a controller was refused");
+        })
     }
 
     fn route_of(&self, object: &Value, subresource: &str) -> Option<Route> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::events::{Said, Source};
 use super::{EXTERNAL_SECRETS, condition, going, owned_by};
 use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 use crate::sandbox::kubernetes::{Cluster, Outside, rfc3339};
@@ -70,6 +71,15 @@ impl Cluster {
             }
             Err(message) => condition(before, "Ready", false, "SecretSyncedError", message, now),
         };
+        let source = Source::Controller("external-secrets");
+        let said = match &result {
+            Ok(()) => Said::normal("Created", "secret created"),
+            Err(message) => Said::warning("UpdateFailed", message),
+        };
+        let was = before.iter().find(|c| text(c, "/type") == "Ready");
+        if was.map(|c| text(c, "/status")) != Some(text(&ready, "/status")) {
+            self.tell(external, source, said, now);
+        }
         set(&mut status, "conditions", Some(json!([ready])));
         let mut object = external.clone();
         set(&mut object, "status", Some(status));

@@ -1,17 +1,20 @@
-//! Stateful sets, daemon sets and jobs.
+//! Stateful sets and daemon sets.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::replicas::{is_ready, template_hash};
-use super::{MANAGER, condition, going};
+use super::events::{Said, Source};
+use super::replicas::{RETRY, is_active, is_ready, template_hash};
+use super::{MANAGER, going};
+use crate::sandbox::kubernetes::Cluster;
 use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
-use crate::sandbox::kubernetes::{Cluster, rfc3339};
 
 /// No set gets more pods than this, whatever it asks for.
 const MOST_PODS: i64 = 500;
 
 const REVISION: &str = "controller-revision-hash";
+const STATEFUL: Source<'static> = Source::Controller("statefulset-controller");
+const DAEMON: Source<'static> = Source::Controller("daemonset-controller");
 
 impl Cluster {
     /// Brings stateful and daemon sets to what they want.
@@ -30,49 +33,102 @@ impl Cluster {
 
     fn run_stateful_set(&mut self, owner: &Value, now: Timestamp) {
         let name = text(owner, "/metadata/name").to_owned();
+        let namespace = text(owner, "/metadata/namespace").to_owned();
         let wanted = number(owner, "/spec/replicas").unwrap_or(1).min(MOST_PODS);
-        let mut template = owner.pointer("/spec/template").cloned().unwrap_or_default();
+        let template = owner.pointer("/spec/template").cloned().unwrap_or_default();
         let revision = format!("{name}-{}", template_hash(&template));
-        let pods = self.pods_of(owner);
+        let parallel = text(owner, "/spec/podManagementPolicy") == "Parallel";
+        let updates = text(owner, "/spec/updateStrategy/type") != "OnDelete";
+        let mut pods = self.pods_of(owner);
+        let ordinal = |pod: &Value| {
+            text(pod, "/metadata/name").rsplit('-').next().and_then(|n| n.parse::<i64>().ok())
+        };
+        pods.sort_by_key(|pod| std::cmp::Reverse(ordinal(pod)));
+        let mut settled = pods.iter().all(is_ready) || parallel;
         for pod in pods.iter().filter(|p| !going(p)) {
-            let ordinal = text(pod, "/metadata/name").rsplit('-').next().unwrap_or_default();
-            let surplus = ordinal.parse::<i64>().is_ok_and(|n| n >= wanted);
-            let stale = label(pod, REVISION) != revision;
-            let updates = text(owner, "/spec/updateStrategy/type") != "OnDelete";
-            if surplus || stale && updates {
+            let surplus = ordinal(pod).is_some_and(|n| n >= wanted);
+            let stale = label(pod, REVISION) != revision && updates;
+            let over = text(pod, "/status/phase") == "Failed";
+            // One after the other, the highest first; one that is not ready may go at any time.
+            if over || (surplus || stale) && (settled || !is_ready(pod)) {
                 self.delete_as_controller(pod, now);
+                let pod = text(pod, "/metadata/name");
+                let message = format!("delete Pod {pod} in StatefulSet {name} successful");
+                self.tell(owner, STATEFUL, Said::normal("SuccessfulDelete", &message), now);
+                settled = parallel;
             }
         }
-        let claims = items(owner, "/spec/volumeClaimTemplates").to_vec();
         for n in 0..wanted {
             let pod = format!("{name}-{n}");
-            let namespace = text(owner, "/metadata/namespace");
-            if self.store.get("", "pods", namespace, &pod).is_some() {
-                continue;
+            match self.store.get("", "pods", &namespace, &pod) {
+                Some(there) if is_ready(there) || parallel => continue,
+                Some(_) => break,
+                None => {}
             }
-            for claim in &claims {
-                self.make_claim(namespace, claim, &pod, now);
+            if !self.make_ordinal(owner, &template, &pod, n, &revision, now) || !parallel {
+                break;
             }
-            mount_claims(&mut template, &claims, &pod);
-            let index = n.to_string();
-            let labels = [
-                (REVISION, revision.as_str()),
-                ("statefulset.kubernetes.io/pod-name", pod.as_str()),
-                ("apps.kubernetes.io/pod-index", index.as_str()),
-            ];
-            self.make_pod(owner, &template, &pod, &labels, now);
         }
-        let pods: Vec<_> = self.pods_of(owner).into_iter().filter(|p| !going(p)).collect();
+        self.note_stateful_set(owner, &revision, now);
+    }
+
+    /// Makes one pod of a stateful set with its claims; whether the API server took it.
+    fn make_ordinal(
+        &mut self,
+        owner: &Value,
+        template: &Value,
+        pod: &str,
+        n: i64,
+        revision: &str,
+        now: Timestamp,
+    ) -> bool {
+        let name = text(owner, "/metadata/name");
+        let claims = items(owner, "/spec/volumeClaimTemplates").to_vec();
+        let mut template = template.clone();
+        for claim in &claims {
+            self.make_claim(text(owner, "/metadata/namespace"), claim, pod, now);
+        }
+        mount_claims(&mut template, &claims, pod);
+        let index = n.to_string();
+        let labels = [
+            (REVISION, revision),
+            ("statefulset.kubernetes.io/pod-name", pod),
+            ("apps.kubernetes.io/pod-index", index.as_str()),
+        ];
+        match self.make_pod(owner, &template, pod, &labels, now) {
+            Ok(_) => {
+                let message = format!("create Pod {pod} in StatefulSet {name} successful");
+                self.tell(owner, STATEFUL, Said::normal("SuccessfulCreate", &message), now);
+                true
+            }
+            Err(failure) => {
+                let why = failure.message;
+                let message = format!("create Pod {pod} in StatefulSet {name} failed error: {why}");
+                let said = Said::warning("FailedCreate", &message);
+                self.tell_again(owner, STATEFUL, said, RETRY, now);
+                false
+            }
+        }
+    }
+
+    fn note_stateful_set(&mut self, owner: &Value, revision: &str, now: Timestamp) {
+        let wanted = number(owner, "/spec/replicas").unwrap_or(1);
+        let pods: Vec<_> = self.pods_of(owner).into_iter().filter(is_active).collect();
         let ready = pods.iter().filter(|p| is_ready(p)).count();
+        let updated = pods.iter().filter(|p| label(p, REVISION) == revision).count();
+        let known = text(owner, "/status/currentRevision");
+        let complete = updated == pods.len() && i64::try_from(ready).is_ok_and(|n| n >= wanted);
+        let current = if complete || known.is_empty() { revision } else { known };
+        let at_current = pods.iter().filter(|p| label(p, REVISION) == current).count();
         let mut status = json!({
             "observedGeneration": number(owner, "/metadata/generation").unwrap_or(1),
             "replicas": pods.len(), "availableReplicas": ready,
-            "currentRevision": revision, "updateRevision": revision, "collisionCount": 0,
+            "currentRevision": current, "updateRevision": revision, "collisionCount": 0,
         });
         for (field, n) in [
             ("readyReplicas", ready),
-            ("currentReplicas", pods.len()),
-            ("updatedReplicas", pods.len()),
+            ("currentReplicas", at_current),
+            ("updatedReplicas", updated),
         ] {
             if n > 0 {
                 fields(&mut status).insert(field.to_owned(), n.into());
@@ -101,31 +157,42 @@ impl Cluster {
         let nodes = self.nodes_for(&spec);
         let pods = self.pods_of(owner);
         let mut kept = Vec::new();
+        let updates = text(owner, "/spec/updateStrategy/type") != "OnDelete";
+        // One at a time: what is ready goes only while all the others are (maxUnavailable 1).
+        let mut spare = pods.iter().all(is_ready);
         for pod in pods.iter().filter(|p| !going(p)) {
             let node = text(pod, "/spec/nodeName").to_owned();
-            if label(pod, REVISION) == hash && nodes.contains(&node) && !kept.contains(&node) {
+            let placed = nodes.contains(&node) && !kept.contains(&node);
+            let stale = label(pod, REVISION) != hash && updates;
+            if placed && is_active(pod) && (!stale || is_ready(pod) && !spare) {
                 kept.push(node);
-            } else {
-                self.delete_as_controller(pod, now);
+                continue;
             }
+            spare &= !(placed && stale);
+            self.delete_as_controller(pod, now);
+            let message = format!("Deleted pod: {}", text(pod, "/metadata/name"));
+            self.tell(owner, DAEMON, Said::normal("SuccessfulDelete", &message), now);
         }
-        let prefix = format!("{}-", text(owner, "/metadata/name"));
         for node in nodes.iter().filter(|node| !kept.contains(node)) {
             let mut placed = template.clone();
             let wanted = json!({"kubernetes.io/hostname": node});
             set(child(&mut placed, "spec"), "nodeSelector", Some(wanted));
             set(child(&mut placed, "spec"), "nodeName", Some(node.as_str().into()));
-            self.make_pod(owner, &placed, &prefix, &[(REVISION, &hash)], now);
+            let labels = [(REVISION, hash.as_str())];
+            if self.make_counted_pod(owner, &placed, &labels, DAEMON, now).is_some() {
+                break;
+            }
         }
-        let pods: Vec<_> = self.pods_of(owner).into_iter().filter(|p| !going(p)).collect();
+        let pods: Vec<_> = self.pods_of(owner).into_iter().filter(is_active).collect();
         let ready = pods.iter().filter(|p| is_ready(p)).count();
+        let updated = pods.iter().filter(|p| label(p, REVISION) == hash).count();
         let mut status = json!({
             "observedGeneration": number(owner, "/metadata/generation").unwrap_or(1),
             "currentNumberScheduled": pods.len(), "desiredNumberScheduled": nodes.len(),
             "numberMisscheduled": 0, "numberReady": ready,
         });
         for (field, n) in [
-            ("updatedNumberScheduled", pods.len()),
+            ("updatedNumberScheduled", updated),
             ("numberAvailable", ready),
             ("numberUnavailable", nodes.len().saturating_sub(ready)),
         ] {
@@ -136,56 +203,7 @@ impl Cluster {
         self.note(owner, status, now);
     }
 
-    /// Runs every job once: its pods succeed at once.
-    pub(super) fn run_jobs(&mut self, now: Timestamp) {
-        for job in self.all_of("batch", "jobs") {
-            let suspended = job.pointer("/spec/suspend") == Some(&Value::Bool(true));
-            if !going(&job) && !suspended {
-                self.run_job(&job, now);
-            }
-        }
-    }
-
-    fn run_job(&mut self, job: &Value, now: Timestamp) {
-        let parallel = number(job, "/spec/parallelism").unwrap_or(1);
-        let wanted = number(job, "/spec/completions").unwrap_or(parallel);
-        let wanted = usize::try_from(wanted.min(MOST_PODS)).unwrap_or(1);
-        let pods = self.pods_of(job);
-        let template = job.pointer("/spec/template").cloned().unwrap_or_default();
-        let prefix = format!("{}-", text(job, "/metadata/name"));
-        for _ in pods.len()..wanted {
-            self.make_pod(job, &template, &prefix, &[], now);
-        }
-        let pods = self.pods_of(job);
-        let done = pods.iter().filter(|p| text(p, "/status/phase") == "Succeeded").count();
-        let started = text(job, "/status/startTime");
-        let started = if started.is_empty() { rfc3339(now) } else { started.to_owned() };
-        let mut status = json!({"startTime": started, "terminating": 0});
-        let map = fields(&mut status);
-        map.insert("ready".to_owned(), 0.into());
-        if done > 0 {
-            map.insert("succeeded".to_owned(), done.into());
-        }
-        if pods.len() > done {
-            map.insert("active".to_owned(), (pods.len() - done).into());
-        }
-        if done >= wanted {
-            let before = items(job, "/status/conditions");
-            let message = "Reached expected number of succeeded pods";
-            let reason = "CompletionsReached";
-            let conditions = json!([
-                condition(before, "SuccessCriteriaMet", true, reason, message, now),
-                condition(before, "Complete", true, reason, message, now),
-            ]);
-            map.insert("conditions".to_owned(), conditions);
-            let ended = text(job, "/status/completionTime");
-            let ended = if ended.is_empty() { rfc3339(now) } else { ended.to_owned() };
-            map.insert("completionTime".to_owned(), ended.into());
-        }
-        self.note(job, status, now);
-    }
-
-    fn note(&mut self, object: &Value, status: Value, now: Timestamp) {
+    pub(super) fn note(&mut self, object: &Value, status: Value, now: Timestamp) {
         let mut object = object.clone();
         set(&mut object, "status", Some(status));
         self.update_status_as(MANAGER, &object, now);

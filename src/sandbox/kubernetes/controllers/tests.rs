@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::sandbox::kubernetes::value::{items, text};
 use crate::sandbox::kubernetes::{Cluster, Outside, Preset, Request};
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     "2026-11-22T21:31:00Z".parse().expect("a time")
 }
 
-fn send(
+pub fn send(
     cluster: &mut Cluster,
     method: &str,
     path: &str,
@@ -20,7 +20,7 @@ fn send(
     send_at(cluster, method, path, media, body, now())
 }
 
-fn send_at(
+pub fn send_at(
     cluster: &mut Cluster,
     method: &str,
     path: &str,
@@ -47,14 +47,14 @@ fn send_at(
     (response.status, serde_json::from_slice(&response.body).unwrap_or_default())
 }
 
-fn apply(cluster: &mut Cluster, path: &str, body: &Value) -> Value {
+pub fn apply(cluster: &mut Cluster, path: &str, body: &Value) -> Value {
     let path = format!("{path}?fieldManager=boxctl");
     let (status, answer) = send(cluster, "PATCH", &path, "application/apply-patch+yaml", body);
     assert!(status < 300, "{path}: {answer}");
     answer
 }
 
-fn get(cluster: &mut Cluster, path: &str) -> Value {
+pub fn get(cluster: &mut Cluster, path: &str) -> Value {
     let (status, answer) = send(cluster, "GET", path, "", &Value::Null);
     assert_eq!(status, 200, "{path}: {answer}");
     answer
@@ -64,7 +64,7 @@ fn status_of(cluster: &mut Cluster, path: &str) -> u16 {
     send(cluster, "GET", path, "", &Value::Null).0
 }
 
-fn preset() -> Cluster {
+pub fn preset() -> Cluster {
     let mut cluster = Cluster::new(now());
     let preset = Preset {
         secret_stores: vec!["parameterstore".to_owned()],
@@ -82,7 +82,7 @@ const CONNECTOR: &str = "/apis/apps/v1/namespaces/openhands/deployments/cloudfla
 const EXTERNAL: &str =
     "/apis/external-secrets.io/v1beta1/namespaces/openhands/externalsecrets/external-secret";
 
-fn deployment(name: &str, strategy: &Value, pod: &Value) -> Value {
+pub fn deployment(name: &str, strategy: &Value, pod: &Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": name, "namespace": "openhands"},
@@ -154,12 +154,12 @@ fn stack() -> Cluster {
     cluster
 }
 
-fn parameters(value: &str) -> Outside {
+pub fn parameters(value: &str) -> Outside {
     let entry = ("openhands-token".to_owned(), value.to_owned());
     Outside { parameters: [entry].into() }
 }
 
-fn condition(object: &Value, kind: &str) -> (String, String) {
+pub fn condition(object: &Value, kind: &str) -> (String, String) {
     let found = items(object, "/status/conditions").iter().find(|c| text(c, "/type") == kind);
     found.map_or_else(Default::default, |c| {
         (text(c, "/status").to_owned(), text(c, "/reason").to_owned())

@@ -1,8 +1,9 @@
 //! Claims get volumes: an existing one that fits, else one that their storage class makes.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::events::{Said, Source};
 use super::{MANAGER, going};
 use crate::sandbox::kubernetes::Cluster;
 use crate::sandbox::kubernetes::quantities::nanos;
@@ -11,6 +12,9 @@ use crate::sandbox::kubernetes::value::{child, fields, items, metadata, set, tex
 
 const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
+const CONTROLLER: Source<'static> = Source::Controller("persistentvolume-controller");
+/// How often it is said again what a claim waits for.
+const RETRY: SignedDuration = SignedDuration::from_secs(15);
 const SIZE: &str = "/spec/resources/requests/storage";
 
 impl Cluster {
@@ -39,9 +43,13 @@ impl Cluster {
     }
 
     fn is_used(&self, claim: &Value) -> bool {
+        self.users(claim).next().is_some()
+    }
+
+    fn users<'a>(&'a self, claim: &'a Value) -> impl Iterator<Item = &'a Value> {
         let namespace = text(claim, "/metadata/namespace");
         let name = text(claim, "/metadata/name");
-        self.store.list("", "pods", Some(namespace)).iter().any(|pod| {
+        self.store.list("", "pods", Some(namespace)).into_iter().filter(move |pod| {
             items(pod, "/spec/volumes")
                 .iter()
                 .any(|v| text(v, "/persistentVolumeClaim/claimName") == name)
@@ -69,18 +77,53 @@ impl Cluster {
             self.join(claim, volume, now);
             return;
         }
-        if !wanted.is_empty() || class.is_empty() {
+        if class.is_empty() {
+            let message = "no persistent volumes available for this claim and no storage class is \
+                           set";
+            let said = Said::normal("FailedBinding", message);
+            return self.tell_again(claim, CONTROLLER, said, RETRY, now);
+        }
+        if !wanted.is_empty() {
             return;
         }
         let found = self.store.get("storage.k8s.io", "storageclasses", "", &class).cloned();
-        let Some(class) = found else { return };
-        let waits = text(&class, "/volumeBindingMode") == "WaitForFirstConsumer";
-        if waits && !self.is_used(claim) {
+        let Some(class) = found else {
+            let message = format!("storageclass.storage.k8s.io {class:?} not found");
+            let said = Said::warning("ProvisioningFailed", &message);
+            return self.tell_again(claim, CONTROLLER, said, RETRY, now);
+        };
+        if self.binds_late(claim) && !self.is_placed(claim) {
+            let message = "waiting for first consumer to be created before binding";
+            let said = Said::normal("WaitForFirstConsumer", message);
+            return self.tell_again(claim, CONTROLLER, said, RETRY, now);
+        }
+        let driver = text(&class, "/provisioner");
+        if driver == "kubernetes.io/no-provisioner" {
             return;
         }
         if let Some(volume) = self.put_as(MANAGER, &provisioned(claim, &class), now) {
+            let message = format!(
+                "Waiting for a volume to be created either by the external provisioner \
+                 '{driver}' or manually by the system administrator. If volume creation is \
+                 delayed, please verify that the provisioner is running and correctly registered."
+            );
+            self.tell(claim, CONTROLLER, Said::normal("ExternalProvisioning", &message), now);
+            let name = text(&volume, "/metadata/name");
+            let message = format!("Successfully provisioned volume {name}");
+            self.tell(claim, CONTROLLER, Said::normal("ProvisioningSucceeded", &message), now);
             self.join(claim, &volume, now);
         }
+    }
+
+    /// Whether a claim's class binds it only when a pod that uses it has its node.
+    pub(super) fn binds_late(&self, claim: &Value) -> bool {
+        let class = text(claim, "/spec/storageClassName");
+        let class = self.store.get("storage.k8s.io", "storageclasses", "", class);
+        class.is_some_and(|c| text(c, "/volumeBindingMode") == "WaitForFirstConsumer")
+    }
+
+    fn is_placed(&self, claim: &Value) -> bool {
+        self.users(claim).any(|pod| !text(pod, "/spec/nodeName").is_empty())
     }
 
     /// Ties a claim and a volume to each other.

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::replicas::{is_ready, template_hash};
+use super::events::{Said, Source};
+use super::replicas::{FAILURE, is_active, is_ready, template_hash};
 use super::{MANAGER, controls, going, owned_by};
 use crate::sandbox::kubernetes::value::{child, fields, items, metadata, number, set, text};
 use crate::sandbox::kubernetes::{Cluster, rfc3339};
@@ -59,7 +60,8 @@ impl Cluster {
         sets.into_iter().filter(|set| controls(deployment, set)).cloned().collect()
     }
 
-    /// Recreate: the old pods go before the new ones come. RollingUpdate: the other way round.
+    /// Recreate: the old pods go before the new ones come. RollingUpdate: as many at a time as
+    /// `maxSurge` and `maxUnavailable` let go and come.
     fn shift_replicas(&mut self, deployment: &Value, name: &str, now: Timestamp) {
         let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
         let sets = self.replica_sets_of(deployment);
@@ -67,25 +69,51 @@ impl Cluster {
             sets.into_iter().partition(|s| text(s, "/metadata/name") == name);
         let Some(new) = new.first() else { return };
         let old_pods = old.iter().map(|s| self.pods_of(s).len()).sum::<usize>();
-        let recreate = text(deployment, "/spec/strategy/type") == "Recreate";
-        if recreate && old_pods > 0 {
-            old.iter().for_each(|s| self.scale(s, 0, now));
+        if text(deployment, "/spec/strategy/type") == "Recreate" {
+            if old_pods > 0 {
+                old.iter().for_each(|s| self.scale(deployment, s, 0, now));
+            } else {
+                self.scale(deployment, new, wanted, now);
+            }
             return;
         }
-        self.scale(new, wanted, now);
-        let ready = self.pods_of(new).iter().filter(|p| is_ready(p)).count();
-        if recreate || i64::try_from(ready).is_ok_and(|ready| ready >= wanted) {
-            old.iter().for_each(|s| self.scale(s, 0, now));
+        let (surge, unavailable) = bounds(deployment, wanted);
+        let size = |s: &Value| number(s, "/spec/replicas").unwrap_or(0);
+        let ready = |s: &Value| {
+            let ready = self.pods_of(s).iter().filter(|p| is_ready(p)).count();
+            i64::try_from(ready).unwrap_or(i64::MAX)
+        };
+        let old_size: i64 = old.iter().map(size).sum();
+        let room = (wanted + surge - old_size - size(new)).max(0);
+        let next = if size(new) > wanted { wanted } else { (size(new) + room).min(wanted) };
+        // Old pods that are not ready can go at once, ready ones only when enough are left.
+        let mut spare = (ready(new) + old.iter().map(ready).sum::<i64>()) - (wanted - unavailable);
+        let mut smaller = Vec::new();
+        for set in &old {
+            let broken = (size(set) - ready(set)).max(0);
+            let go = spare.clamp(0, ready(set));
+            spare -= go;
+            smaller.push((set, size(set) - broken - go));
+        }
+        self.scale(deployment, new, next, now);
+        for (set, size) in smaller {
+            self.scale(deployment, set, size.max(0), now);
         }
     }
 
-    fn scale(&mut self, replica_set: &Value, replicas: i64, now: Timestamp) {
-        if number(replica_set, "/spec/replicas") == Some(replicas) {
+    fn scale(&mut self, deployment: &Value, replica_set: &Value, replicas: i64, now: Timestamp) {
+        let before = number(replica_set, "/spec/replicas").unwrap_or(0);
+        if before == replicas {
             return;
         }
         let mut object = replica_set.clone();
         set(child(&mut object, "spec"), "replicas", Some(replicas.into()));
         self.update_as(MANAGER, &object, now);
+        let name = text(replica_set, "/metadata/name");
+        let way = if replicas > before { "up" } else { "down" };
+        let message = format!("Scaled {way} replica set {name} from {before} to {replicas}");
+        let source = Source::Controller("deployment-controller");
+        self.tell(deployment, source, Said::normal("ScalingReplicaSet", &message), now);
     }
 
     fn forget_old_sets(&mut self, deployment: &Value, name: &str, now: Timestamp) {
@@ -105,7 +133,12 @@ impl Cluster {
     fn note_deployment(&mut self, deployment: &Value, name: &str, revision: i64, now: Timestamp) {
         let mut counts = Counts::default();
         for set in self.replica_sets_of(deployment) {
-            let pods: Vec<_> = self.pods_of(&set).into_iter().filter(|p| !going(p)).collect();
+            let pods: Vec<_> = self.pods_of(&set).into_iter().filter(is_active).collect();
+            let failed = items(&set, "/status/conditions").iter();
+            counts.failed = counts
+                .failed
+                .take()
+                .or_else(|| failed.clone().find(|c| text(c, "/type") == FAILURE).cloned());
             counts.all += pods.len();
             counts.ready += pods.iter().filter(|p| is_ready(p)).count();
             if text(&set, "/metadata/name") == name {
@@ -136,6 +169,8 @@ struct Counts {
     ready: usize,
     updated: usize,
     updated_ready: usize,
+    /// Why a replica set can't make its pods.
+    failed: Option<Value>,
 }
 
 fn revision_of(replica_set: &Value) -> i64 {
@@ -194,26 +229,92 @@ fn deployment_status(deployment: &Value, name: &str, counts: &Counts, now: Times
             map.insert(field.to_owned(), n.into());
         }
     }
-    let available = counts.ready >= wanted;
+    let spare = match text(deployment, "/spec/strategy/type") {
+        "Recreate" => 0,
+        _ => bounds(deployment, i64::try_from(wanted).unwrap_or(i64::MAX)).1,
+    };
+    let available = counts.ready >= wanted.saturating_sub(usize::try_from(spare).unwrap_or(0));
     let complete = counts.updated_ready >= wanted && counts.all == counts.updated;
     let (reason, message) = if available {
         ("MinimumReplicasAvailable", "Deployment has minimum availability.")
     } else {
         ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
     };
-    let (progress, state) = if complete {
-        ("NewReplicaSetAvailable", "has successfully progressed")
-    } else {
-        ("ReplicaSetUpdated", "is progressing")
-    };
-    let state = format!("ReplicaSet {name:?} {state}.");
     let before = items(deployment, "/status/conditions");
-    let conditions = json!([
-        condition(before, "Available", available, reason, message, now),
-        condition(before, "Progressing", true, progress, &state, now),
-    ]);
-    map.insert("conditions".to_owned(), conditions);
+    let mut conditions = vec![condition(before, "Available", available, reason, message, now)];
+    if let Some(failed) = &counts.failed {
+        let (reason, message) = (text(failed, "/reason"), text(failed, "/message"));
+        conditions.push(condition(before, FAILURE, true, reason, message, now));
+    }
+    conditions.push(progress(deployment, name, complete, &status, now));
+    fields(&mut status).insert("conditions".to_owned(), Value::Array(conditions));
     status
+}
+
+/// The condition `Progressing`: a change of the counts is progress, none for
+/// `progressDeadlineSeconds` is a failure (deployment/progress.go).
+fn progress(
+    deployment: &Value,
+    name: &str,
+    complete: bool,
+    status: &Value,
+    now: Timestamp,
+) -> Value {
+    let before = items(deployment, "/status/conditions");
+    let known = before.iter().find(|c| text(c, "/type") == "Progressing");
+    let count = |status: Option<&Value>, field: &str| {
+        status.and_then(|s| s.get(field)).and_then(Value::as_i64).unwrap_or(0)
+    };
+    let (then, new) = (deployment.get("status"), Some(status));
+    let old = |status| count(status, "replicas") - count(status, "updatedReplicas");
+    let grown = |field: &str| count(new, field) > count(then, field);
+    let moved = known.is_none()
+        || ["updatedReplicas", "readyReplicas", "availableReplicas"].into_iter().any(grown)
+        || old(new) < old(then);
+    let deadline = number(deployment, "/spec/progressDeadlineSeconds").unwrap_or(600);
+    let last = known.and_then(|c| text(c, "/lastUpdateTime").parse::<Timestamp>().ok());
+    let late =
+        last.is_some_and(|last| now.as_second() >= last.as_second().saturating_add(deadline));
+    let paused = deployment.pointer("/spec/paused") == Some(&Value::Bool(true));
+    let failed = known.is_some_and(|c| text(c, "/reason") == "ProgressDeadlineExceeded");
+    let done = known.is_some_and(|c| text(c, "/reason") == "NewReplicaSetAvailable");
+    let (well, reason, state) = match () {
+        () if complete => (true, "NewReplicaSetAvailable", "has successfully progressed"),
+        () if !paused && !done && (failed || late) && !moved => {
+            (false, "ProgressDeadlineExceeded", "has timed out progressing")
+        }
+        () if done && old(new) == 0 => {
+            (true, "NewReplicaSetAvailable", "has successfully progressed")
+        }
+        () => (true, "ReplicaSetUpdated", "is progressing"),
+    };
+    let text = format!("ReplicaSet {name:?} {state}.");
+    let mut condition = condition(before, "Progressing", well, reason, &text, now);
+    if well && !complete && moved {
+        set(&mut condition, "lastUpdateTime", Some(rfc3339(now).into()));
+    }
+    condition
+}
+
+/// `maxSurge` and `maxUnavailable` in pods: a share is rounded up for the first and down for the
+/// second, and both are never zero.
+fn bounds(deployment: &Value, wanted: i64) -> (i64, i64) {
+    let of = |field: &str, up: bool| {
+        let value = deployment.pointer(&format!("/spec/strategy/rollingUpdate/{field}"));
+        match value {
+            Some(Value::String(share)) => {
+                let share: i64 = share.trim_end_matches('%').parse().unwrap_or(0);
+                let exact = wanted.saturating_mul(share);
+                exact / 100 + i64::from(up && exact % 100 > 0)
+            }
+            Some(count) => count.as_i64().unwrap_or(0),
+            None => 0,
+        }
+    };
+    match (of("maxSurge", true), of("maxUnavailable", false)) {
+        (0, 0) => (0, 1),
+        both => both,
+    }
 }
 
 /// A Deployment's condition also says when anything about it changed last.

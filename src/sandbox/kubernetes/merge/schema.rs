@@ -162,6 +162,11 @@ impl Type {
     /// What an object of the type has before anything is written to it.
     fn zero(&self) -> Value {
         let mut zero = Map::new();
+        match self {
+            Type::Scalar(Scalar::String) => return "".into(),
+            Type::Scalar(_) => return Value::Null,
+            _ => {}
+        }
         if let Type::Map(map) = self {
             for name in &map.required {
                 zero.insert(name.clone(), Value::Null);

@@ -151,8 +151,14 @@ fn addresses(store: &mut Store, dry_run: bool, object: &mut Value) {
 
 fn pod(store: &Store, object: &mut Value) {
     let class = text(object, "/spec/priorityClassName").to_owned();
-    let class = store.get("scheduling.k8s.io", "priorityclasses", "", &class);
-    let priority = class.and_then(|c| number(c, "/value")).unwrap_or(0);
+    let priority = match class.as_str() {
+        "system-cluster-critical" => 2_000_000_000,
+        "system-node-critical" => 2_000_001_000,
+        named => store
+            .get("scheduling.k8s.io", "priorityclasses", "", named)
+            .and_then(|class| number(class, "/value"))
+            .unwrap_or(0),
+    };
     let spec = child(object, "spec");
     default_to(spec, "priority", priority);
     default_to(spec, "preemptionPolicy", "PreemptLowerPriority");

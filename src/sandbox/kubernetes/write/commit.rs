@@ -7,7 +7,7 @@ use crate::sandbox::kubernetes::merge::Managers;
 use crate::sandbox::kubernetes::resources::Resource;
 use crate::sandbox::kubernetes::status::{Cause, Failure};
 use crate::sandbox::kubernetes::value::{items, metadata, number, set, text};
-use crate::sandbox::kubernetes::{Cluster, crd, validate};
+use crate::sandbox::kubernetes::{Cluster, crd, quota, validate};
 
 impl Cluster {
     /// Makes an object that is not there yet.
@@ -29,8 +29,13 @@ impl Cluster {
         if has_generation(resource) {
             meta.insert("generation".to_owned(), 1.into());
         }
+        self.admit_pod(write, &object)?;
         admit::new(&mut self.store, resource, write.options.dry_run, &mut object);
         refuse(resource, &object, checks(resource, &object))?;
+        if let Some(why) = quota::exceeded(&self.store, resource, &object) {
+            let name = text(&object, "/metadata/name");
+            return Err(Failure::forbidden(resource, name, &why, None));
+        }
         managers.write_to(&mut object);
         if write.options.dry_run {
             return Ok(object);
@@ -85,6 +90,40 @@ impl Cluster {
             self.store.remove(&group, &resource.plural, namespace, name);
         }
         Ok(object)
+    }
+
+    /// A pod's service account and priority class have to be there (the admission plugins
+    /// ServiceAccount and Priority).
+    fn admit_pod(&self, write: &Write<'_>, pod: &Value) -> Result<(), Failure> {
+        let resource = &write.route.resource;
+        if !resource.is("", "pods") {
+            return Ok(());
+        }
+        // Names are generated after these have looked.
+        let name = match text(pod, "/metadata/generateName") {
+            "" => text(pod, "/metadata/name"),
+            prefix => prefix,
+        };
+        let account = match text(pod, "/spec/serviceAccountName") {
+            "" => "default",
+            named => named,
+        };
+        let namespace = write.route.namespace.as_str();
+        if self.store.get("", "serviceaccounts", namespace, account).is_none() {
+            let why = format!(
+                "error looking up service account {namespace}/{account}: serviceaccount \
+                 {account:?} not found"
+            );
+            return Err(Failure::forbidden(resource, name, &why, None));
+        }
+        let class = text(pod, "/spec/priorityClassName");
+        let built_in = ["", "system-cluster-critical", "system-node-critical"].contains(&class);
+        let known = self.store.get("scheduling.k8s.io", "priorityclasses", "", class).is_some();
+        if !built_in && !known {
+            let why = format!("no PriorityClass with name {class} was found");
+            return Err(Failure::forbidden(resource, name, &why, None));
+        }
+        Ok(())
     }
 
     /// Nothing is made in a namespace that is not there or going away.

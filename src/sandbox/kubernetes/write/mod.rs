@@ -15,7 +15,7 @@ use super::request::{Options, Route, body};
 use super::resources::Resource;
 use super::status::Failure;
 use super::value::{fields, metadata, set, text};
-use super::{Cluster, Request, Response, crd, defaults, normalise, read};
+use super::{Cluster, Request, Response, crd, defaults, events, normalise, read};
 
 use checks::{check_type, check_version, place, set_member};
 
@@ -39,8 +39,8 @@ pub struct Write<'a> {
 
 /// What was written and whether it is new.
 pub(super) struct Written {
-    object: Value,
-    created: bool,
+    pub(super) object: Value,
+    pub(super) created: bool,
 }
 
 impl Cluster {
@@ -316,7 +316,8 @@ fn scoped(route: &Route, live: &Value, mut object: Value) -> Value {
 
 /// Decoding: unknown fields go, defaults and canonical forms come.
 fn decode(write: &mut Write<'_>, mut object: Value) -> Result<Value, Failure> {
-    let resource = &write.route.resource;
+    let stored = events::stored(&write.route.resource, &mut object);
+    let resource = stored.unwrap_or(&write.route.resource);
     if resource.is("", "secrets") {
         normalise::fold_string_data(&mut object);
     }
