@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::config::Commands;
 use crate::engine::exposure::{Exposure, Role};
 use crate::kinds::wiring;
 use crate::model::change::StepId;
@@ -80,7 +81,8 @@ pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<E
     if let Some(path) = &command.plan {
         return saved::run(session, ui, command, path).await;
     }
-    let gathered = session.gather(&command.stacks, commands(&command.options))?;
+    // Which states there are does not hang on what commands print.
+    let gathered = session.gather(&command.stacks, Commands::Skip)?;
     refuse_without_file(&gathered, &command.stacks)?;
     let _lock = session.lock(&gathered.states())?;
     // The state may have moved while the lock was waited for.
@@ -201,7 +203,9 @@ pub(super) async fn carry_out(
         let part = Part {
             plan: stack,
             plan_id: &plan.id,
-            is_whole: plan.options.target.is_empty() && plan.options.exclude.is_empty(),
+            is_whole: plan.options.target.is_empty()
+                && plan.options.exclude.is_empty()
+                && !stack.partial,
             refused,
             at,
             wait,

@@ -77,7 +77,7 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Stop {
 /// Every mistake.
 pub fn validate(globals: &Globals, stacks: &[String], strict: bool, ui: &Ui) -> Result<Exit, Stop> {
     let dir = project_dir(globals)?;
-    let loaded = load(&dir, globals, Commands::Forbid)?;
+    let loaded = load(&dir, globals, Commands::Skip)?;
     let chosen = choose(&loaded.stacks, stacks)?;
     let count: usize = chosen.iter().map(|stack| stack.resources.len()).sum();
     let mut reports = loaded.reports;
@@ -125,6 +125,7 @@ fn choose<'a>(all: &'a [Stack], names: &[String]) -> Result<Vec<&'a Stack>, Stop
 pub fn expand(globals: &Globals, stack: Option<&String>, ui: &Ui) -> Result<Exit, Stop> {
     let dir = project_dir(globals)?;
     let loaded = load(&dir, globals, Commands::Run)?;
+    ui.reports(&loaded.reports);
     let names: Vec<String> = stack.cloned().into_iter().collect();
     let chosen = choose(&loaded.stacks, &names)?;
     if ui.json {
@@ -172,7 +173,8 @@ pub fn graph(
     ui: &Ui,
 ) -> Result<Exit, Stop> {
     let dir = project_dir(globals)?;
-    let loaded = load(&dir, globals, Commands::Run)?;
+    let loaded = load(&dir, globals, Commands::Skip)?;
+    ui.reports(&loaded.reports);
     let names: Vec<String> = stack.cloned().into_iter().collect();
     let chosen = choose(&loaded.stacks, &names)?;
     let resources: Vec<_> =

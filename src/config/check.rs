@@ -220,7 +220,7 @@ fn problems(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnostic
 /// Workloads that a service's `connector` names and the stack does not have.
 fn workloads(drafts: &Drafts, diagnostics: &mut Diagnostics) {
     for (_, workload, mark) in &drafts.workloads {
-        if drafts.resource(workload).is_some() {
+        if drafts.resource(workload).is_some() || drafts.partial {
             continue;
         }
         let names: Vec<String> = drafts
@@ -238,7 +238,7 @@ fn workloads(drafts: &Drafts, diagnostics: &mut Diagnostics) {
 
 /// Settings that nothing gets.
 fn settings(drafts: &Drafts, diagnostics: &mut Diagnostics) {
-    if !drafts.broken.is_empty() {
+    if !drafts.broken.is_empty() || drafts.partial {
         return;
     }
     for setting in &drafts.settings {

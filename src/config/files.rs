@@ -1,18 +1,10 @@
-//! The only I/O of loading: reading files, listing directories, running the commands of stacks.
+//! The I/O of loading: reading files, listing directories, running the commands of stacks
+//! ([`super::command`]).
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// What a command printed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandOutput {
-    /// Whether it ended with success.
-    pub success: bool,
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
-}
+use super::command::{Command, CommandError, CommandOutput};
 
 /// Where files come from: the disk, or a table in tests.
 pub trait Files {
@@ -31,11 +23,11 @@ pub trait Files {
     /// It is not there or can't be read.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Runs a command in a directory to its end.
+    /// Runs a command to its end.
     ///
     /// # Errors
-    /// It can't be started, or prints what is not UTF-8.
-    fn run(&self, dir: &Path, argv: &[String]) -> io::Result<CommandOutput>;
+    /// It can't be started, fails, takes too long, or prints too much or no text.
+    fn run(&self, command: &Command<'_>) -> Result<CommandOutput, CommandError>;
 }
 
 /// The real files.
@@ -55,24 +47,8 @@ impl Files for Disk {
         std::fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect()
     }
 
-    fn run(&self, dir: &Path, argv: &[String]) -> io::Result<CommandOutput> {
-        let Some((program, arguments)) = argv.split_first() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
-        };
-        let output = std::process::Command::new(program)
-            .args(arguments)
-            .current_dir(dir)
-            .stdin(std::process::Stdio::null())
-            .output()?;
-        let text = |bytes: Vec<u8>| {
-            String::from_utf8(bytes)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-        };
-        Ok(CommandOutput {
-            success: output.status.success(),
-            stdout: text(output.stdout)?,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+    fn run(&self, command: &Command<'_>) -> Result<CommandOutput, CommandError> {
+        super::command::run(command)
     }
 }
 

@@ -1,44 +1,36 @@
-//! Kubernetes manifests as kubectl reads them.
+//! The entries of `manifests`: files, directories and commands, to documents.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::Commands;
-use super::cluster_kinds::{is_cluster_scoped, is_own_group};
+use super::command::{Command, CommandError};
 use super::files::{Files, tidy};
-use super::reference;
-use super::scalar::Rules;
 use super::settings::AppliedBy;
-use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, nearest, shown_path};
 use super::variables::Variables;
-use super::yaml::{self, Node, Shape};
-use crate::model::address::Address;
+use super::yaml::Node;
+use super::{Commands, documents, reference, shape};
+use crate::model::Json;
 use crate::model::error::Report;
-use crate::model::secret::{Secret, SecretId, Secrets};
-use crate::model::value::Special;
-use crate::model::{Json, JsonMap};
-
-/// An object that a manifest declares.
-#[derive(Clone, Debug)]
-pub(super) struct Object {
-    /// What it is called.
-    pub address: Address,
-    /// The manifest, its namespace put in.
-    pub spec: Json,
-    /// Where it begins.
-    pub mark: Mark,
-    /// Where its fields stand.
-    pub marks: Marks,
-    /// Whether another tool applies it.
-    pub applied_by: Option<AppliedBy>,
-}
+use crate::model::secret::Secrets;
 
 /// One document, not yet read as an object.
 pub(super) struct Document {
-    node: Node,
-    namespace: Option<String>,
-    applied_by: Option<AppliedBy>,
+    /// What it holds.
+    pub node: Node,
+    /// The tool that applies it, where its entry says so.
+    pub applied_by: Option<AppliedBy>,
+    /// The namespace that its entry moves it to.
+    pub moved: Option<Moved>,
+}
+
+/// Where an entry of `manifests` moves what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// The namespace.
+    pub namespace: String,
+    /// Where that is said.
+    pub mark: Mark,
 }
 
 /// What manifests are read with.
@@ -53,13 +45,17 @@ pub(super) struct Reader<'a> {
     pub variables: &'a Variables,
     /// Whether commands are run.
     pub commands: Commands,
+    /// How long one may take.
+    pub limit: Duration,
+    /// What may not be seen of what they say.
+    pub secrets: &'a Secrets,
 }
 
 /// The JSON Schema of an entry of `manifests`.
 pub(super) fn schema() -> Json {
     let common = |extra: &[(&str, Json)]| {
         let mut fields = serde_json::json!({
-            "namespace": {"type": "string", "x-known": true, "description": "The namespace of manifests that name none."},
+            "namespace": {"type": "string", "x-known": true, "description": "The namespace of a copy: every object is moved to it, and cluster-wide ones are left out."},
             "substitute": {"type": "boolean", "description": "Whether `${…}` in them is replaced."},
             "applied_by": {"type": "string", "enum": ["boxctl", "argocd"], "description": "The tool that applies them: what another one applies is only read and shown."}
         });
@@ -92,7 +88,9 @@ impl Reader<'_> {
         let said = checked.value;
         let text = |key: &str| said.get(key).and_then(Json::as_str);
         let options = Options {
-            namespace: text("namespace").map(str::to_owned),
+            moved: entry.get("namespace").and_then(|node| {
+                Some(Moved { namespace: node.text()?.to_owned(), mark: node.mark })
+            }),
             substitute: said.get("substitute").and_then(Json::as_bool).unwrap_or_default(),
             applied_by: match text("applied_by") {
                 Some("argocd") => Some(AppliedBy::Argocd),
@@ -104,7 +102,8 @@ impl Reader<'_> {
             let argv: Vec<String> =
                 command.iter().filter_map(Json::as_str).map(str::to_owned).collect();
             let dir = tidy(&self.base.join(text("dir").unwrap_or(".")));
-            return self.command(&argv, &dir, entry.mark, &options, diagnostics);
+            let mark = entry.get("command").map_or(entry.mark, |node| node.mark);
+            return self.command(&argv, &dir, mark, &options, diagnostics);
         }
         let path = said.as_str().or_else(|| text("path")).unwrap_or_default();
         let mark = entry.get("path").map_or(entry.mark, |node| node.mark);
@@ -163,20 +162,25 @@ impl Reader<'_> {
         };
         paths.sort();
         let mut documents = Vec::new();
-        let mut found = false;
+        let (mut found, mut deeper) = (false, false);
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let manifest = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
-            if !manifest || name.starts_with('.') || self.files.is_dir(&path) {
+            if self.files.is_dir(&path) {
+                deeper = true;
                 continue;
             }
-            if matches!(name.as_str(), "kustomization.yaml" | "kustomization.yml") {
+            if matches!(name.as_str(), "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+            {
                 let report = Report::warning(
                     "kustomization",
                     format!("{} is left out", shown_path(self.dir, &path)),
                 )
                 .hint("`{command: [kustomize, build, .], dir: …}` applies it");
                 diagnostics.push(Some(mark), report);
+                continue;
+            }
+            let manifest = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
+            if !manifest || name.starts_with('.') {
                 continue;
             }
             found = true;
@@ -193,7 +197,9 @@ impl Reader<'_> {
         }
         if !found {
             let message = format!("{} holds no manifest", shown_path(self.dir, dir));
-            diagnostics.push(Some(mark), Report::warning("no-manifests", message));
+            let report = Report::warning("no-manifests", message);
+            let hint = deeper.then_some("directories in it are entries of their own");
+            diagnostics.push(Some(mark), hint.into_iter().fold(report, Report::hint));
         }
         documents
     }
@@ -206,42 +212,75 @@ impl Reader<'_> {
         options: &Options,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Document> {
-        let shown = argv.join(" ");
-        match self.commands {
-            Commands::Skip => {
-                let message = format!("`{shown}` was not run: what it prints is not looked at");
-                diagnostics.push(Some(mark), Report::note(message));
-                return Vec::new();
-            }
-            Commands::Forbid => {
-                let message = format!("`{shown}` may not be run");
-                diagnostics.error(mark, message);
-                return Vec::new();
-            }
-            Commands::Run => {}
+        let shown = format!("`{}`", argv.join(" "));
+        if self.commands == Commands::Skip {
+            let message = format!("{shown} was not run: what it prints is not looked at");
+            diagnostics.push(Some(mark), Report::note(message).code("not-run"));
+            return Vec::new();
         }
-        match self.files.run(dir, argv) {
-            Ok(output) if output.success => {
-                self.text(&format!("`{shown}`"), &output.stdout, options, diagnostics)
-            }
+        match self.files.run(&Command { argv, dir, limit: self.limit }) {
             Ok(output) => {
-                const LINES: usize = 20;
-                let report = output
-                    .stderr
-                    .lines()
-                    .take(LINES)
-                    .fold(Report::error(format!("`{shown}` failed")), Report::cause);
-                diagnostics.push(Some(mark), report);
-                Vec::new()
+                if !output.stderr.trim().is_empty() {
+                    let report = Report::note(format!("{shown} has something to say"));
+                    diagnostics.push(Some(mark), self.quoted(report, &output.stderr));
+                }
+                let documents = self.text(&shown, &output.stdout, options, diagnostics);
+                if output.stdout.trim().is_empty() {
+                    let message = format!("{shown} printed no manifest");
+                    diagnostics.push(Some(mark), Report::warning("no-manifests", message));
+                }
+                documents
             }
             Err(error) => {
-                let report = Report::error(format!("`{shown}` could not be run"))
-                    .cause(error)
-                    .hint(format!("it runs in {}", shown_path(self.dir, dir)));
-                diagnostics.push(Some(mark), report);
+                diagnostics.push(Some(mark), self.failure(&shown, dir, &error));
                 Vec::new()
             }
         }
+    }
+
+    /// Why a command gave no manifests, and what to do about it.
+    fn failure(&self, shown: &str, dir: &Path, error: &CommandError) -> Report {
+        let report = match error {
+            CommandError::Failed { .. } => Report::error(format!("{shown} failed")),
+            CommandError::TooSlow { .. } => Report::error(format!("{shown} took too long")),
+            CommandError::TooMuch | CommandError::NotText { .. } => {
+                Report::error(format!("{shown} printed no manifests"))
+            }
+            CommandError::Empty
+            | CommandError::NoProgram(_)
+            | CommandError::NoDirectory(_)
+            | CommandError::Io(_) => Report::error(format!("{shown} could not be run")),
+        };
+        let report = report.cause(error);
+        let at = shown_path(self.dir, dir);
+        match error {
+            CommandError::Failed { stderr, .. } => self
+                .quoted(report, stderr)
+                .hint(format!("it ran in {at}, without boxctl's credentials")),
+            CommandError::TooSlow { stderr, .. } => self
+                .quoted(report, stderr)
+                .hint("`timing: {command: 5m}` in boxctl.yaml gives it more time"),
+            CommandError::NoProgram(program) if program.contains('/') => {
+                report.hint(format!("it is looked for from {at}"))
+            }
+            CommandError::NoProgram(program) => {
+                report.hint(format!("install `{program}`, or put the directory it is in on PATH"))
+            }
+            CommandError::NoDirectory(_) => report.hint("`dir` is relative to the stack's file"),
+            CommandError::Empty
+            | CommandError::TooMuch
+            | CommandError::NotText { .. }
+            | CommandError::Io(_) => report.hint(format!("it runs in {at}")),
+        }
+    }
+
+    /// A report with the last lines of what a command said.
+    fn quoted(&self, report: Report, stderr: &str) -> Report {
+        const LINES: usize = 20;
+        let said = self.secrets.scrub(stderr);
+        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let skipped = lines.len().saturating_sub(LINES);
+        lines.into_iter().skip(skipped).fold(report, Report::cause)
     }
 
     fn text(
@@ -256,26 +295,29 @@ impl Reader<'_> {
         if holds_secret {
             diagnostics.mask_all(source);
         }
-        let Some(nodes) = yaml::parse(text, source, diagnostics) else { return Vec::new() };
+        let Some(nodes) = documents::nodes(text, source, diagnostics) else { return Vec::new() };
+        let mut objects = Vec::new();
+        for node in nodes.into_iter().filter(|node| !node.is_null()) {
+            documents::flatten(node, &mut objects);
+        }
         if holds_secret {
             diagnostics.unmask_all(source);
-            nodes.iter().for_each(|node| mask_secrets(node, diagnostics));
+            objects.iter().for_each(|node| mask_secret(node, diagnostics));
         }
-        let mut documents = Vec::new();
-        for node in nodes.into_iter().filter(|node| !node.is_null()) {
-            let node = if options.substitute {
-                reference::interpolate(&node, self.variables, diagnostics)
-            } else {
-                node
-            };
-            flatten(node, options, &mut documents);
-        }
-        documents
+        let documents = objects.into_iter().map(|node| Document {
+            node: match options.substitute {
+                true => reference::interpolate(&node, self.variables, diagnostics),
+                false => node,
+            },
+            applied_by: options.applied_by,
+            moved: options.moved.clone(),
+        });
+        documents.collect()
     }
 }
 
 struct Options {
-    namespace: Option<String>,
+    moved: Option<Moved>,
     substitute: bool,
     applied_by: Option<AppliedBy>,
 }
@@ -292,261 +334,9 @@ fn mentions_secret(text: &str) -> bool {
     })
 }
 
-fn mask_secrets(node: &Node, diagnostics: &mut Diagnostics) {
-    if let Some(Shape::List(items)) = node.get("items").map(|items| &items.shape) {
-        items.iter().for_each(|item| mask_secrets(item, diagnostics));
-        return;
-    }
+fn mask_secret(node: &Node, diagnostics: &mut Diagnostics) {
     if node.get("kind").and_then(Node::text) == Some("Secret") {
         let last = node.show_keys(diagnostics);
         diagnostics.mask_document(node.mark.source, node.mark.line, last);
     }
-}
-
-fn flatten(node: Node, options: &Options, out: &mut Vec<Document>) {
-    let is_list = node.get("kind").and_then(Node::text).is_some_and(|kind| kind.ends_with("List"));
-    match node.get("items").map(|items| &items.shape) {
-        Some(Shape::List(items)) if is_list => {
-            items.iter().for_each(|item| flatten(item.clone(), options, out));
-        }
-        _ => out.push(Document {
-            node,
-            namespace: options.namespace.clone(),
-            applied_by: options.applied_by,
-        }),
-    }
-}
-
-/// The scopes that the CustomResourceDefinitions among the documents give to kinds.
-pub(super) fn defined_scopes(documents: &[Document]) -> BTreeMap<(String, String), bool> {
-    let mut scopes = BTreeMap::new();
-    for document in documents {
-        let node = &document.node;
-        if node.get("kind").and_then(Node::text) != Some("CustomResourceDefinition") {
-            continue;
-        }
-        let Some(spec) = node.get("spec") else { continue };
-        let text = |node: Option<&Node>| node.and_then(Node::text).map(str::to_owned);
-        let group = text(spec.get("group"));
-        let kind = text(spec.get("names").and_then(|names| names.get("kind")));
-        if let (Some(group), Some(kind)) = (group, kind) {
-            let cluster = spec.get("scope").and_then(Node::text) == Some("Cluster");
-            scopes.insert((group, kind), cluster);
-        }
-    }
-    scopes
-}
-
-/// What an object is read with.
-pub(super) struct Objects<'a> {
-    /// The namespace of objects that name none: the stack's, else the project's.
-    pub namespace: Option<&'a str>,
-    /// Scopes that definitions in the stack give.
-    pub scopes: &'a BTreeMap<(String, String), bool>,
-    /// Where values of Secrets go.
-    pub secrets: &'a mut Secrets,
-}
-
-impl Objects<'_> {
-    /// The object of a document of a manifest.
-    pub fn document(
-        &mut self,
-        document: &Document,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<Object> {
-        let namespace = document.namespace.as_deref().or(self.namespace);
-        let mut object = self.object(&document.node, namespace, Rules::Kubectl, diagnostics)?;
-        object.applied_by = document.applied_by;
-        Some(object)
-    }
-
-    /// The object that a node declares.
-    pub fn object(
-        &mut self,
-        node: &Node,
-        namespace: Option<&str>,
-        rules: Rules,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<Object> {
-        let head = head(node, diagnostics)?;
-        let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
-        let own = head.namespace.as_deref().or(namespace);
-        let defined = self.scopes.get(&(group.to_owned(), head.kind.clone())).copied();
-        let cluster = match defined.or_else(|| is_cluster_scoped(group, &head.kind)) {
-            Some(cluster) => cluster,
-            // Only the cluster knows. Without a namespace it can only be cluster-scoped.
-            None => own.is_none(),
-        };
-        let namespace = if cluster { None } else { own };
-        if !cluster && namespace.is_none() {
-            let message = format!("the {} `{}` has no namespace", head.kind, head.name);
-            let hint = "write metadata.namespace, or `namespace:` in the stack or in boxctl.yaml";
-            let mark = node.get("metadata").map_or(node.mark, |node| node.mark);
-            diagnostics.error_hint(mark, message, Some(hint));
-            return None;
-        }
-        let shown_group = (!is_own_group(group)).then_some(group);
-        let address = Address::kubernetes(&head.kind, shown_group, namespace, &head.name);
-        let mut spec = node.to_json(rules, diagnostics);
-        if let Some(metadata) = spec.get_mut("metadata").and_then(Json::as_object_mut) {
-            put_namespace(metadata, namespace);
-            check_texts(metadata, node, diagnostics);
-        }
-        if group.is_empty() && head.kind == "Secret" {
-            self.hide(&address, &mut spec);
-        }
-        let marks = shape::marks(node);
-        Some(Object { address, spec, mark: head.mark, marks, applied_by: None })
-    }
-
-    /// Moves the values of a Secret out of its spec.
-    fn hide(&mut self, address: &Address, spec: &mut Json) {
-        const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-        if let Some(notes) = spec.pointer_mut("/metadata/annotations").and_then(Json::as_object_mut)
-        {
-            notes.shift_remove(LAST_APPLIED);
-        }
-        for field in ["data", "stringData"] {
-            let Some(values) = spec.get_mut(field).and_then(Json::as_object_mut) else { continue };
-            for (key, value) in values {
-                if Special::of(value).is_some() {
-                    continue;
-                }
-                let text = match &*value {
-                    Json::String(text) => text.clone(),
-                    Json::Null => String::new(),
-                    other => other.to_string(),
-                };
-                let id = SecretId::output(address, &format!("{field}.{key}"));
-                self.secrets.insert(id.clone(), Secret::new(text));
-                *value = Special::secret(id, None);
-            }
-        }
-    }
-}
-
-fn put_namespace(metadata: &mut JsonMap, namespace: Option<&str>) {
-    match namespace {
-        None => {
-            metadata.shift_remove("namespace");
-        }
-        Some(namespace) if metadata.get("namespace").is_none_or(Json::is_null) => {
-            let mut ordered = JsonMap::new();
-            for (key, value) in std::mem::take(metadata) {
-                let is_name = key == "name";
-                if key != "namespace" {
-                    ordered.insert(key, value);
-                }
-                if is_name {
-                    ordered.insert("namespace".to_owned(), namespace.into());
-                }
-            }
-            *metadata = ordered;
-        }
-        Some(_) => {}
-    }
-}
-
-/// Labels and annotations are text; a number or a boolean is refused by the API.
-fn check_texts(metadata: &JsonMap, node: &Node, diagnostics: &mut Diagnostics) {
-    for field in ["labels", "annotations"] {
-        for (key, value) in metadata.get(field).and_then(Json::as_object).into_iter().flatten() {
-            if !matches!(value, Json::Bool(_) | Json::Number(_)) {
-                continue;
-            }
-            let entry = node
-                .get("metadata")
-                .and_then(|node| node.get(field))
-                .and_then(|node| node.get(key));
-            let message = format!("metadata.{field}.{key} is to be text, not {value}");
-            let mark = entry.map_or(node.mark, |node| node.mark);
-            diagnostics.error_hint(mark, message, Some("put quotes around it"));
-        }
-    }
-}
-
-struct Head {
-    api_version: String,
-    kind: String,
-    name: String,
-    namespace: Option<String>,
-    mark: Mark,
-}
-
-fn head(node: &Node, diagnostics: &mut Diagnostics) -> Option<Head> {
-    let Some(entries) = node.entries() else {
-        let message = format!("a manifest is a mapping, not {}", node.describe());
-        diagnostics.error(node.mark, message);
-        return None;
-    };
-    let mark = entries.first().map_or(node.mark, |entry| entry.mark);
-    let what = match node.get("kind").and_then(Node::text) {
-        Some(kind) => format!("this {kind}"),
-        None => "this".to_owned(),
-    };
-    let mut missing = Vec::new();
-    let mut text = |node: Option<&Node>, path: &str| match node {
-        Some(node) if node.text().is_some_and(|text| !text.is_empty()) => {
-            node.text().map(str::to_owned)
-        }
-        _ => {
-            missing.push((path.to_owned(), node.map_or(mark, |node| node.mark)));
-            None
-        }
-    };
-    let api_version = text(node.get("apiVersion"), "apiVersion");
-    let kind = text(node.get("kind"), "kind");
-    let metadata = node.get("metadata");
-    let name = text(metadata.and_then(|node| node.get("name")), "metadata.name");
-    let generated = metadata.is_some_and(|node| node.get("generateName").is_some());
-    let is_manifest = api_version.is_some() || kind.is_some();
-    for (path, mark) in &missing {
-        let hint = match path.as_str() {
-            "metadata.name" if generated => {
-                Some("an object with `generateName` would be another one each time".to_owned())
-            }
-            "apiVersion" => {
-                kind.as_deref().and_then(known_version).map(|v| format!("apiVersion: {v}"))
-            }
-            _ => None,
-        };
-        let message = if is_manifest {
-            format!("{what} has no `{path}`")
-        } else {
-            "this is no Kubernetes manifest: it has neither `apiVersion` nor `kind`".to_owned()
-        };
-        diagnostics.error_hint(*mark, message, hint);
-        if !is_manifest {
-            return None;
-        }
-    }
-    let namespace = metadata.and_then(|node| node.get("namespace")).and_then(Node::text);
-    Some(Head {
-        api_version: api_version?,
-        kind: kind?,
-        name: name?,
-        namespace: namespace.filter(|text| !text.is_empty()).map(str::to_owned),
-        mark,
-    })
-}
-
-/// The version of well-known kinds, for advice.
-fn known_version(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "ConfigMap"
-        | "Namespace"
-        | "PersistentVolume"
-        | "PersistentVolumeClaim"
-        | "Pod"
-        | "Secret"
-        | "Service"
-        | "ServiceAccount" => "v1",
-        "DaemonSet" | "Deployment" | "StatefulSet" => "apps/v1",
-        "CronJob" | "Job" => "batch/v1",
-        "Ingress" | "NetworkPolicy" => "networking.k8s.io/v1",
-        "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" => {
-            "rbac.authorization.k8s.io/v1"
-        }
-        _ => return None,
-    })
 }

@@ -2,12 +2,18 @@
 
 mod check;
 mod cluster_kinds;
+mod command;
 mod connector;
+mod documents;
 mod files;
 mod hostname;
 mod init;
 mod lookup;
 mod manifest;
+#[cfg(test)]
+mod manifest_tests;
+mod moving;
+mod object;
 mod print;
 mod project;
 mod reference;
@@ -26,7 +32,8 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub use files::{CommandOutput, Disk, Files, find_project};
+pub use command::{Command, CommandError, CommandOutput};
+pub use files::{Disk, Files, find_project};
 pub use init::init_files;
 pub use print::expanded_yaml;
 
@@ -55,10 +62,8 @@ pub enum Commands {
     /// They are run.
     #[default]
     Run,
-    /// They are not run; a note says so.
+    /// They are not run; a note says so, and what they print is not known.
     Skip,
-    /// They are errors.
-    Forbid,
 }
 
 /// What a load is given beside the files of the project.
@@ -395,6 +400,7 @@ fn finished(drafts: Drafts, secrets: &mut Secrets, diagnostics: &mut Diagnostics
         variables: drafts.variables.recorded(),
         accept: drafts.accept,
         public: drafts.public,
+        partial: drafts.partial,
         protect_settings: drafts
             .settings
             .iter()

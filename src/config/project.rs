@@ -151,6 +151,8 @@ struct TimingText {
     grace: Option<DurationFile>,
     /// How long a call whose answer was lost is remembered, since it may arrive late.
     late: Option<DurationFile>,
+    /// How long a command that prints manifests may take.
+    command: Option<DurationFile>,
 }
 
 /// A project file with what the rest of the loading needs of it.
@@ -349,6 +351,7 @@ fn timing(text: &TimingText, at: &dyn Fn(&str) -> Mark, diagnostics: &mut Diagno
         ("poll", &text.poll, &mut timing.poll_ms),
         ("grace", &text.grace, &mut timing.grace_ms),
         ("late", &text.late, &mut timing.late_ms),
+        ("command", &text.command, &mut timing.command_ms),
     ];
     for (name, given, value) in fields {
         match given.as_ref().map(DurationFile::milliseconds) {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::manifest::{self, Object, Objects, Reader};
+use super::manifest::{Document, Reader};
+use super::object::{self, Object, Objects, Scopes};
 use super::reference;
 use super::scalar::Rules;
 use super::service::{self, Surroundings};
@@ -12,7 +14,7 @@ use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, shown_path, suggestion};
 use super::variables::{self, Declared, Sources, Variables};
 use super::yaml::{self, Node, Shape};
-use super::{Context, lookup};
+use super::{Context, lookup, moving};
 use crate::model::Json;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::resource::{Lookup, Meta};
@@ -79,6 +81,8 @@ pub(super) struct Drafts {
     /// Services and resources that are not there because of an error that is told: references to
     /// them say nothing more.
     pub broken: BTreeSet<String>,
+    /// Whether objects are missing that commands would print, since they are not run.
+    pub partial: bool,
 }
 
 impl Drafts {
@@ -89,7 +93,8 @@ impl Drafts {
 
     /// Whether an address is missing because of an error that is told.
     pub fn is_broken(&self, address: &Address) -> bool {
-        self.broken.contains(&address.to_string())
+        (self.partial && address.is_kubernetes())
+            || self.broken.contains(&address.to_string())
             || self.broken.iter().any(|name| {
                 address.name() == name
                     || address
@@ -186,8 +191,9 @@ pub(super) fn expand(
             settings: settings::settings(node.get("settings"), diagnostics),
             workloads: Vec::new(),
             broken: BTreeSet::new(),
+            partial: false,
         },
-        scopes: BTreeMap::new(),
+        scopes: Scopes::new(),
     };
     expansion.all(node, commands, secrets, diagnostics);
     Some(expansion.drafts)
@@ -198,7 +204,7 @@ struct Expansion<'a> {
     context: &'a Context<'a>,
     namespace: Option<String>,
     drafts: Drafts,
-    scopes: BTreeMap<(String, String), bool>,
+    scopes: Scopes,
 }
 
 /// A resource before its kind has looked at it.
@@ -220,8 +226,9 @@ impl Expansion<'_> {
         secrets: &mut Secrets,
         diagnostics: &mut Diagnostics,
     ) {
-        let documents = self.documents(node.get("manifests"), commands, diagnostics);
-        self.scopes = manifest::defined_scopes(&documents);
+        let documents = self.documents(node.get("manifests"), commands, secrets, diagnostics);
+        self.scopes = object::defined_scopes(&documents);
+        let documents = moving::moved(documents, &self.scopes, diagnostics);
         let mut raws = self.services(node.get("services"), diagnostics);
         self.explicit(node.get("resources"), &mut raws, diagnostics);
         for raw in raws {
@@ -246,11 +253,12 @@ impl Expansion<'_> {
     }
 
     fn documents(
-        &self,
+        &mut self,
         node: Option<&Node>,
         commands: super::Commands,
+        secrets: &Secrets,
         diagnostics: &mut Diagnostics,
-    ) -> Vec<manifest::Document> {
+    ) -> Vec<Document> {
         let Some(Shape::List(entries)) = node.map(|node| &node.shape) else { return Vec::new() };
         let reader = Reader {
             dir: self.context.dir,
@@ -258,9 +266,13 @@ impl Expansion<'_> {
             files: self.context.files,
             variables: &self.drafts.variables,
             commands,
+            limit: Duration::from_millis(self.context.project.project.timing.command_ms),
+            secrets,
         };
         let mut documents = Vec::new();
         for entry in entries {
+            self.drafts.partial |=
+                commands == super::Commands::Skip && entry.get("command").is_some();
             let before = diagnostics.count();
             let entry = reference::interpolate(entry, &self.drafts.variables, diagnostics);
             if !diagnostics.failed_since(before) {

@@ -9,15 +9,15 @@ use crate::model::resource::VariableSource;
 
 /// Files in memory.
 #[derive(Default)]
-struct Table(BTreeMap<PathBuf, String>);
+pub(super) struct Table(BTreeMap<PathBuf, String>);
 
 impl Table {
-    fn of(files: &[(&str, &str)]) -> Table {
+    pub(super) fn of(files: &[(&str, &str)]) -> Table {
         let dir = Path::new("/project");
         Table(files.iter().map(|(path, text)| (dir.join(path), (*text).to_owned())).collect())
     }
 
-    fn load(&self, inputs: &Inputs) -> Result<Loaded, Vec<Report>> {
+    pub(super) fn load(&self, inputs: &Inputs) -> Result<Loaded, Vec<Report>> {
         load(Path::new("/project"), self, inputs)
     }
 }
@@ -42,18 +42,32 @@ impl Files for Table {
         Ok(found)
     }
 
-    fn run(&self, _dir: &Path, argv: &[String]) -> io::Result<CommandOutput> {
+    fn run(&self, command: &Command<'_>) -> Result<CommandOutput, CommandError> {
+        let stderr = match command.argv {
+            [fails, how] if fails == "fail" => {
+                let stderr = format!("first\n\n{how} at {}\n", command.dir.display());
+                return Err(CommandError::Failed { status: "exit status 3".to_owned(), stderr });
+            }
+            [sleep] if sleep == "sleep" => {
+                let limit = command.limit;
+                return Err(CommandError::TooSlow { limit, stderr: String::new() });
+            }
+            [tool] if tool == "no-tool" => return Err(CommandError::NoProgram(tool.clone())),
+            [silent] if silent == "silent" => return Ok(CommandOutput::default()),
+            [warn] if warn == "warn" => "a is deprecated\n".to_owned(),
+            _ => String::new(),
+        };
         let stdout = format!(
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {}\n  namespace: a\n",
-            argv.join("-")
+            command.argv.join("-")
         );
-        Ok(CommandOutput { success: true, stdout, stderr: String::new() })
+        Ok(CommandOutput { stdout, stderr })
     }
 }
 
-const PROJECT: &str = "project: p\ncloudflare: {account_id: 0123456789abcdef0123456789abcdef, zones: [b0xp.io, example.org]}\n";
+pub(super) const PROJECT: &str = "project: p\ncloudflare: {account_id: 0123456789abcdef0123456789abcdef, zones: [b0xp.io, example.org]}\n";
 
-fn one(stack: &str) -> Table {
+pub(super) fn one(stack: &str) -> Table {
     Table::of(&[("boxctl.yaml", PROJECT), ("stacks/s.yaml", stack)])
 }
 
@@ -65,7 +79,7 @@ fn loaded(name: &str, inputs: &Inputs) -> Loaded {
     load(&fixture(name), &Disk, inputs).unwrap_or_else(|reports| panic!("{}", shown(&reports)))
 }
 
-fn shown(reports: &[Report]) -> String {
+pub(super) fn shown(reports: &[Report]) -> String {
     let mut out = String::new();
     for report in reports {
         let place = report.location.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -74,7 +88,7 @@ fn shown(reports: &[Report]) -> String {
     out
 }
 
-fn addresses(stack: &Stack) -> Vec<String> {
+pub(super) fn addresses(stack: &Stack) -> Vec<String> {
     stack.resources.iter().map(|resource| resource.address.to_string()).collect()
 }
 
@@ -356,14 +370,10 @@ fn the_command_line_and_commands_are_checked_too() {
     let table = one("manifests: [{command: [print, it]}]\nvariables: {runtime: {default: a}}\n");
     let loaded = table.load(&Inputs::default()).unwrap();
     assert_eq!(addresses(&loaded.stacks[0]), ["k8s.ConfigMap/a/print-it"]);
-    let skipped = Inputs { commands: Commands::Skip, ..Inputs::default() };
-    let loaded = table.load(&skipped).unwrap();
-    assert!(loaded.stacks[0].resources.is_empty());
-    assert_eq!(loaded.reports.len(), 1);
+    assert!(!loaded.stacks[0].partial);
     for (inputs, message) in [
         (Inputs { vars: vec![("rutime".into(), "b".into())], ..Inputs::default() }, "rutime"),
         (Inputs { stacks: vec!["x".into()], ..Inputs::default() }, "there is no stack `x`"),
-        (Inputs { commands: Commands::Forbid, ..Inputs::default() }, "may not be run"),
     ] {
         let reports = table.load(&inputs).unwrap_err();
         assert!(shown(&reports).contains(message), "{}", shown(&reports));

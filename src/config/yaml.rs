@@ -280,17 +280,29 @@ fn shorten(text: &str) -> String {
 
 /// The documents of a text; None where it is not YAML. What is wrong goes to `diagnostics`.
 pub(super) fn parse(text: &str, source: usize, diagnostics: &mut Diagnostics) -> Option<Vec<Node>> {
+    parse_at(text, source, (0, 0), diagnostics)
+}
+
+/// As [`parse`], of a piece of a source that stands so many lines and columns into it.
+pub(super) fn parse_at(
+    text: &str,
+    source: usize,
+    origin: (usize, usize),
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Node>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut options = Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let builder = Builder { parser, source, diagnostics, anchors: HashMap::new(), nodes: 0 };
+    let builder =
+        Builder { parser, source, origin, diagnostics, anchors: HashMap::new(), nodes: 0 };
     builder.documents()
 }
 
 struct Builder<'a, 'd> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     source: usize,
+    origin: (usize, usize),
     diagnostics: &'d mut Diagnostics,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
@@ -474,7 +486,10 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn point(&self, marker: Marker) -> Mark {
-        Mark { source: self.source, line: marker.line().max(1), column: marker.col() + 1, width: 1 }
+        let (line, column) = (marker.line().max(1), marker.col() + 1);
+        let shift = if line == 1 { self.origin.1 } else { 0 };
+        let (line, column) = (line + self.origin.0, column + shift);
+        Mark { source: self.source, line, column, width: 1 }
     }
 
     fn mark(&self, span: Span) -> Mark {

@@ -326,6 +326,7 @@ impl<'a> Planner<'a> {
             accept: self.input.stack.accept.clone(),
             public: self.input.stack.public.clone(),
             protect_settings: self.input.stack.protect_settings.clone(),
+            partial: self.input.stack.partial,
             file: self.input.stack.file.clone(),
             retired: self.input.retired,
             rolled_back: self.input.rolled_back.clone(),

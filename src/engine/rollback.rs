@@ -69,7 +69,9 @@ pub fn as_applied(
     let known: BTreeSet<&Address> = now.lookups.iter().map(|lookup| &lookup.address).collect();
     let earlier = before.map(|stack| stack.lookups.as_slice()).unwrap_or_default().iter();
     lookups.extend(earlier.filter(|lookup| !known.contains(&lookup.address)).cloned());
-    Stack { resources, lookups, ..now.clone() }
+    // With what the run before had, nothing is missing.
+    let partial = now.partial && before.is_none();
+    Stack { resources, lookups, partial, ..now.clone() }
 }
 
 /// Why there is nothing to go back to.

@@ -171,7 +171,10 @@ impl<'a> Planner<'a> {
                 self.changes.insert(address.clone(), orphan(&address, &recorded, Action::Forget));
                 continue;
             }
-            self.orphan(&address, &recorded);
+            // What a command printed the last time is not gone because it was not run this time.
+            if !(self.input.stack.partial && address.is_kubernetes()) {
+                self.orphan(&address, &recorded);
+            }
         }
     }
 

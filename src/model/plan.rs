@@ -92,6 +92,9 @@ pub struct StackPlan {
     /// Patterns of `settings` with their `protect`.
     #[serde(default)]
     pub protect_settings: Vec<(String, bool)>,
+    /// Whether objects are missing that commands of the files would print, since they were not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// The stack's file.
     #[serde(default)]
     pub file: String,
@@ -216,6 +219,7 @@ impl StackPlan {
             accept: self.accept.clone(),
             public: self.public.clone(),
             protect_settings: self.protect_settings.clone(),
+            partial: self.partial,
         }
     }
 

@@ -76,6 +76,8 @@ pub struct Timing {
     /// How long a call whose answer was lost, and of which nothing is to be seen, is remembered: it
     /// may arrive late.
     pub late_ms: u64,
+    /// How long a command that prints manifests may take.
+    pub command_ms: u64,
 }
 
 impl Default for Timing {
@@ -88,6 +90,7 @@ impl Default for Timing {
             poll_ms: 1_000,
             grace_ms: 30_000,
             late_ms: 3_600_000,
+            command_ms: 60_000,
         }
     }
 }

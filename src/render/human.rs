@@ -137,7 +137,7 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
 
 /// What is said before anything else, at any level: what the plan below rests on.
 fn is_first(check: &Report) -> bool {
-    matches!(check.code.as_deref(), Some("settled" | "unsaid-variable" | "rolled-back"))
+    matches!(check.code.as_deref(), Some("settled" | "unsaid-variable" | "rolled-back" | "not-run"))
 }
 
 /// Whether there is nothing to say of a stack but that it is as the files say.

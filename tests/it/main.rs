@@ -20,6 +20,7 @@ mod kubernetes_kind;
 mod lab;
 mod leaks;
 mod lifecycle;
+mod manifests;
 mod moto;
 mod network;
 mod official_schema;
