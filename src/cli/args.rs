@@ -135,7 +135,7 @@ pub struct Planning {
     /// Take over what is there already and identical
     #[arg(long)]
     pub adopt: bool,
-    /// Do not run the commands of the files: what they would give is left out
+    /// Do not run the commands of the files: what they printed before is left as it is
     #[arg(long)]
     pub no_commands: bool,
     /// Only these resources, with all they need

@@ -59,7 +59,9 @@ fn pending(
         .into_iter()
         .flatten()
         .filter(|(address, recorded)| {
-            subject.stack.resource(address).is_none() && !recorded.protected
+            subject.stack.resource(address).is_none()
+                && !recorded.protected
+                && !subject.stack.may_have(address)
         })
         .map(|(address, _)| (name.clone(), address.clone(), Action::Delete));
     new.map(|resource| (name.clone(), resource.address.clone(), Action::Create)).chain(gone)

@@ -155,10 +155,8 @@ pub(super) fn run(command: &Command<'_>) -> Result<CommandOutput, CommandError> 
     }
     std::thread::spawn(move || sender.send(Event::Ended(child.wait())));
     let ended = gather(&receiver, command.limit);
-    if !matches!(ended, Ok(Ended { status: Some(_), .. }))
-        && let Some(group) = group
-    {
-        // What it started goes too. One that is gone by itself is no error.
+    if let Some(group) = group {
+        // What it left running goes with it; that there is none is no error.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let ended = ended?;

@@ -98,6 +98,14 @@ impl Reader<'_> {
                 None => None,
             },
         };
+        if let Some(moved) = &options.moved
+            && !is_namespace(&moved.namespace)
+        {
+            let message = format!("`{}` is no name of a namespace", moved.namespace);
+            let hint = "lower-case letters, digits and `-`, at most 63 of them";
+            diagnostics.error_hint(moved.mark, message, Some(hint));
+            return Vec::new();
+        }
         if let Some(command) = said.get("command").and_then(Json::as_array) {
             let argv: Vec<String> =
                 command.iter().filter_map(Json::as_str).map(str::to_owned).collect();
@@ -314,6 +322,15 @@ impl Reader<'_> {
         });
         documents.collect()
     }
+}
+
+/// Whether the API takes a text as a namespace's name: a label of RFC 1123.
+fn is_namespace(text: &str) -> bool {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len())
+        && text.chars().all(inside)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 struct Options {

@@ -63,6 +63,13 @@ fn what_a_command_would_print_is_not_missed_where_it_is_not_run() {
 fn mistakes_in_manifests_are_told_at_their_places() {
     let table = [
         (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: on, namespace: a}\n",
+            3,
+            18,
+            "`metadata.name` is to be text, not true",
+            "quotes",
+        ),
+        (
             "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x-}\n",
             3,
             26,
@@ -188,4 +195,19 @@ fn a_copy_in_a_namespace_of_its_own_stands_beside_the_original() {
         .unwrap_or_else(|reports| panic!("{}", shown(&reports)));
     assert_eq!(addresses(&loaded.stacks[1]), ["k8s.Namespace/try", "k8s.ConfigMap/try/a"]);
     assert!(shown(&loaded.reports).contains("PriorityClass `p`"), "{}", shown(&loaded.reports));
+}
+
+#[test]
+fn a_namespace_that_the_api_would_refuse_is_told_where_it_stands() {
+    for name in ["Try", "try_1", "-try", "try-", "a.b", "\"\""] {
+        let table = Table::of(&[
+            ("boxctl.yaml", PROJECT),
+            ("stacks/s.yaml", &format!("manifests: [{{path: ../m.yaml, namespace: {name}}}]\n")),
+            ("m.yaml", ""),
+        ]);
+        let reports = table.load(&Inputs::default()).expect_err(name);
+        let place = reports[0].location.as_ref().map(ToString::to_string);
+        assert_eq!(place.as_deref(), Some("stacks/s.yaml:1:42"), "{name}");
+        assert!(reports[0].message.contains("is no name of a namespace"), "{}", shown(&reports));
+    }
 }

@@ -90,7 +90,7 @@ impl Objects<'_> {
         rules: Rules,
         diagnostics: &mut Diagnostics,
     ) -> Option<Object> {
-        let head = head(node, diagnostics)?;
+        let head = head(node, rules, diagnostics)?;
         let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
         let own = head.namespace.as_deref().or(namespace);
         let cluster = match scope(self.scopes, group, &head.kind) {
@@ -206,7 +206,7 @@ struct Head {
     mark: Mark,
 }
 
-fn head(node: &Node, diagnostics: &mut Diagnostics) -> Option<Head> {
+fn head(node: &Node, rules: Rules, diagnostics: &mut Diagnostics) -> Option<Head> {
     let Some(entries) = node.entries() else {
         let message = format!("a manifest is a mapping, not {}", node.describe());
         diagnostics.error(node.mark, message);
@@ -261,6 +261,17 @@ fn head(node: &Node, diagnostics: &mut Diagnostics) -> Option<Head> {
         }
     }
     let namespace = metadata.and_then(|node| node.get("namespace"));
+    for (field, node) in
+        [("name", metadata.and_then(|node| node.get("name"))), ("namespace", namespace)]
+    {
+        let Some(node) = node else { continue };
+        let value = node.to_json(rules, diagnostics);
+        if matches!(value, Json::Bool(_) | Json::Number(_)) {
+            let message = format!("`metadata.{field}` is to be text, not {value}");
+            diagnostics.error_hint(node.mark, message, Some("put quotes around it"));
+            return None;
+        }
+    }
     if let Some(Node { shape: Shape::Special(_), mark }) = namespace {
         let message = "`metadata.namespace` must be known from the files: no reference here";
         diagnostics.error_hint(*mark, message, Some("a variable may stand here"));

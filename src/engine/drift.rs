@@ -54,6 +54,7 @@ pub fn drift(
         };
         found.checks.extend(exposed(kind, address, recorded, Some(remote), scope));
         let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
+        let ignored = stack.map_or(&[][..], |stack| stack.ignored(address));
         let diffed = kind.diff(&Facts {
             declared: None,
             sent: Some(&recorded.sent),
@@ -61,7 +62,7 @@ pub fn drift(
             version: recorded.version.as_deref(),
             remote,
             preview: None,
-            ignore: meta.map_or(&[], |meta| &meta.ignore),
+            ignore: meta.map_or(ignored, |meta| &meta.ignore),
             force: meta.map_or(&[], |meta| &meta.force),
             shared: meta.map_or(&recorded.shared, |meta| &meta.shared),
         });

@@ -172,7 +172,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             // What a command printed the last time is not gone because it was not run this time.
-            if !(self.input.stack.partial && address.is_kubernetes()) {
+            if !self.input.stack.may_have(&address) {
                 self.orphan(&address, &recorded);
             }
         }

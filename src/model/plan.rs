@@ -220,6 +220,7 @@ impl StackPlan {
             public: self.public.clone(),
             protect_settings: self.protect_settings.clone(),
             partial: self.partial,
+            ignore_settings: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Json;
-use super::address::Address;
+use super::address::{Address, AddressGlob};
 
 /// A place in a file of the project.
 #[derive(
@@ -183,11 +183,27 @@ pub struct Stack {
     /// What is recorded of such a stack and not declared has not left its files.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// Patterns of `settings` with their `ignore`, for objects that are missing so.
+    #[serde(skip)]
+    pub ignore_settings: Vec<(String, Vec<String>)>,
 }
 
 impl Stack {
     /// The resource at an address.
     pub fn resource(&self, address: &Address) -> Option<&Resource> {
         self.resources.iter().find(|resource| &resource.address == address)
+    }
+
+    /// Whether an address may be missing only because no command was run.
+    pub fn may_have(&self, address: &Address) -> bool {
+        self.partial && address.is_kubernetes()
+    }
+
+    /// What is left to others of a resource that [`Stack::may_have`]: paths.
+    pub fn ignored(&self, address: &Address) -> &[String] {
+        let fits =
+            |pattern: &str| pattern.parse::<AddressGlob>().is_ok_and(|glob| glob.matches(address));
+        let mut said = self.ignore_settings.iter().rev().filter(|_| self.may_have(address));
+        said.find(|(pattern, _)| fits(pattern)).map_or(&[], |(_, paths)| paths)
     }
 }

@@ -28,6 +28,22 @@ x:
   tagged: [!!str 1, !!int '7', !!str yes, !!float 2]
 ";
 
+/// Texts that hold several objects.
+const FORMS: [(&str, &str); 3] = [
+    (
+        "typed-list.yaml",
+        "apiVersion: v1\nkind: ConfigMapList\nitems:\n- metadata: {name: c}\n  data: {v: '1'}\n- {apiVersion: v1, kind: Service, metadata: {name: d}}\n",
+    ),
+    (
+        "stream.json",
+        "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"e\"},\"data\":{\"v\":\"\\ud83d\\ude00\\/\"}}\n{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"f\"}}]} {\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"g\"}}",
+    ),
+    (
+        "windows.yaml",
+        "\u{feff}apiVersion: v1\r\nkind: ConfigMap\r\nmetadata: {name: b}\r\ndata:\r\n  x: |\r\n    a\r\n    b\r\n---\r\n# nothing\r\n---\r\n",
+    ),
+];
+
 /// What kubectl sends for a manifest: all documents, a label added.
 fn kubectl(lab: &Lab, file: &str) -> Vec<Value> {
     let mut command = lab.command_of("kubectl");
@@ -78,7 +94,11 @@ fn every_manifest_is_read_as_kubectl_reads_it() {
     }
     let lab = Lab::of("openhands");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut texts = vec![("scalars.yaml".to_owned(), SCALARS.to_owned())];
+    let mut texts: Vec<(String, String)> = [("scalars.yaml", SCALARS)]
+        .into_iter()
+        .chain(FORMS)
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .collect();
     for entry in std::fs::read_dir(root.join("tests/manifests")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

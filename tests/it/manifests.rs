@@ -182,6 +182,25 @@ fn what_a_command_printed_before_stays_where_it_is_not_run() {
 }
 
 #[test]
+fn what_settings_say_of_a_commands_objects_holds_where_it_is_not_run() {
+    let lab = lab_of(
+        "manifests: [{command: [cat, here.yaml], dir: ..}]\nsettings: {k8s.ConfigMap/**: {ignore: [data.value]}}\n",
+    );
+    lab.write("here.yaml", &config_map("here", "1"));
+    lab.apply(&[]);
+    let path = "/api/v1/namespaces/default/configmaps/here";
+    lab.patch(path, json!({"data": {"value": "theirs"}}));
+    lab.is_settled(&[]);
+    lab.is_settled(&["--no-commands"]);
+    let drift = lab.run(&["drift"]).exits(0);
+    assert!(!drift.out.contains("Not applied yet"), "{}", drift.out);
+    lab.apply(&[]);
+    assert_eq!(value_of(&lab, "here"), "theirs");
+    lab.write("stacks/openhands.yaml", "manifests: [{command: [cat, here.yaml], dir: ..}]\n");
+    lab.run(&["drift"]).exits(2).says("data.value");
+}
+
+#[test]
 fn a_saved_plan_holds_what_the_command_printed_then() {
     let lab = lab_of("manifests: [{command: [cat, here.yaml], dir: ..}]\n");
     lab.write("here.yaml", &config_map("here", "then"));
