@@ -68,11 +68,49 @@ pub(super) fn is_own_group(group: &str) -> bool {
 }
 
 /// Whether a kind lives outside namespaces. None where only the cluster, or a definition in the
-/// stack, could tell: other groups' kinds. Names like `ClusterIssuer` and `GatewayClass` are taken
-/// at their word, as the projects that define kinds keep to it.
+/// stack, could tell: other groups' kinds. Names like `ClusterIssuer`, `GlobalNetworkPolicy` and
+/// `GatewayClass` are taken at their word, as the projects that define kinds keep to it; a bare
+/// `Cluster`, and all of Cluster API, is a thing that lives in a namespace.
 pub(super) fn is_cluster_scoped(group: &str, kind: &str) -> Option<bool> {
+    const CLUSTER_API: &str = "cluster.x-k8s.io";
     if is_own_group(group) {
         return Some(OWN_KINDS.contains(&(group, kind)));
     }
-    (kind.starts_with("Cluster") || kind.ends_with("Class")).then_some(true)
+    let of_cluster_api =
+        group.strip_suffix(CLUSTER_API).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let begins = |word: &str| {
+        let rest = kind.strip_prefix(word);
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    let says = begins("Cluster")
+        || begins("Global")
+        || kind.contains("Clusterwide")
+        || kind.ends_with("Class");
+    (says && !of_cluster_api).then_some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_known_of_kubernetes_and_read_off_telling_names() {
+        for (group, kind, expected) in [
+            ("", "ConfigMap", Some(false)),
+            ("", "PersistentVolume", Some(true)),
+            ("rbac.authorization.k8s.io", "RoleBinding", Some(false)),
+            ("apps", "PersistentVolume", Some(false)),
+            ("cert-manager.io", "ClusterIssuer", Some(true)),
+            ("cert-manager.io", "Certificate", None),
+            ("crd.projectcalico.org", "GlobalNetworkPolicy", Some(true)),
+            ("cilium.io", "CiliumClusterwideNetworkPolicy", Some(true)),
+            ("gateway.networking.k8s.io", "GatewayClass", Some(true)),
+            ("postgresql.cnpg.io", "Cluster", None),
+            ("postgresql.cnpg.io", "ClusterImageCatalog", Some(true)),
+            ("cluster.x-k8s.io", "ClusterClass", None),
+            ("addons.cluster.x-k8s.io", "ClusterResourceSet", None),
+        ] {
+            assert_eq!(is_cluster_scoped(group, kind), expected, "{group} {kind}");
+        }
+    }
 }

@@ -220,7 +220,7 @@ impl Reader<'_> {
         options: &Options,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Document> {
-        let shown = format!("`{}`", argv.join(" "));
+        let shown = format!("`{}`", shortened(&argv.join(" ")));
         if self.commands == Commands::Skip {
             let message = format!("{shown} was not run: what it prints is not looked at");
             diagnostics.push(Some(mark), Report::note(message).code("not-run"));
@@ -322,6 +322,16 @@ impl Reader<'_> {
         });
         documents.collect()
     }
+}
+
+/// A command in one line that is not too long to be part of a message.
+fn shortened(command: &str) -> String {
+    const LONG: usize = 60;
+    let line: String = command.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONG {
+        return line;
+    }
+    format!("{}…", line.chars().take(LONG).collect::<String>())
 }
 
 /// Whether the API takes a text as a namespace's name: a label of RFC 1123.

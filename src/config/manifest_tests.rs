@@ -24,6 +24,12 @@ fn what_becomes_of_a_command_is_told_where_it_is_asked_for() {
             "`no-tool` could not be run",
             "there is no program `no-tool`; install `no-tool`, or put the directory it is in on PATH",
         ),
+        (
+            "fail, \"a long story\\n in lines that goes on and on and on and on and on\"",
+            Level::Error,
+            "`fail a long story in lines that goes on and on and on and on…` failed",
+            "it ended with exit status 3; first; a long story;  in lines that goes on and on and on and on and on at /project/stacks; it ran in stacks, without boxctl's credentials",
+        ),
         ("silent", Level::Warning, "`silent` printed no manifest", ""),
         ("warn", Level::Note, "`warn` has something to say", "a is deprecated"),
     ] {

@@ -183,6 +183,7 @@ async fn observe_all(
         if destroy || subject.retired {
             subject.stack.resources.clear();
             subject.stack.lookups.clear();
+            subject.stack.partial = false;
         }
         put_fingerprints(context, subject);
     }
