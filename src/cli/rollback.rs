@@ -41,7 +41,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &RollbackCommand) -> Resul
         Some(stack) => vec![stack.clone()],
         None => session.store.list().map_err(|error| store_stop(&error))?,
     };
-    let _lock = session.lock(&names)?;
+    let _lock = session.lock(ui, &names)?;
     let mut gathered = gather(session, ui, &names, &command.options)?;
     let secrets = gathered.secrets_taken();
     let (mut subjects, mut runs) = (Vec::new(), Vec::new());

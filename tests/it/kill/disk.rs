@@ -37,6 +37,11 @@ fn a_disk_that_fails_stops_the_run_and_loses_nothing() {
             assert!(ran.code == 1 || ran.code == 3, "exit {}\n{said}", ran.code);
             assert!(said.contains(text), "{said}");
         }
+        // What was done is told, wherever the disk failed.
+        if ran.code != 0 && !lab.changes().is_empty() {
+            assert_eq!(ran.code, 3, "{said}");
+            assert!(said.contains("openhands: ") && said.contains(" created, "), "{said}");
+        }
         assert!(!said.contains("defect"), "{said}");
         assert!(!said.contains("no journal holds"), "{said}");
         let between = lab.dump();
