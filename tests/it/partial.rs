@@ -51,6 +51,19 @@ fn independent_branches_go_on_and_the_next_run_does_exactly_the_rest() {
 }
 
 #[test]
+fn what_an_unavailable_cluster_did_all_the_same_is_looked_up() {
+    let mut lab = Lab::hasty("openhands", &[]);
+    lab.edit("boxctl.yaml", "{request: 600ms", "{request: 600ms, step: 200ms");
+    let rule = "method: PATCH, path: '*/services/*', times: 999, status: 503, effect: true, \
+                body: '<html>no backend</html>'";
+    lab.write("faults.yaml", &format!("- {{{rule}}}\n"));
+    lab.restart(&["--faults", "faults.yaml"]);
+    lab.apply(&[]);
+    lab.restart(&[]);
+    lab.is_settled(&[]);
+}
+
+#[test]
 fn a_success_that_says_nothing_is_looked_up() {
     let creates = ["*/cfd_tunnel", "*/access/policies", "*/access/apps", "*/dns_records"];
     let nothing = [
