@@ -84,7 +84,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<E
     // Which states there are does not hang on what commands print.
     let gathered = session.gather(&command.stacks, Commands::Skip)?;
     refuse_without_file(&gathered, &command.stacks)?;
-    let _lock = session.lock(&gathered.states())?;
+    let _lock = session.lock(ui, &gathered.states())?;
     // The state may have moved while the lock was waited for.
     let gathered = session.gather(&command.stacks, commands(&command.options))?;
     let wires = Wires::connect(session, ui, gathered.secrets_taken());
@@ -129,7 +129,7 @@ pub async fn destroy(session: &Session, ui: &Ui, command: &DestroyCommand) -> Re
         }
         Err(stop) => Err(stop),
     };
-    let _lock = session.lock(&gather()?.states())?;
+    let _lock = session.lock(ui, &gather()?.states())?;
     // The state may have moved while the lock was waited for.
     let mut gathered = gather()?;
     gathered.orphans.clear();
@@ -301,7 +301,18 @@ async fn one_stack(
         before: before.into_iter().find(|past| past.serial() == state.serial),
         state,
     });
-    let (state, ended) = end(session, subject, ended, broken)?;
+    let state = ended.state.clone();
+    let ended = match end(session, subject, ended, broken) {
+        Ok(ended) => ended,
+        Err(stop) if applied.is_none() => return Err(stop),
+        // What was done is recorded in the journal, and told.
+        Err(stop) => {
+            for report in stop.reports {
+                wires.events().emit(Event::Told { report: Box::new(report) });
+            }
+            if changed { Exit::Partial } else { stop.exit }
+        }
+    };
     let Some(applied) = applied else { return Ok(ended) };
     let lost = session.store.load(&plan.stack).ok().flatten().map_or(0, |left| left.open.len());
     let exit = applied.exit.and(ended);
@@ -346,23 +357,23 @@ fn is_kept(session: &Session, subject: &pipeline::Subject, plan: &StackPlan) -> 
             .is_none_or(|old| !session.store.checkpoint_path(old).exists())
 }
 
-/// Writes what a run of a stack came to; None where the journal could not be written to the end.
+/// Writes what a run of a stack came to, unless the journal could not be written to the end.
 fn end(
     session: &Session,
     subject: &pipeline::Subject,
     past: Past,
     is_broken: bool,
-) -> Result<(State, Exit), Stop> {
+) -> Result<Exit, Stop> {
     if is_broken {
         // The journal has what is durable; a checkpoint might say more than that.
-        return Ok((past.state, Exit::Error));
+        return Ok(Exit::Error);
     }
     session.store.checkpoint(&past).map_err(|error| store_stop(&error))?;
     remove_old_name(session, subject)?;
     if subject.retired && past.state.resources.is_empty() {
         session.store.remove(&subject.stack.name).map_err(|error| store_stop(&error))?;
     }
-    Ok((past.state, Exit::Done))
+    Ok(Exit::Done)
 }
 
 /// What a stack publishes by now: each hostname with what guards it.

@@ -47,7 +47,7 @@ pub fn unlock(session: &Session, stack: &str, ui: &Ui) -> Result<Exit, Stop> {
     if !session.store.checkpoint_path(stack).exists() && !path.exists() {
         return Err(super::states::no_state(session, stack)?);
     }
-    match session.store.holder(stack) {
+    match session.store.holder(stack).map_err(|error| store_stop(&error))? {
         None => {
             ui.print(&format!("The state of {stack} is not locked: there is nothing to do."));
             ui.note("A lock is the operating system's, and is gone with the process that held it.");

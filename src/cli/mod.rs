@@ -14,6 +14,7 @@ mod rollback;
 mod sandbox;
 mod saved;
 mod session;
+mod signals;
 mod states;
 mod ui;
 mod verify;
@@ -112,6 +113,8 @@ fn log_to_stderr(verbose: u8, color: bool) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Where stderr is gone, a line of it that is lost is no reason to end.
+        .log_internal_errors(false)
         .with_ansi(color)
         .without_time()
         .try_init();
@@ -148,6 +151,10 @@ fn options(planning: &Planning, destroy: bool) -> Options {
 async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
     let global = &cli.global;
     let of = |doing: &str, stacks: &[String]| globals(global, doing, stacks);
+    // A sandbox that is served waits for signals itself.
+    if !matches!(cli.command, Command::Sandbox(_)) {
+        signals::end_before_steps();
+    }
     match &cli.command {
         Command::Init { dir } => files::init(dir, ui),
         Command::Validate { stacks, strict } => {

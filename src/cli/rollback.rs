@@ -1,5 +1,6 @@
 //! `rollback`: what an earlier run applied is applied again.
 
+use crate::config::Commands;
 use crate::engine::rollback::{self, NoPast};
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::history::Past;
@@ -41,7 +42,13 @@ pub async fn run(session: &Session, ui: &Ui, command: &RollbackCommand) -> Resul
         Some(stack) => vec![stack.clone()],
         None => session.store.list().map_err(|error| store_stop(&error))?,
     };
-    let _lock = session.lock(&names)?;
+    // A lock's file would stay of what is no stack.
+    for name in &names {
+        if session.store.load(name).map_err(|error| store_stop(&error))?.is_none() {
+            session.gather(std::slice::from_ref(name), Commands::Skip)?;
+        }
+    }
+    let _lock = session.lock(ui, &names)?;
     let mut gathered = gather(session, ui, &names, &command.options)?;
     let secrets = gathered.secrets_taken();
     let (mut subjects, mut runs) = (Vec::new(), Vec::new());

@@ -154,7 +154,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
     .map_err(|error| stopped(&error))?;
     ui.print(&exports(&running.environment()));
     ui.note(&format!("The sandbox answers on {}. Ctrl-C ends it.", running.address()));
-    super::wires::Signals::listen().next().await;
+    super::signals::Signals::listen().next().await;
     running.stop().await;
     Ok(Exit::Done)
 }

@@ -34,7 +34,7 @@ pub async fn run(
     let saved = store::load_plan(&path).map_err(|error| store_stop(&error))?;
     let names = saved.stacks.iter().flat_map(|s| std::iter::once(&s.stack).chain(&s.renamed_from));
     let names: Vec<String> = names.cloned().collect();
-    let _lock = session.lock(&names)?;
+    let _lock = session.lock(ui, &names)?;
     let subjects = subjects_of(session, &saved)?;
     let wires = Wires::connect(session, ui, secrets_of(session, &saved)?);
     let context = wires.context(session.project.timing);

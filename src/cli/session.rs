@@ -16,6 +16,7 @@ use crate::sandbox;
 use crate::store::{LocalStore, Lock, LockError, LockInfo, StoreError};
 
 use super::connect::Overrides;
+use super::ui::Ui;
 
 /// What every command is given.
 #[derive(Clone, Debug, Default)]
@@ -256,7 +257,7 @@ impl Session {
     pub fn leave_to_holders(&self, subjects: &mut [Subject]) -> Vec<(String, String)> {
         let mut held = Vec::new();
         for subject in subjects {
-            if let Some(holder) = self.store.holder(&subject.stack.name) {
+            if let Ok(Some(holder)) = self.store.holder(&subject.stack.name) {
                 subject.lost.clear();
                 held.push((subject.stack.name.clone(), holder));
             }
@@ -303,15 +304,23 @@ impl Session {
         Ok(Subject { stack, state, lineage, retired, lost, files, origin: Origin::Files })
     }
 
-    /// Locks the states of stacks.
+    /// Locks the states of stacks; tells what it waits for.
     ///
     /// # Errors
     /// Another run holds one of them.
-    pub fn lock(&self, stacks: &[String]) -> Result<Lock, Stop> {
+    pub fn lock(&self, ui: &Ui, stacks: &[String]) -> Result<Lock, Stop> {
         let now = jiff::Timestamp::now().to_string();
         let info = LockInfo::of_this_process(self.globals.doing.clone(), now);
         let names: Vec<&str> = stacks.iter().map(String::as_str).collect();
-        self.store.lock(&names, &info, self.globals.lock_timeout).map_err(|error| match error {
+        let timeout = self.globals.lock_timeout;
+        let mut locked = self.store.lock(&names, &info, Duration::ZERO);
+        if let Err(LockError::Held(held)) = &locked
+            && !timeout.is_zero()
+        {
+            ui.note(&format!("{held}: waiting up to {timeout:?} for it"));
+            locked = self.store.lock(&names, &info, timeout);
+        }
+        locked.map_err(|error| match error {
             LockError::Held(held) => Stop {
                 exit: Exit::Locked,
                 reports: vec![Report::error(held.to_string()).code("locked").hint(

@@ -162,11 +162,12 @@ fn unrecorded(state: &State, address: &Address) -> Stop {
 /// Changes records under the lock, through the journal.
 fn edit(
     session: &Session,
+    ui: &Ui,
     stack: &str,
     effects: impl FnOnce(&State) -> Result<Vec<Effect>, Stop>,
 ) -> Result<State, Stop> {
     load(session, stack)?;
-    let _lock = session.lock(&[stack.to_owned()])?;
+    let _lock = session.lock(ui, &[stack.to_owned()])?;
     let mut state = load(session, stack)?;
     let effects = effects(&state)?;
     if effects.is_empty() {
@@ -204,7 +205,7 @@ pub fn remove(session: &Session, stack: &str, patterns: &[String], ui: &Ui) -> R
         })?);
     }
     let mut gone = Vec::new();
-    edit(session, stack, |state| {
+    edit(session, ui, stack, |state| {
         for glob in &globs {
             let hits: Vec<_> =
                 state.resources.keys().filter(|a| glob.matches(a)).cloned().collect();
@@ -234,7 +235,7 @@ pub fn remove(session: &Session, stack: &str, patterns: &[String], ui: &Ui) -> R
 /// No such record, or one under the new address.
 pub fn rename(session: &Session, stack: &str, from: &str, to: &str, ui: &Ui) -> Result<Exit, Stop> {
     let (from, to) = (parse(from)?, parse(to)?);
-    edit(session, stack, |state| {
+    edit(session, ui, stack, |state| {
         let record = state.resources.get(&from).ok_or_else(|| unrecorded(state, &from))?;
         if from.kind() != to.kind() {
             return Err(Stop::error(Report::error(format!(
@@ -295,7 +296,7 @@ pub async fn retarget(session: &Session, stack: &str, yes: bool, ui: &Ui) -> Res
             Report::error("the state was not retargeted").hint("`--yes` goes on without asking"),
         ));
     }
-    let _lock = session.lock(&[stack.to_owned()])?;
+    let _lock = session.lock(ui, &[stack.to_owned()])?;
     let mut state = load(session, stack)?;
     state.target = target.or(&state.target);
     noted(session, state)?;

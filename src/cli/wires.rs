@@ -4,8 +4,6 @@ use std::io::IsTerminal;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::kinds;
 use crate::model::error::Exit;
 use crate::model::event::{Event, Events};
@@ -21,6 +19,7 @@ use crate::run::{Context, StopFlag};
 use super::connect::connect;
 use super::lines::Lines;
 use super::session::Session;
+use super::signals::{self, Signals};
 use super::ui::Ui;
 
 /// The clock and the randomness of this machine.
@@ -164,40 +163,14 @@ impl Wires {
     /// process at once.
     pub fn watch_signals(&self) -> tokio::task::JoinHandle<()> {
         let (stop, renderer) = (self.stop.clone(), self.renderer.clone());
+        let mut signals = Signals::listen();
+        signals::steps_begin();
         tokio::spawn(async move {
-            let mut signals = Signals::listen();
             signals.next().await;
             stop.set();
             renderer.emit(Event::Stopping);
             signals.next().await;
             std::process::exit(i32::from(Exit::Interrupted.code()));
         })
-    }
-}
-
-/// The signals that ask a process to end.
-pub(super) struct Signals([Option<Signal>; 2]);
-
-impl Signals {
-    /// Listens from here on. One that can't be listened to keeps its own effect.
-    pub(super) fn listen() -> Self {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        Signals(kinds.map(|kind| signal(kind).ok()))
-    }
-
-    /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
-        let [interrupt, terminate] = &mut self.0;
-        tokio::select! {
-            () = received(interrupt) => {}
-            () = received(terminate) => {}
-        }
-    }
-}
-
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::clock::Clock;
@@ -171,11 +171,15 @@ impl Cloudflare {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let request_id = header("cf-ray");
-        let retry_after_ms =
-            header("retry-after").and_then(|text| retry::retry_after_ms(&text, Timestamp::now()));
         if let Some(date) = header("date") {
             self.clock.see(&date);
         }
+        // A date is the service's, and so is the clock that it is read by.
+        let now = Timestamp::now();
+        let skew = SignedDuration::from_millis(self.clock.skew_ms().unwrap_or(0));
+        let now = now.checked_add(skew).unwrap_or(now);
+        let retry_after_ms =
+            header("retry-after").and_then(|text| retry::retry_after_ms(&text, now));
         if let Some(pause) = header("ratelimit").and_then(|limit| pause_of(&limit)) {
             self.hold_back(pause);
         }

@@ -18,7 +18,7 @@ async fn next(State(script): State<Script>, request: Request) -> Response {
     };
     let mut response = (axum::http::StatusCode::from_u16(status).unwrap(), body).into_response();
     response.headers_mut().insert("cf-ray", "ray-1".parse().unwrap());
-    if let Some((name, value)) = header.split_once(": ") {
+    for (name, value) in header.lines().filter_map(|line| line.split_once(": ")) {
         let name = axum::http::HeaderName::from_bytes(name.as_bytes()).unwrap();
         response.headers_mut().insert(name, value.parse().unwrap());
     }
@@ -170,4 +170,15 @@ async fn without_a_token_or_a_server_nothing_is_sent() {
     assert!(!error.to_string().contains("t0ken"));
     let host = api.target(&Scope::default()).cloudflare_host;
     assert_eq!(host.as_deref(), Some("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_date_to_come_back_at_is_read_by_the_clock_of_the_service() {
+    let ahead = "date: Mon, 23 Nov 2099 03:00:00 GMT\nretry-after: Mon, 23 Nov 2099 03:00:00 GMT";
+    let cloudflare =
+        client(vec![(429, ahead, bad(10100, "too many")), (200, "", good(&json!({"id": "t"})))])
+            .await;
+    let call = Call::change(Service::Cloudflare, Method::Post, "/accounts/a/cfd_tunnel");
+    let answer = cloudflare.send(&call, &secrets()).await.unwrap();
+    assert_eq!(answer.body, json!({"id": "t"}));
 }

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::model::Json;
 use crate::model::call::{Answer, Call, Listing, Service};
-use crate::model::error::CallError;
+use crate::model::error::{CallError, Failure};
 use crate::model::plan::Requests;
 use crate::model::port::{Sending, Transport};
 use crate::model::scope::{ApiResource, Scope};
@@ -61,6 +61,15 @@ fn scrubbed(mut error: CallError, secrets: &RwLock<Secrets>) -> CallError {
     error
 }
 
+/// What is repeated does no harm, since an apply or a delete comes to the same each time. What in the
+/// end was answered by 503 may have taken effect all the same: whoever stands before the server
+/// says so, too, and so does the server when its store changes its leader.
+fn in_doubt(call: &Call, error: CallError) -> CallError {
+    let failure =
+        if call.mutating && error.status == Some(503) { Failure::Unknown } else { error.failure };
+    CallError { failure, ..error }
+}
+
 impl Transport for Cluster {
     fn send<'a>(&'a self, call: &'a Call, secrets: &'a RwLock<Secrets>) -> Sending<'a, Answer> {
         Box::pin(async move {
@@ -70,7 +79,7 @@ impl Transport for Cluster {
                 None => None,
             };
             let sent = self.retry.run(call, || client.send(call, body.clone())).await;
-            match sent {
+            match sent.map_err(|error| in_doubt(call, error)) {
                 Ok(mut answer) if !answer.is_success() => {
                     // A refusal may quote the body.
                     let text = serde_json::to_string(&answer.body).unwrap_or_default();

@@ -531,6 +531,8 @@ fn failure_of(status: Option<u16>, code: Option<&str>) -> Failure {
         _ => match status {
             Some(429) => Failure::Throttled,
             Some(401 | 403) => Failure::Denied,
+            // The end of a wait, not of the request (RFC 9110, 15.5.9).
+            Some(408) => Failure::Unknown,
             Some(400..500) => Failure::Refused,
             _ => Failure::Unknown,
         },

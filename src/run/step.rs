@@ -7,9 +7,9 @@ use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::call::{Answer, Call};
 use crate::model::change::{Action, Change, Phase};
-use crate::model::error::{Failure, Report};
+use crate::model::error::{CallError, Failure, Report};
 use crate::model::journal::{Effect, Entry, Intent, OpenIntent};
-use crate::model::kind::{Kind, Next, Verb, Work};
+use crate::model::kind::{Kind, KindError, Next, Verb, Work};
 use crate::model::observed::Remote;
 use crate::model::resource::Resource;
 use crate::model::secret::{Secret, SecretId};
@@ -267,11 +267,19 @@ impl<'a> StackRun<'a> {
                 id: intent.id.filter(|id| Some(id) != gone.as_ref()),
                 ..intent
             });
-            let (answer, number) = self.send(&call, announced).await?;
+            let (answer, number) = self.send(&call, announced.clone()).await?;
             let answer = self.take_secrets(kind, &change.address, answer);
             let tail = answer.clone();
             answers.push(answer);
             let following = kind.next(work, &answers);
+            if let (Some(number), Some(intent), Err(why @ KindError::Answer(_))) =
+                (number, &announced, &following)
+                && tail.is_success()
+            {
+                let error = unusable(&call, &tail, why);
+                self.lose(number, intent.clone(), &error)?;
+                return Err(error.into());
+            }
             let effects = match &following {
                 Ok(Next::Done(remote)) => {
                     let remote = remote.as_ref().map(|remote| remote.as_ref());
@@ -351,17 +359,23 @@ impl<'a> StackRun<'a> {
         match self.context.transport.send(call, self.context.secrets).await {
             Ok(answer) => Ok((answer, number)),
             Err(error) => {
-                if let Some(number) = number {
-                    let unknown = error.failure == Failure::Unknown;
-                    let text = read(self.context.secrets).scrub(&error.to_string());
-                    self.outcome(number, error.status, Some(text), unknown, Vec::new())?;
-                    if unknown && let Some(intent) = lost {
-                        self.shared().open.push(OpenIntent { number, intent });
-                    }
+                if let (Some(number), Some(intent)) = (number, lost) {
+                    self.lose(number, intent, &error)?;
                 }
                 Err(error.into())
             }
         }
+    }
+
+    /// Notes that an announced call failed, and keeps in mind that it may have taken effect.
+    fn lose(&self, number: u64, intent: Intent, error: &CallError) -> Result<(), StepError> {
+        let unknown = error.failure == Failure::Unknown;
+        let text = read(self.context.secrets).scrub(&error.to_string());
+        self.outcome(number, error.status, Some(text), unknown, Vec::new())?;
+        if unknown {
+            self.shared().open.push(OpenIntent { number, intent });
+        }
+        Ok(())
     }
 
     /// Takes secret outputs out of an answer before anything else sees it.
@@ -381,5 +395,21 @@ impl<'a> StackRun<'a> {
             }
         }
         answer
+    }
+}
+
+/// A changing call that was answered as a success without saying what came of it: an empty body, a
+/// null, what a proxy made up. It may have taken effect.
+fn unusable(call: &Call, answer: &Answer, why: &KindError) -> CallError {
+    CallError {
+        service: call.service,
+        operation: format!("{} {}", call.method.as_str(), call.path),
+        failure: Failure::Unknown,
+        status: Some(answer.status),
+        code: None,
+        message: why.to_string(),
+        request_id: None,
+        hint: Some("what answers there may be a proxy, not the API".to_owned()),
+        retry_after_ms: None,
     }
 }

@@ -156,10 +156,24 @@ impl StoreError {
             StoreError::Malformed { .. } => {
                 "put it back from a backup; earlier checkpoints are under history/"
             }
-            StoreError::Read { .. }
-            | StoreError::Write { .. }
-            | StoreError::Behind { .. }
-            | StoreError::Name(_) => return None,
+            StoreError::Write { source, .. } => return of_disk(source.kind()),
+            StoreError::Read { .. } | StoreError::Behind { .. } | StoreError::Name(_) => {
+                return None;
+            }
         })
+    }
+}
+
+/// What to do where a file can't be written.
+fn of_disk(kind: std::io::ErrorKind) -> Option<&'static str> {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match kind {
+        StorageFull | QuotaExceeded => {
+            Some("make room there, then run it again: it goes on from what is recorded")
+        }
+        PermissionDenied | ReadOnlyFilesystem => {
+            Some("a run that changes something has to write there; plan and drift need not")
+        }
+        _ => None,
     }
 }

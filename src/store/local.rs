@@ -59,8 +59,10 @@ impl LocalStore {
     /// state or a later one.
     pub fn load(&self, stack: &str) -> Result<Option<Loaded>, StoreError> {
         check_name(stack)?;
-        let checkpoint = self.read_checkpoint(stack)?;
+        // The journal first: a run that ends in between leaves one that is older than the
+        // checkpoint, which fits, and not one that continues a later checkpoint.
         let text = self.read_journal(stack)?;
+        let checkpoint = self.read_checkpoint(stack)?;
         let Some(base) = self.base(stack, checkpoint, &text)? else { return Ok(None) };
         let checkpointed = base.journal;
         let mut state = base;

@@ -114,11 +114,20 @@ impl LocalStore {
     }
 
     /// Who holds the lock of a stack, if anyone does. Takes nothing.
-    pub fn holder(&self, stack: &str) -> Option<String> {
-        let mut file = OpenOptions::new().read(true).open(self.lock_path(stack)).ok()?;
+    ///
+    /// # Errors
+    /// The lock's file can't be looked at, so that nobody knows.
+    pub fn holder(&self, stack: &str) -> Result<Option<String>, StoreError> {
+        let path = self.lock_path(stack);
+        let mut file = match OpenOptions::new().read(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StoreError::Read { path, source }),
+        };
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
-            Ok(()) | Err(TryLockError::Error(_)) => None,
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(source)) => Err(StoreError::Read { path, source }),
         }
     }
 

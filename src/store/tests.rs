@@ -378,11 +378,42 @@ fn a_lock_says_who_holds_it_and_goes_with_its_holder() {
     let said = held.holder;
     assert!(said.starts_with("`boxctl apply b a` of ann on earth (process "), "{said}");
     assert!(said.ends_with(", since 2026-11-22T10:00:00Z"), "{said}");
-    assert_eq!(store.holder("a").as_ref(), Some(&said));
+    assert_eq!(store.holder("a").unwrap().as_ref(), Some(&said));
     drop(lock);
-    assert_eq!(store.holder("a"), None);
+    assert_eq!(store.holder("a").unwrap(), None);
     store.lock(&["a", "b", "c"], &info, Duration::ZERO).unwrap();
     assert_eq!(std::fs::read(store.lock_path("a")).unwrap(), b"");
+}
+
+#[test]
+fn a_lock_that_cannot_be_looked_at_is_not_called_free() {
+    let (_dir, store) = store();
+    let path = store.lock_path("a");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    assert!(store.holder("a").is_err());
+    assert_eq!(store.holder("b").unwrap(), None);
+}
+
+#[test]
+fn a_state_can_be_read_at_any_time_while_runs_end() {
+    let (_dir, store) = store();
+    let mut state = State::new("a", "1".to_owned());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..100 {
+                let mut journal = store.open_journal(&state).unwrap();
+                let entry = Entry::PlanEnded { plan: "p".to_owned() };
+                let number = journal.append(entry.clone()).unwrap();
+                state.fold(number, &entry);
+                store.checkpoint(&run(&state)).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            store.load("a").unwrap();
+        }
+        writer.join().unwrap();
+    });
 }
 
 /// A file on a disk that fails at the n-th operation.

@@ -1,7 +1,7 @@
 //! A copy of a fixture, a sandbox that is served for it, and hands to change the world behind
 //! boxctl's back.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -14,6 +14,12 @@ pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
 
 /// The waits of every lab, in its `boxctl.yaml`.
 const TIMING: &str = "timing: {poll: 20ms, backoff: 5ms, backoff_max: 50ms}";
+
+/// Tells what a test was about, whether it fails or not: a line that goes past the harness, which
+/// shows what tests print only where they fail.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// What a command came to.
 pub struct Ran {

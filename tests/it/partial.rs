@@ -49,3 +49,41 @@ fn independent_branches_go_on_and_the_next_run_does_exactly_the_rest() {
     assert!(changes.iter().all(|c| rest.iter().any(|path| c.contains(path))), "{changes:#?}");
     lab.is_settled(&[]);
 }
+
+#[test]
+fn what_an_unavailable_cluster_did_all_the_same_is_looked_up() {
+    let mut lab = Lab::hasty("openhands", &[]);
+    lab.edit("boxctl.yaml", "{request: 600ms", "{request: 600ms, step: 200ms");
+    let rule = "method: PATCH, path: '*/services/*', times: 999, status: 503, effect: true, \
+                body: '<html>no backend</html>'";
+    lab.write("faults.yaml", &format!("- {{{rule}}}\n"));
+    lab.restart(&["--faults", "faults.yaml"]);
+    lab.apply(&[]);
+    lab.restart(&[]);
+    lab.is_settled(&[]);
+}
+
+#[test]
+fn a_success_that_says_nothing_is_looked_up() {
+    let creates = ["*/cfd_tunnel", "*/access/policies", "*/access/apps", "*/dns_records"];
+    let nothing = [
+        "''",
+        "{}",
+        "{success: true, errors: [], messages: [], result: null}",
+        "{success: true, errors: [], messages: [], result: {}}",
+    ];
+    for (path, body) in creates.iter().zip(nothing) {
+        let mut lab = Lab::hasty("openhands", &[]);
+        let rule = format!("method: POST, path: '{path}', status: 200, effect: true, body: {body}");
+        lab.write("faults.yaml", &format!("- {{{rule}}}\n"));
+        lab.restart(&["--faults", "faults.yaml"]);
+        lab.apply(&[]);
+        lab.is_settled(&[]);
+        let made = lab
+            .changes()
+            .iter()
+            .filter(|c| c.starts_with("POST") && c.ends_with(&path[1..]))
+            .count();
+        assert_eq!(made, 1, "{path} {body}: {:?}", lab.changes());
+    }
+}

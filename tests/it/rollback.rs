@@ -202,3 +202,10 @@ fn a_way_back_that_was_killed_is_gone_on_with() {
     lab.apply(&["--forward"]);
     lab.is_settled(&[]);
 }
+
+#[test]
+fn of_what_is_no_stack_nothing_is_left_behind() {
+    let lab = Lab::of("openhands");
+    lab.run(&["rollback", "nowhere", "--yes"]).exits(1).says("there is no stack");
+    assert!(!lab.path().join("state").exists());
+}

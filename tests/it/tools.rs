@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::lab::{ACCOUNT, Lab};
+use crate::lab::{ACCOUNT, Lab, tell};
 use crate::moto::Moto;
 
 /// Whether a command works here.
@@ -18,7 +18,7 @@ pub fn is_there(program: &str, arguments: &[&str]) -> bool {
     let required = std::env::var("BOXCTL_TEST_TOOLS").is_ok_and(|value| value == "required");
     assert!(works || !required, "{program} {arguments:?} does not work here");
     if !works {
-        eprintln!("left out: {program} {arguments:?} does not work here");
+        tell(&format!("left out: {program} {arguments:?} does not work here"));
     }
     works
 }

@@ -9,7 +9,7 @@ use proptest::prelude::Rng;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use crate::kill::world;
-use crate::lab::{Lab, Ran};
+use crate::lab::{Lab, Ran, tell};
 use model::{Case, Model, case, faults};
 
 /// How many runners there are side by side: they wait most of the time.
@@ -101,7 +101,7 @@ fn play(base: &Lab, case: &Case) -> Result<(), String> {
 /// Plays generated sequences; a failing one is made as short as it can be.
 fn sequences(count: u32, seed: u64) {
     let began = Instant::now();
-    eprintln!("{count} sequences of faults, seed {seed}");
+    tell(&format!("{count} sequences of faults, seed {seed}"));
     let base = empty();
     let run = |part: usize| -> Result<(), String> {
         let config = Config {
@@ -130,7 +130,7 @@ fn sequences(count: u32, seed: u64) {
         let parts: Vec<_> = (0..AT_ONCE).map(|part| scope.spawn(move || run(part))).collect();
         parts.into_iter().filter_map(|part| part.join().unwrap().err()).collect()
     });
-    eprintln!("{count} sequences of faults in {:.0} s", began.elapsed().as_secs_f64());
+    tell(&format!("{count} sequences of faults in {:.0} s", began.elapsed().as_secs_f64()));
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 

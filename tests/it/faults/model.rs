@@ -157,6 +157,7 @@ pub fn faults(case: &Case, run: usize) -> String {
         "status: 500, effect: true, mutating: true",
         "status: 502, body: '<html>Bad gateway</html>', effect: true, mutating: true",
         "status: 200, body: '<html>Welcome</html>'",
+        "status: 200, body: '', effect: true, mutating: true",
         "drop: before",
         "drop: after, mutating: true",
         "drop: after, reset: true, mutating: true",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::matrix::{CHANGE, CREATE, DESTROY, MOVE, Scenario, beginning, everywhere, is_moto};
 use super::{Point, STRICT, kill, points, world};
-use crate::lab::Lab;
+use crate::lab::{Lab, tell};
 
 const STACK: &str = "stacks/openhands.yaml";
 const APPLY: &[&str] = &["apply", "--yes", "--allow-large"];
@@ -212,11 +212,11 @@ fn recovering_from_a_lost_call_of_each_kind_and_verb_can_be_killed_at_any_point(
             Err(_) => failed.push(case.scenario.name),
         }
     }
-    eprintln!(
+    tell(&format!(
         "a second kill: {count} points of {} recoveries, in {:.0} s",
         cases.len(),
         began.elapsed().as_secs_f64()
-    );
+    ));
     assert!(failed.is_empty(), "{failed:?}");
 }
 
@@ -231,6 +231,6 @@ fn recovering_from_any_kill_can_be_killed_at_any_point() {
         for first in &firsts {
             count += twice(&base, scenario, *first, &expected);
         }
-        eprintln!("{}: {} kills, {count} second ones", scenario.name, firsts.len());
+        tell(&format!("{}: {} kills, {count} second ones", scenario.name, firsts.len()));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::matrix::{CREATE, all, beginning, ends_well, is_moto};
 use super::{Point, STRICT, nothing_is_open, nothing_leaks, points, with_a_failing_disk, world};
+use crate::lab::tell;
 
 /// `EIO` and `ENOSPC`.
 const ERRORS: [(i32, &str); 2] = [(5, "os error 5"), (28, "os error 28")];
@@ -36,6 +37,11 @@ fn a_disk_that_fails_stops_the_run_and_loses_nothing() {
             assert!(ran.code == 1 || ran.code == 3, "exit {}\n{said}", ran.code);
             assert!(said.contains(text), "{said}");
         }
+        // What was done is told, wherever the disk failed.
+        if ran.code != 0 && !lab.changes().is_empty() {
+            assert_eq!(ran.code, 3, "{said}");
+            assert!(said.contains("openhands: ") && said.contains(" created, "), "{said}");
+        }
         assert!(!said.contains("defect"), "{said}");
         assert!(!said.contains("no journal holds"), "{said}");
         let between = lab.dump();
@@ -45,5 +51,9 @@ fn a_disk_that_fails_stops_the_run_and_loses_nothing() {
         let secrets = [world::secrets(&between), world::secrets(&lab.dump())].concat();
         nothing_leaks(&lab, &ran, &secrets);
     });
-    eprintln!("a failing disk: {} points in {:.0} s", points.len(), began.elapsed().as_secs_f64());
+    tell(&format!(
+        "a failing disk: {} points in {:.0} s",
+        points.len(),
+        began.elapsed().as_secs_f64()
+    ));
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{Point, STRICT, kill, nothing_is_open, nothing_leaks, points, world};
-use crate::lab::{Lab, Ran};
+use crate::lab::{Lab, Ran, tell};
 
 /// How many labs are used side by side: they wait most of the time.
 const AT_ONCE: usize = 4;
@@ -142,12 +142,12 @@ fn matrix(scenario: &Scenario) {
     let points = points(&undisturbed, scenario.arguments);
     let expected = world::outline(&undisturbed.dump());
     let killed = everywhere(&base, scenario, &points, &expected);
-    eprintln!(
+    tell(&format!(
         "{}: {} points, killed at {killed}, in {:.0} s",
         scenario.name,
         points.len(),
         began.elapsed().as_secs_f64()
-    );
+    ));
 }
 
 /// Kills a copy of the lab at each point, and finds that it ends well; returns how many were
