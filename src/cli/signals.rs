@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::config;
 use crate::model::error::Exit;
 
 /// Whether steps have begun: from then on a signal is the run's.
@@ -16,6 +17,7 @@ pub(super) fn end_before_steps() {
     tokio::spawn(async move {
         signals.next().await;
         if !STEPS.load(Ordering::SeqCst) {
+            config::end_running();
             std::process::exit(i32::from(Exit::Interrupted.code()));
         }
     });

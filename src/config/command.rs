@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,21 @@ pub enum CommandError {
     Io(#[from] io::Error),
 }
 
+/// The process group of the command that runs; 0 while none does.
+static RUNNING: AtomicI32 = AtomicI32::new(0);
+
+/// Ends the command that runs, if one does: where this process ends, a group of its own does not.
+pub fn end_running() {
+    end(Pid::from_raw(RUNNING.swap(0, Ordering::SeqCst)));
+}
+
+fn end(group: Option<Pid>) {
+    if let Some(group) = group {
+        // What it left running goes with it; that there is none is no error.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
 /// Runs a command to its end, as the leader of a process group that ends with it.
 ///
 /// # Errors
@@ -146,6 +162,7 @@ pub(super) fn run(command: &Command<'_>) -> Result<CommandOutput, CommandError> 
         _ => CommandError::Io(error),
     })?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    RUNNING.store(group.map_or(0, Pid::as_raw_pid), Ordering::SeqCst);
     let (sender, receiver) = channel();
     if let Some(pipe) = child.stdout.take() {
         read(pipe, sender.clone(), Event::Output);
@@ -155,10 +172,8 @@ pub(super) fn run(command: &Command<'_>) -> Result<CommandOutput, CommandError> 
     }
     std::thread::spawn(move || sender.send(Event::Ended(child.wait())));
     let ended = gather(&receiver, command.limit);
-    if let Some(group) = group {
-        // What it left running goes with it; that there is none is no error.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
+    RUNNING.store(0, Ordering::SeqCst);
+    end(group);
     let ended = ended?;
     let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
     match ended.status {

@@ -32,7 +32,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub use command::{Command, CommandError, CommandOutput};
+pub use command::{Command, CommandError, CommandOutput, end_running};
 pub use files::{Disk, Files, find_project};
 pub use init::init_files;
 pub use print::expanded_yaml;

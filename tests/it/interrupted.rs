@@ -162,6 +162,28 @@ fn a_signal_before_any_step_ends_at_once_with_nothing_done() {
 }
 
 #[test]
+fn a_signal_ends_the_command_that_prints_manifests_too() {
+    let lab = Lab::of("openhands");
+    let pipe = lab.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    lab.write("slow.sh", "exec 3>pipe; echo running >&3; sleep 600\n");
+    lab.edit(
+        "stacks/openhands.yaml",
+        "manifests:",
+        "manifests:\n  - {command: [sh, slow.sh], dir: ..}",
+    );
+    let plan = Apply::of(&lab, &["plan"]);
+    let mut lines = BufReader::new(std::fs::File::open(&pipe).unwrap());
+    let mut said = String::new();
+    lines.read_line(&mut said).unwrap();
+    plan.signal("-TERM");
+    assert_eq!(plan.end().0, Some(130));
+    // The pipe ends when nobody is left who could write to it.
+    lines.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "running\n");
+}
+
+#[test]
 fn a_signal_ends_the_wait_for_a_lock() {
     if is_moto() {
         return;
