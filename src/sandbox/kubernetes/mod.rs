@@ -149,6 +149,9 @@ pub struct Cluster {
     /// How long containers take to be ready.
     #[serde(default)]
     ready_after: SignedDuration,
+    /// What mutating webhooks do to objects that are made or changed.
+    #[serde(skip)]
+    mutations: Vec<fn(&mut Value)>,
 }
 
 impl Cluster {
@@ -160,6 +163,7 @@ impl Cluster {
             runs: BTreeMap::new(),
             told: BTreeMap::new(),
             ready_after: SignedDuration::ZERO,
+            mutations: Vec::new(),
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             let namespace = json!({

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::kubernetes::Cluster;
 use crate::sandbox::kubernetes::resources::Resource;
 use crate::sandbox::kubernetes::store::Store;
 use crate::sandbox::kubernetes::value::{
@@ -10,6 +11,20 @@ use crate::sandbox::kubernetes::value::{
 
 const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+impl Cluster {
+    /// Has a mutating webhook see every object that is made or changed. What it writes is nobody's:
+    /// owners are told apart before admission (k8s.io/apiserver/pkg/endpoints/handlers/create.go).
+    pub fn mutate(&mut self, webhook: fn(&mut Value)) {
+        self.mutations.push(webhook);
+    }
+
+    pub(super) fn mutated(&self, subresource: &str, object: &mut Value) {
+        if subresource.is_empty() {
+            self.mutations.iter().for_each(|webhook| webhook(object));
+        }
+    }
+}
 
 /// Completes a new object.
 pub fn new(store: &mut Store, resource: &Resource, dry_run: bool, object: &mut Value) {

@@ -29,6 +29,7 @@ impl Cluster {
         if has_generation(resource) {
             meta.insert("generation".to_owned(), 1.into());
         }
+        self.mutated(&write.route.subresource, &mut object);
         self.admit_pod(write, &object)?;
         admit::new(&mut self.store, resource, write.options.dry_run, &mut object);
         refuse(resource, &object, checks(resource, &object))?;
@@ -54,6 +55,7 @@ impl Cluster {
         let resource = &write.route.resource;
         check_version(resource, &object, live)?;
         keep_identity(live, &mut object);
+        self.mutated(&write.route.subresource, &mut object);
         admit::change(resource, live, &mut object);
         let going = live.pointer("/metadata/deletionTimestamp").is_some();
         let mut causes = checks(resource, &object);
