@@ -23,6 +23,7 @@ pub fn allowed(patterns: &[String], address: &Address) -> bool {
 pub(super) fn check(planner: &mut Planner<'_>) {
     protection(planner);
     replacements(planner);
+    losses(planner);
     guards(planner);
     limits(planner);
 }
@@ -62,6 +63,24 @@ fn replacements(planner: &mut Planner<'_>) {
             );
         }
     }
+    planner.checks.extend(found);
+}
+
+/// What can't be had back once it is deleted is said loudly.
+fn losses(planner: &mut Planner<'_>) {
+    let found: Vec<Report> = planner
+        .changes
+        .values()
+        .filter(|change| goes(change.action))
+        .filter_map(|change| {
+            let kind = planner.kind(change.address.kind())?;
+            let lost = kind.loses(change.before.as_ref()?)?;
+            let done = if change.action == Action::Delete { "deleted" } else { "replaced" };
+            let text = format!("DATA LOSS: {} is {done}: {lost}", change.address);
+            let report = Report::warning("data-loss", text).about(&change.address);
+            Some(report.at(change.location.clone()))
+        })
+        .collect();
     planner.checks.extend(found);
 }
 

@@ -202,7 +202,8 @@ impl Recovery<'_> {
                 }
             }
         };
-        let written = Written { then, before: before.as_ref(), asked_at: asked_at(intent) };
+        let written =
+            Written { then, before: before.as_ref(), makes: false, asked_at: asked_at(intent) };
         match kind.shows(&written, &remote) {
             Shows::Taken => {
                 let record = as_found(kind, then, &remote, true);
@@ -233,7 +234,7 @@ impl Recovery<'_> {
         let mark = fingerprint::mark(&self.look.state.lineage, address);
         let free = remotes.iter().filter(|remote| !taken.contains(remote.id.as_str()));
         let free: Vec<&Remote> = free.filter(|remote| !kind.is_going(remote)).collect();
-        let written = Written { then, before: None, asked_at: asked_at(intent) };
+        let written = Written { then, before: None, makes: true, asked_at: asked_at(intent) };
         let ours: Vec<(Remote, bool)> = free
             .iter()
             .filter_map(|remote| {

@@ -232,12 +232,8 @@ impl<'a> Planner<'a> {
             self.bring_up_to_date(kind, resource, spec, recorded, remote);
             return Some(remote.clone());
         }
-        let why: Vec<String> = diffed
-            .changes
-            .iter()
-            .filter_map(|change| kind.replaces(&change.path, spec, remote))
-            .collect();
-        let action = if why.is_empty() { Action::Update } else { Action::Replace };
+        let why = replacement(kind, &facts, &diffed);
+        let action = if why.is_none() { Action::Update } else { Action::Replace };
         let mut change = self.change(resource, action, spec);
         change.id = Some(remote.id.clone());
         change.before = Some(remote.spec.clone());
@@ -245,8 +241,11 @@ impl<'a> Planner<'a> {
         change.paths = diffed.changes;
         change.confidence = confidence(facts.preview);
         change.ground = ground(remote, &change.paths);
-        if let Some(why) = why.first() {
-            change.reason = Some(why.clone());
+        if let Some(why) = why {
+            change.reason = Some(match kind.loses(&remote.spec) {
+                Some(lost) => format!("{why}; data loss: {lost}"),
+                None => why.clone(),
+            });
             if let Some(steps) = kind.never_replaced() {
                 let text = format!("{address} can't be changed like this: {why}");
                 let report = Report::error(text).code("never-replaced").about(address).hint(steps);
@@ -274,8 +273,11 @@ impl<'a> Planner<'a> {
         }
         for conflict in &diffed.conflicts {
             let owner = conflict.by.as_deref().unwrap_or("someone else");
+            let since = conflict.since.as_ref().map(|since| format!(" since {since}"));
+            let how = conflict.note.as_ref().map(|note| format!(", {note}"));
+            let since = format!("{}{}", since.unwrap_or_default(), how.unwrap_or_default());
             let mut report =
-                Report::error(format!("{address}: `{}` belongs to {owner}", conflict.path))
+                Report::error(format!("{address}: `{}` belongs to {owner}{since}", conflict.path))
                     .code("conflict")
                     .about(address)
                     .at(resource.location.clone())
@@ -323,6 +325,19 @@ impl<'a> Planner<'a> {
             });
         }
     }
+}
+
+/// Why what differs needs a new object. What the server would take needs none, nor does what only
+/// changes hands.
+pub(super) fn replacement(kind: &dyn Kind, facts: &Facts<'_>, diffed: &Diffed) -> Option<String> {
+    if matches!(facts.preview, Some(Preview::Object(_))) {
+        return None;
+    }
+    let declared = facts.declared?;
+    let differ = diffed.changes.iter().filter(|c| c.secret || c.before != c.after);
+    diffed.replaced.clone().or_else(|| {
+        differ.filter_map(|change| kind.replaces(&change.path, declared, facts.remote)).next()
+    })
 }
 
 pub(super) fn confidence(preview: Option<&Preview>) -> Confidence {

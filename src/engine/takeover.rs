@@ -13,7 +13,7 @@ use crate::model::resource::{Adopt, Resource};
 use crate::model::state::Recorded;
 
 use super::plan::{Planner, Wanted};
-use super::settle::{confidence, ground, shown};
+use super::settle::{confidence, ground, replacement, shown};
 use super::{fingerprint, guard};
 
 impl<'a> Planner<'a> {
@@ -113,7 +113,7 @@ impl<'a> Planner<'a> {
         change.before = Some(remote.spec.clone());
         change.ground = ground(remote, &diffed.changes);
         change.confidence = confidence(facts.preview);
-        change.paths.clone_from(&diffed.changes);
+        change.paths = diffed.changes.iter().chain(&diffed.handover).cloned().collect();
         // Another's is only taken where it is meant by name.
         let others = resource.meta.adopt == Adopt::Fitting && other.is_some();
         if !told || others {
@@ -146,6 +146,20 @@ impl<'a> Planner<'a> {
                 self.checks.push(report.at(resource.location.clone()).hint(hint));
                 self.blocked.insert(address.clone());
             }
+        }
+        if let Some(why) = replacement(kind, &facts, &diffed) {
+            let text = format!("{address} is there already, and can't become what the files say");
+            self.checks.push(
+                Report::error(text)
+                    .code("conflict")
+                    .about(address)
+                    .at(resource.location.clone())
+                    .cause(why)
+                    .hint(
+                        "write the field as it is there, or delete the object and let it be made",
+                    ),
+            );
+            self.blocked.insert(address.clone());
         }
         self.changes.insert(address.clone(), change);
         Some(remote.clone())

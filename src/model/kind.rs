@@ -102,6 +102,10 @@ pub struct Diffed {
     pub foreign: Vec<FieldChange>,
     /// What belongs to another owner and is not forced: refuses the change.
     pub conflicts: Vec<FieldChange>,
+    /// What only changes hands when the object is taken over: no difference to decide about.
+    pub handover: Vec<FieldChange>,
+    /// Why the service takes this for a new object only, where it was asked.
+    pub replaced: Option<String>,
     /// What else there is to tell.
     pub warnings: Vec<Problem>,
     /// Whether the server should be asked ([`Kind::preview`]) before this can be believed.
@@ -229,8 +233,10 @@ pub enum Recipe {
 pub struct Written<'a> {
     /// What would have been recorded of it.
     pub then: &'a Recorded,
-    /// What was recorded before it; None where it was to make the object.
+    /// What was recorded before it; None where nothing was.
     pub before: Option<&'a Recorded>,
+    /// Whether it was to make the object, and not to change one that was there.
+    pub makes: bool,
     /// When it was announced, by the service's clock.
     pub asked_at: Option<jiff::Timestamp>,
 }
@@ -395,6 +401,11 @@ pub trait Kind: Sync {
 
     /// Why the object may never be replaced, with the steps to take instead.
     fn never_replaced(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What is lost with the object when it is deleted or replaced, beside what its files say.
+    fn loses(&self, _spec: &Json) -> Option<&'static str> {
         None
     }
 

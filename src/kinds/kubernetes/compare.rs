@@ -8,8 +8,10 @@ use crate::model::value::{canonical_text, has_unknown};
 use crate::model::{Json, JsonMap};
 
 use super::fields::{Element, Path, covered};
+use super::handover::{Handover, handover, last_applied_path, with_owners};
 use super::local::{local, removed};
-use super::owners::{MANAGER, Managed, managed, other_owner, own, resolve};
+use super::owners::{MANAGER, Managed, managed, other_owner, own, resolve, retained};
+use super::refused::{self, Refusal};
 use super::{object, secret};
 
 /// The warning that another tool keeps an object of boxctl's, too.
@@ -33,14 +35,18 @@ pub fn diff(facts: &Facts<'_>) -> Diffed {
         let now = without(&secret::hide(declared), facts.ignore);
         canonical_text(&without(&secret::hide(sent), facts.ignore)) == canonical_text(&now)
     });
-    if unchanged && found.drift.is_empty() && !has_secret_values(declared) {
+    let handover = facts.sent.is_none().then(|| handover(live, declared)).flatten();
+    let returned: Vec<Path> =
+        retained(&owners).into_iter().filter(|path| path.get(declared).is_some()).collect();
+    if unchanged && found.drift.is_empty() && returned.is_empty() && !has_secret_values(declared) {
         return found;
     }
     match facts.preview {
         Some(Preview::Object(new)) => previewed(facts, &owners, new, unchanged, &mut found),
         Some(Preview::Refused { status, message, fields, .. }) => {
-            found.changes = local(facts, declared, &owners);
-            refused(facts, declared, &owners, (*status, message, fields), &mut found);
+            split(facts, declared, &owners, &mut found);
+            let then = handover.as_ref().map_or_else(|| live.clone(), |h| with_owners(live, h));
+            refused(facts, &owners, &then, (*status, message, fields), &mut found);
         }
         Some(Preview::Unchecked(_)) => split(facts, declared, &owners, &mut found),
         None => {
@@ -48,8 +54,66 @@ pub fn diff(facts: &Facts<'_>) -> Diffed {
             split(facts, declared, &owners, &mut found);
         }
     }
+    for path in returned {
+        let text = path.to_string();
+        if !found.changes.iter().any(|change| change.path == text) {
+            found.changes.push(noted(facts, &path, "is the manifest's again"));
+        }
+    }
     found.removed = removed(facts, declared);
+    if facts.sent.is_none() {
+        take_over(facts, handover.as_ref(), &mut found);
+    }
     found
+}
+
+/// What a taking over adds to the changes: the fields that go since the manifest lacks what their
+/// owners applied, and who gives up what.
+fn take_over(facts: &Facts<'_>, handover: Option<&Handover>, found: &mut Diffed) {
+    let live = &facts.remote.raw;
+    let note = last_applied_path();
+    let text = note.to_string();
+    found.changes.retain(|change| change.path != text);
+    for (path, owner) in handover.map_or(&[][..], |handover| &handover.leaving) {
+        let at = path.to_string();
+        if covered(facts.ignore, path) || found.changes.iter().any(|change| change.path == at) {
+            continue;
+        }
+        let mut change = FieldChange::new(at.clone(), path.get(live).cloned(), None);
+        change.by = Some(owner.manager.clone());
+        change.since.clone_from(&owner.time);
+        let exact = owner.applied || note.get(live).is_some();
+        let goes = if exact { "goes" } else { "goes, or back to the server's default" };
+        change.note = Some(format!("not in the files: {goes}"));
+        hide(&mut change, hides(facts, &at));
+        found.changes.push(change);
+    }
+    if let Some(handover) = handover {
+        let from = handover.from.join(", ");
+        let mut change =
+            FieldChange::new("metadata.managedFields", Some(from.into()), Some(MANAGER.into()));
+        change.note = Some("its fields are boxctl's from now on".to_owned());
+        found.handover.push(change);
+    }
+    let drops = handover.is_some_and(|handover| handover.drops_last_applied);
+    let owners = managed(live);
+    let ours = own(&owners).contains(&note);
+    if (drops || ours) && facts.declared.is_some_and(|declared| note.get(declared).is_none()) {
+        let mut change = noted(facts, &note, "would be wrong from now on: kubectl's note goes");
+        change.after = None;
+        found.handover.push(change);
+    }
+}
+
+/// A field whose value stays, and what changes about it.
+fn noted(facts: &Facts<'_>, path: &Path, note: &str) -> FieldChange {
+    let text = path.to_string();
+    let value = path.get(&facts.remote.raw).cloned();
+    let is_value = hides(facts, &text);
+    let mut change = FieldChange::new(text, value.clone(), value);
+    change.note = Some(note.to_owned());
+    hide(&mut change, is_value);
+    change
 }
 
 fn has_secret_values(declared: &Json) -> bool {
@@ -206,15 +270,7 @@ fn previewed(
         }
     }
     if facts.sent.is_some() && !unchanged && seen.is_empty() {
-        let note = |path: &Path, note: &str| {
-            let value = path.get(live).cloned();
-            let text = path.to_string();
-            let is_value = hides(facts, &text);
-            let mut change = FieldChange::new(text, value.clone(), value);
-            change.note = Some(note.to_owned());
-            hide(&mut change, is_value);
-            change
-        };
+        let note = |path: &Path, note: &str| noted(facts, path, note);
         let lost = own_live.iter().filter(|path| !own_new.contains(path));
         found.changes.extend(lost.map(|path| note(path, "stays, and is no longer boxctl's")));
         let gained = own_new.iter().filter(|path| !own_live.contains(path));
@@ -224,33 +280,20 @@ fn previewed(
     }
 }
 
-/// Whether a field that a refusal names is a default in the way: not the manifest's, nobody's, and
-/// there. Claimed at its live value and then left out, it goes away.
-pub fn is_claimable(path: &Path, manifest: &Json, live: &Json, owners: &[Managed]) -> bool {
-    !path.0.is_empty()
-        && path.get(manifest).is_none()
-        && path.get(live).is_some()
-        && !owners.iter().flat_map(|entry| &entry.paths).any(|owned| path.leads_to(owned))
-}
-
-/// Whether a refusal says that a field can't be changed in place.
-pub fn is_immutable(message: &str) -> bool {
-    ["immutable", "may not be changed", "may not change", "cannot change", "updates to statefulset"]
-        .iter()
-        .any(|text| message.contains(text))
-}
-
+/// What it comes to that the server refuses the manifest. `then` is the object as its owners will
+/// be when it is applied.
 fn refused(
     facts: &Facts<'_>,
-    declared: &Json,
     owners: &[Managed],
+    then: &Json,
     (status, message, fields): (u16, &str, &[String]),
     found: &mut Diffed,
 ) {
-    let live = &facts.remote.raw;
+    let (Some(declared), live) = (facts.declared, &facts.remote.raw) else { return };
     if status == 409 && !fields.is_empty() {
-        for path in fields.iter().filter_map(|text| resolve(owners, text)) {
+        for path in fields.iter().filter_map(|text| resolve(owners, text, declared, live)) {
             found.changes.retain(|change| change.path != path.to_string());
+            found.conflicts.retain(|change| change.path != path.to_string());
             let text = path.to_string();
             let (before, after) = (path.get(live).cloned(), path.get(declared).cloned());
             let mut change = FieldChange::new(text.clone(), before, after);
@@ -259,41 +302,46 @@ fn refused(
         }
         return;
     }
-    let paths: Vec<Path> = fields.iter().filter_map(|text| resolve(owners, text)).collect();
-    if status == 422
-        && !paths.is_empty()
-        && paths.iter().all(|path| is_claimable(path, declared, live, owners))
-    {
-        for path in paths {
-            let mut change = FieldChange::new(path.to_string(), path.get(live).cloned(), None);
-            change.note = Some(
-                "a default of the server that stands in the way: claimed first, then dropped"
-                    .to_owned(),
-            );
-            found.changes.push(change);
+    if status == 422 {
+        let texts: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let why = Refusal::of(message, &texts, declared, then);
+        if explained(facts, &why, found) {
+            return;
         }
-        return;
     }
-    let replaced =
-        |change: &FieldChange| object::replacement_reason(&change.path, declared, live).is_some();
-    if is_immutable(message) && found.changes.iter().any(replaced) {
-        return;
-    }
-    found.warnings.push(refusal(status, message, fields));
+    found.warnings.push(refused::problem(status, message, fields));
 }
 
-/// A refusal of the server as a problem with the manifest.
-pub fn refusal(status: u16, message: &str, fields: &[String]) -> Problem {
-    let path = fields.first().map(|text| text.trim_start_matches('.').to_owned());
-    let problem = Problem::error(
-        path.unwrap_or_default(),
-        format!("the cluster refuses this object ({status}): {}", message.trim_end()),
-    );
-    if is_immutable(message) {
-        return problem
-            .hint("put the field back as it is, or delete the object and let it be made again");
+/// Whether it is known what gets a refused apply through, which is then noted with the changes.
+fn explained(facts: &Facts<'_>, why: &Refusal<'_>, found: &mut Diffed) -> bool {
+    let live = &facts.remote.raw;
+    let claims = why.claims();
+    for path in &claims {
+        let mut change = FieldChange::new(path.to_string(), path.get(live).cloned(), None);
+        change.note = Some(
+            "a default of the server that stands in the way: claimed first, then dropped"
+                .to_owned(),
+        );
+        found.changes.push(change);
     }
-    problem
+    if !claims.is_empty() {
+        return true;
+    }
+    let kept = why.stays();
+    let stays = |change: &FieldChange| kept.iter().any(|path| path.to_string() == change.path);
+    let others = found.changes.iter().filter(|change| !stays(change));
+    found.replaced = others.filter_map(|change| why.replacement(&change.path)).next();
+    if found.replaced.is_some() {
+        return true;
+    }
+    if !kept.is_empty() {
+        found.changes.retain(|change| !stays(change));
+        let note = "can't be taken away: it stays, and is no longer the manifest's";
+        found.changes.extend(kept.iter().map(|path| noted(facts, path, note)));
+        return true;
+    }
+    found.replaced = found.changes.iter().find_map(|change| why.replacement(&change.path));
+    found.replaced.is_some()
 }
 
 /// Compares without the server, and tells conflicts by owners alone.

@@ -258,6 +258,50 @@ fn immutable_fields_are_named_or_replaced() {
     }
 }
 
+/// A custom resource that boxctl applied, by what it declares now and how the server refuses that.
+fn thing(spec: Json, now: Json, field: &str, message: &str) -> Diffed {
+    let of = |spec: Json| {
+        json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+            "metadata": {"name": "t", "namespace": "a", "uid": "u"}, "spec": spec})
+    };
+    let owned: JsonMap =
+        spec.as_object().unwrap().keys().map(|k| (format!("f:{k}"), json!({}))).collect();
+    let mut live = of(spec.clone());
+    live["metadata"]["managedFields"] = json!([{"manager": "boxctl", "operation": "Apply",
+        "apiVersion": "external-secrets.io/v1", "fieldsV1": {"f:spec": owned}}]);
+    let mut case = Case::applied(of(spec), &live, &live);
+    case.declared = of(now);
+    case.preview = Some(Preview::Refused {
+        status: 422,
+        message: message.to_owned(),
+        fields: vec![field.to_owned()],
+        conflict: false,
+    });
+    case.diff()
+}
+
+#[test]
+fn what_the_server_alone_knows_to_be_fixed_is_replaced_kept_or_refused() {
+    let rule = "ExternalSecret.external-secrets.io \"t\" is invalid: spec.fixed: Invalid value: \"string\": fixed is immutable";
+    let changed = json!({"fixed": "b", "free": 2});
+    // Changed: only with a new object.
+    let found = thing(json!({"fixed": "a", "free": 1}), changed, "spec.fixed", rule);
+    assert!(found.replaced.unwrap().starts_with("spec.fixed of a ExternalSecret"));
+    // Left: it stays, and what may go goes.
+    let whole = "spec: Invalid value: \"object\": fixed is immutable";
+    let (before, after) = (json!({"fixed": "a", "free": 1}), json!({"free": 1}));
+    let found = thing(before, after, "spec", whole);
+    assert_eq!((paths(&found.changes), &found.replaced), (vec!["spec.fixed"], &None));
+    assert!(found.changes[0].note.as_ref().unwrap().contains("it stays"));
+    let (before, after) = (json!({"fixed": "a", "free": 1}), json!({"fixed": "a"}));
+    let found = thing(before, after, "spec.other", rule);
+    assert_eq!(found.warnings.len(), 1, "what is named is none of the manifest's: {found:?}");
+    // Anything else is an error at its place.
+    let wrong = "spec.size: Invalid value: -1: should be greater than or equal to 0";
+    let found = thing(json!({"size": 1}), json!({"size": -1}), "spec.size", wrong);
+    assert_eq!((found.replaced, found.warnings[0].path.as_str()), (None, "spec.size"));
+}
+
 #[test]
 fn without_a_dry_run_quantities_and_defaults_are_equal() {
     for line in recordings::lines("08-quantities.jsonl") {

@@ -1,14 +1,18 @@
 //! Kubernetes objects of any kind: what to send, and how to read the answer. No I/O.
 
+mod bodies;
 pub mod compare;
 pub mod edges;
 pub mod fields;
+pub mod handover;
+pub mod limits;
 mod local;
 pub mod names;
 pub mod object;
 pub mod owners;
 pub mod preview;
 pub mod ready;
+mod refused;
 pub mod secret;
 pub mod write;
 
@@ -36,6 +40,10 @@ mod recordings {
 
         pub fn status(&self) -> u16 {
             self.0["response"]["status"].as_u64().unwrap().try_into().unwrap()
+        }
+
+        pub fn query(&self, name: &str) -> &str {
+            self.0["request"]["query"][name].as_str().unwrap_or_default()
         }
 
         pub fn path(&self) -> &str {

@@ -17,7 +17,7 @@ use super::names::{
     path_of_id,
 };
 use super::owners::{self, Managed, managed};
-use super::{compare, preview, ready, secret, write};
+use super::{compare, limits, preview, ready, secret, write};
 use crate::kinds::support::moment;
 
 pub use super::names::{RESTART_ANNOTATION, defines, is_going, restart_text, served};
@@ -116,47 +116,6 @@ pub fn tracker(object: &Json) -> Option<String> {
         .map(|app| format!("kapp (app {app})"))
 }
 
-/// Why a change at a path needs a new object; the fields are those that the API documents as
-/// immutable, and that it refuses to change.
-pub fn replacement_reason(path: &str, manifest: &Json, live: &Json) -> Option<String> {
-    let under = |head: &str| {
-        path.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
-    let any = |heads: &[&str]| heads.iter().any(|head| under(head));
-    let frozen = live.get("immutable").and_then(Json::as_bool) == Some(true);
-    let immutable = match (group_of(manifest), kind_of(manifest).1) {
-        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") => under("spec.selector"),
-        ("apps", "StatefulSet") => {
-            under("spec")
-                && !any(&[
-                    "spec.replicas",
-                    "spec.ordinals",
-                    "spec.template",
-                    "spec.updateStrategy",
-                    "spec.revisionHistoryLimit",
-                    "spec.persistentVolumeClaimRetentionPolicy",
-                    "spec.minReadySeconds",
-                ])
-        }
-        ("batch", "Job") => any(&["spec.selector", "spec.template", "spec.completionMode"]),
-        ("", "PersistentVolumeClaim") => {
-            under("spec") && !any(&["spec.resources", "spec.volumeAttributesClassName"])
-        }
-        ("", "Service") => any(&["spec.clusterIP", "spec.clusterIPs"]),
-        ("", "ConfigMap") => frozen && any(&["data", "binaryData", "immutable"]),
-        ("", "Secret") => under("type") || (frozen && any(&["data", "stringData", "immutable"])),
-        ("scheduling.k8s.io", "PriorityClass") => any(&["value", "preemptionPolicy"]),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => under("roleRef"),
-        ("storage.k8s.io", "StorageClass") => {
-            any(&["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"])
-        }
-        ("node.k8s.io", "RuntimeClass") => under("handler"),
-        ("networking.k8s.io", "IngressClass") => under("spec.controller"),
-        _ => false,
-    };
-    immutable.then(|| format!("{path} of a {} can't be changed in place", kind_of(manifest).1))
-}
-
 /// Whether a manager wrote last when a request was sent, or since; times are whole seconds.
 fn is_young(managed: &Managed, written: &Written<'_>) -> bool {
     let time = managed.time.as_ref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
@@ -164,6 +123,11 @@ fn is_young(managed: &Managed, written: &Written<'_>) -> bool {
         (Some(time), Some(asked)) => time.duration_since(asked).as_secs() >= -2,
         _ => false,
     }
+}
+
+/// Whether a manager owns nothing that a manifest does not say.
+fn owns_no_more(managed: &Managed, manifest: &Json) -> bool {
+    managed.paths.iter().all(|path| path.get(manifest).is_some())
 }
 
 /// Whether a manifest says nothing but which object it is, as most Namespaces do.
@@ -326,8 +290,8 @@ impl Kind for Object {
 
     /// An apply is all or nothing, so an object that boxctl has applied, and that is not older
     /// than the request, came of it; what says nothing but its name owns no field. Of an object
-    /// that was there before, all fields have to be what was applied; of a Secret's, that can't be
-    /// told.
+    /// that was there before, all fields have to be what was applied, and boxctl has to own no
+    /// other: the calls before the last apply leave it with more. Of a Secret's, that can't be told.
     fn shows(&self, written: &Written<'_>, remote: &Remote) -> Shows {
         let spec = &written.then.sent;
         let ours = managed(&remote.raw).into_iter().find(Managed::is_ours);
@@ -335,10 +299,11 @@ impl Kind for Object {
             let owes_nothing = written.before.is_none() && is_name_alone(spec);
             return if owes_nothing { Shows::Taken } else { Shows::Unclear };
         };
-        if written.before.is_none() {
+        if written.makes {
             return Shows::Taken;
         }
-        if secret::is_secret(spec) || !(is_young(&ours, written)) {
+        let is_last = written.before.is_none() || is_young(&ours, written);
+        if secret::is_secret(spec) || !is_last || !owns_no_more(&ours, spec) {
             return Shows::Unclear;
         }
         let facts = Facts {
@@ -353,7 +318,8 @@ impl Kind for Object {
             shared: &[],
         };
         let diffed = compare::diff(&facts);
-        let same = diffed.changes.is_empty() && diffed.conflicts.is_empty();
+        let gives = written.before.is_none() && !diffed.handover.is_empty();
+        let same = diffed.changes.is_empty() && diffed.conflicts.is_empty() && !gives;
         if same { Shows::Taken } else { Shows::Unclear }
     }
 
@@ -384,7 +350,11 @@ impl Kind for Object {
     }
 
     fn replaces(&self, path: &str, spec: &Json, remote: &Remote) -> Option<String> {
-        replacement_reason(path, spec, &remote.raw)
+        limits::replacement_reason(path, spec, &remote.raw)
+    }
+
+    fn loses(&self, spec: &Json) -> Option<&'static str> {
+        limits::loses(spec)
     }
 
     fn protected(&self, spec: &Json) -> bool {

@@ -8,6 +8,8 @@ use super::fields::{Element, Path};
 pub const MANAGER: &str = "boxctl";
 /// The field manager that boxctl asks for restarts as.
 pub const RESTART_MANAGER: &str = "boxctl-restart";
+/// The field manager that keeps what has left the manifest and can't be taken away.
+pub const RETAINED_MANAGER: &str = "boxctl-retained";
 
 /// An entry of `managedFields`: who wrote which fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,12 @@ impl Managed {
     /// Whether this is what boxctl applied.
     pub fn is_ours(&self) -> bool {
         self.manager == MANAGER && self.applied && self.subresource.is_none()
+    }
+
+    /// Whether boxctl applied this, under any of its names: to others they are one.
+    pub fn is_boxctls(&self) -> bool {
+        let names = [MANAGER, RESTART_MANAGER, RETAINED_MANAGER];
+        self.applied && self.subresource.is_none() && names.contains(&self.manager.as_str())
     }
 
     /// Whether this was written through `/scale`.
@@ -76,7 +84,7 @@ fn collect(fields: &Json, at: &mut Vec<Element>, out: &mut Vec<Path>) {
 }
 
 /// What a key of a field set stands for; None for `.`, the container itself.
-fn element_of(key: &str) -> Option<Element> {
+pub(super) fn element_of(key: &str) -> Option<Element> {
     let (kind, rest) = key.split_once(':')?;
     match kind {
         "f" => Some(Element::Field(rest.to_owned())),
@@ -95,6 +103,14 @@ pub fn own(managed: &[Managed]) -> Vec<Path> {
     managed.iter().filter(|entry| entry.is_ours()).flat_map(|entry| entry.paths.clone()).collect()
 }
 
+/// The fields that boxctl keeps although they have left the manifest.
+pub fn retained(managed: &[Managed]) -> Vec<Path> {
+    let keepers = managed.iter().filter(|entry| {
+        entry.manager == RETAINED_MANAGER && entry.applied && entry.subresource.is_none()
+    });
+    keepers.flat_map(|entry| entry.paths.clone()).collect()
+}
+
 /// The fields that boxctl owns with their values, by path; null for an owned field that the server
 /// leaves out (an empty string).
 pub fn owned_values(object: &Json) -> JsonMap {
@@ -111,17 +127,39 @@ pub fn owned_values(object: &Json) -> JsonMap {
 pub fn other_owner<'a>(managed: &'a [Managed], path: &Path) -> Option<&'a Managed> {
     managed
         .iter()
-        .filter(|entry| !entry.is_ours() && entry.paths.contains(path))
+        .filter(|entry| !entry.is_boxctls() && entry.paths.contains(path))
         .max_by(|a, b| (a.is_scale(), &a.time).cmp(&(b.is_scale(), &b.time)))
 }
 
-/// The path that the server means by a text in a conflict, where names are not quoted.
-pub fn resolve(managed: &[Managed], text: &str) -> Option<Path> {
+/// The path that the server means by a text in a conflict, where names are not quoted, or in a
+/// refusal, where items have the place that they get when the manifest is applied.
+pub fn resolve(managed: &[Managed], text: &str, manifest: &Json, live: &Json) -> Option<Path> {
     let text = text.strip_prefix('.').unwrap_or(text);
-    managed
-        .iter()
-        .flat_map(|entry| &entry.paths)
-        .find(|path| path.server_text() == text)
-        .cloned()
-        .or_else(|| Path::parse(text))
+    let owned = managed.iter().flat_map(|entry| &entry.paths);
+    if let Some(path) = owned.clone().find(|path| path.server_text() == text) {
+        return Some(path.clone());
+    }
+    let mut out = Path::default();
+    for element in Path::parse(text)?.0 {
+        let Element::Index(index) = element else {
+            out.0.push(element);
+            continue;
+        };
+        let keys = owned.clone().find_map(|path| match path.0.get(out.0.len()) {
+            Some(Element::Item(keys)) if out.leads_to(path) => Some(keys),
+            _ => None,
+        });
+        let item = |object: &'_ Json| out.get(object)?.as_array()?.get(index).cloned();
+        // What is applied comes first in its order.
+        let item = item(manifest).or_else(|| item(live));
+        out.0.push(match (keys, item) {
+            (Some(keys), Some(item)) => Element::Item(
+                keys.iter()
+                    .filter_map(|(key, _)| Some((key.clone(), item.get(key)?.clone())))
+                    .collect(),
+            ),
+            _ => Element::Index(index),
+        });
+    }
+    Some(out)
 }

@@ -1,13 +1,15 @@
 //! Asking the server what an apply would come to, without making it.
 
+use crate::model::Json;
 use crate::model::call::{Answer, Call};
 use crate::model::kind::{Verb, Work};
 use crate::model::observed::Preview;
 use crate::model::value::has_unknown;
 
+use super::bodies;
 use super::owners::MANAGER;
 use super::secret;
-use super::write::{body, causes, message, patch, place};
+use super::write::{causes, message, patch, place};
 
 /// Refusals of a dry-run that say something about the manifest, the permissions or the place.
 const PREVIEW_REFUSALS: &[u16] = &[400, 403, 404, 409, 422, 500];
@@ -19,7 +21,8 @@ pub fn preview(work: &Work<'_>) -> Option<Call> {
         return None;
     }
     let place = place(work.spec, work.scope).ok()?;
-    let mut call = patch(&place, body(work), MANAGER, true)
+    let live = work.remote.map_or(&Json::Null, |remote| &remote.raw);
+    let mut call = patch(&place, bodies::manifest(work, live), MANAGER, true)
         .query("dryRun", "All")
         .tolerate(PREVIEW_REFUSALS)
         .purpose("asking what applying the manifest would come to");

@@ -19,7 +19,8 @@ use super::fields::Path;
 /// What stands for a value.
 pub const HIDDEN: &str = "(secret)";
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// The annotation in which `kubectl apply` notes what it applied.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Whether an object or manifest is a core Secret.
 pub fn is_secret(object: &Json) -> bool {

@@ -2,20 +2,23 @@
 
 use serde_json::json;
 
+use crate::model::Json;
 use crate::model::call::{Answer, Call, Method, Service};
 use crate::model::kind::{KindError, Next, Verb, Work};
-use crate::model::observed::Remote;
 use crate::model::scope::{ApiResource, Scope};
-use crate::model::{Json, JsonMap};
 
-use super::compare::{is_claimable, is_immutable, may_take, without};
-use super::fields::{Element, Path, covered};
-use super::names::{self, RESTART_ANNOTATION};
-use super::object;
-use super::owners::{MANAGER, RESTART_MANAGER, managed, own, resolve};
-use super::secret;
+use super::compare::may_take;
+use super::fields::Path;
+use super::handover::handover;
+use super::owners::{MANAGER, RESTART_MANAGER, RETAINED_MANAGER, managed, resolve, retained};
+use super::refused::{Refusal, is_immutable};
+use super::{bodies, names, object, secret};
 
 const APPLY: &str = "application/apply-patch+yaml";
+const MERGE: &str = "application/merge-patch+json";
+/// How often an object is read again that changes while it is taken over.
+const MOST_LOOKS: usize = 5;
+
 /// Where an object is.
 pub(super) struct Place<'a> {
     resource: &'a ApiResource,
@@ -55,43 +58,81 @@ pub fn next(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
 struct Progress<'a> {
     stage: Stage,
     force: bool,
+    /// Defaults that stood in the way.
     claims: Vec<Path>,
     /// Fields that were sent last and belong to others by now: no claim needs them.
     lost: Vec<Path>,
+    /// Fields that have left the manifest and were refused to go.
+    kept: Vec<Path>,
+    /// How often the object was taken over, and how often it had changed meanwhile.
+    taken: usize,
+    /// The object as the last answer shows it.
+    live: Json,
     applied: Option<&'a Answer>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
+    Look,
+    TakeOver,
     Apply,
     Claim,
+    Retain,
+    GiveUp,
     Restart,
     Done,
 }
 
 fn apply(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
     let place = place(work.spec, work.scope)?;
+    let live = work.remote.map_or(Json::Null, |remote| remote.raw.clone());
     let mut progress = Progress {
-        stage: Stage::Apply,
+        stage: if adopts(work, &live) { Stage::TakeOver } else { Stage::Apply },
         force: false,
         claims: Vec::new(),
         lost: Vec::new(),
+        kept: Vec::new(),
+        taken: 0,
+        live,
         applied: None,
     };
     for answer in answers {
         advance(work, &mut progress, answer)?;
     }
+    let live = &progress.live;
     let call = match progress.stage {
-        Stage::Apply => {
-            patch(&place, body(work), MANAGER, progress.force).purpose(match work.verb {
+        Stage::Look => {
+            let call = Call::get(Service::Kubernetes, place.path)
+                .purpose("reading the object that has changed meanwhile");
+            return Ok(Next::call(call));
+        }
+        Stage::TakeOver => {
+            let handover = handover(live, work.spec).unwrap_or_default();
+            merge(&place, bodies::taken_over(work, live, handover))
+                .purpose("taking fields over from who applied them before")
+        }
+        Stage::Apply => patch(&place, bodies::manifest(work, live), MANAGER, progress.force)
+            .purpose(match work.verb {
                 Verb::Create => "creating the object",
                 _ => "applying the manifest",
-            })
+            }),
+        Stage::Claim => {
+            let body = bodies::claim(work, live, &progress.claims, &progress.lost)?;
+            patch(&place, body, MANAGER, false).purpose("claiming defaults that stand in the way")
         }
-        Stage::Claim => patch(&place, claim_body(work, &progress)?, MANAGER, false)
-            .purpose("claiming defaults that stand in the way"),
+        Stage::Retain => {
+            let kept = retained(&managed(live)).into_iter().chain(progress.kept.iter().cloned());
+            patch(&place, bodies::retained(work, live, kept), RETAINED_MANAGER, false)
+                .purpose("keeping what has left the manifest and can't be taken away")
+        }
+        Stage::GiveUp => {
+            let kept = retained(&managed(live)).into_iter();
+            let kept = kept.filter(|path| path.get(work.spec).is_none());
+            patch(&place, bodies::retained(work, live, kept), RETAINED_MANAGER, false)
+                .purpose("giving up what is the manifest's again")
+        }
         Stage::Restart => {
-            let body = restart_body(work, work.restart.unwrap_or_default());
+            let body = bodies::restart(work, work.restart.unwrap_or_default());
             patch(&place, body, RESTART_MANAGER, true)
                 .purpose("making it read its parameters again")
         }
@@ -103,6 +144,13 @@ fn apply(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
     Ok(Next::call(call.key(object::key(work.spec)).tolerate(&[409, 422])))
 }
 
+/// Whether an object is taken over whole, and something of it is to be taken from who applied it
+/// before.
+fn adopts(work: &Work<'_>, live: &Json) -> bool {
+    let is_adopted = work.sent.is_none() && work.force.iter().any(|pattern| pattern == "**");
+    is_adopted && work.remote.is_some() && handover(live, work.spec).is_some()
+}
+
 fn advance<'a>(
     work: &Work<'_>,
     progress: &mut Progress<'a>,
@@ -110,23 +158,37 @@ fn advance<'a>(
 ) -> Result<(), KindError> {
     if answer.is_success() {
         progress.applied = Some(answer);
+        progress.live = secret::mark(&answer.body);
+        let live = &progress.live;
+        let has_returned =
+            || retained(&managed(live)).iter().any(|path| path.get(work.spec).is_some());
         progress.stage = match progress.stage {
-            Stage::Claim => Stage::Apply,
-            Stage::Apply if work.restart.is_some() => Stage::Restart,
-            Stage::Apply | Stage::Restart | Stage::Done => Stage::Done,
+            Stage::Look if adopts(work, live) => Stage::TakeOver,
+            // An object that had no owners gets one for all that it is at its first apply.
+            Stage::Apply if adopts(work, live) && progress.taken == 0 => Stage::TakeOver,
+            Stage::Look | Stage::TakeOver | Stage::Claim | Stage::Retain => Stage::Apply,
+            Stage::Apply if has_returned() => Stage::GiveUp,
+            Stage::Apply | Stage::GiveUp if work.restart.is_some() => Stage::Restart,
+            Stage::Apply | Stage::GiveUp | Stage::Restart | Stage::Done => Stage::Done,
         };
+        progress.taken += usize::from(progress.stage == Stage::TakeOver);
         return Ok(());
     }
+    let owners = managed(&progress.live);
     match (answer.status, progress.stage) {
+        (409, Stage::TakeOver) if progress.taken < MOST_LOOKS => {
+            progress.taken += 1;
+            progress.stage = Stage::Look;
+            Ok(())
+        }
         (409, Stage::Apply) if !progress.force => {
-            may_force(work, answer)?;
+            may_force(work, &progress.live, answer)?;
             progress.force = true;
             Ok(())
         }
         (409, Stage::Claim) => {
-            let owners = work.remote.map(|remote| managed(&remote.raw)).unwrap_or_default();
             let lost: Vec<Path> = causes(answer)
-                .filter_map(|(field, _)| resolve(&owners, field))
+                .filter_map(|(field, _)| resolve(&owners, field, work.spec, &progress.live))
                 .filter(|path| !progress.lost.contains(path))
                 .collect();
             if lost.is_empty() {
@@ -136,9 +198,24 @@ fn advance<'a>(
             Ok(())
         }
         (422, Stage::Apply) => {
-            let new = claimable(work, answer, &progress.claims)?;
-            progress.claims.extend(new);
-            progress.stage = Stage::Claim;
+            let causes: Vec<&str> = causes(answer).map(|(field, _)| field).collect();
+            let why = Refusal::of(message(answer), &causes, work.spec, &progress.live);
+            let new = |found: Vec<Path>, old: &[Path]| -> Vec<Path> {
+                found.into_iter().filter(|path| !old.contains(path)).collect()
+            };
+            let roots = why.claims().into_iter().map(|path| bodies::claim_root(&path, work.sent));
+            let claims = new(roots.collect(), &progress.claims);
+            if !claims.is_empty() {
+                progress.claims.extend(claims);
+                progress.stage = Stage::Claim;
+                return Ok(());
+            }
+            let kept = new(why.stays(), &progress.kept);
+            if kept.is_empty() {
+                return Err(refused(answer));
+            }
+            progress.kept.extend(kept);
+            progress.stage = Stage::Retain;
             Ok(())
         }
         _ => Err(refused(answer)),
@@ -169,13 +246,17 @@ fn refused(answer: &Answer) -> KindError {
 }
 
 /// Whether every conflict is about a field that boxctl may take back.
-fn may_force(work: &Work<'_>, answer: &Answer) -> Result<(), KindError> {
-    let owners = work.remote.map(|remote| managed(&remote.raw)).unwrap_or_default();
+fn may_force(work: &Work<'_>, live: &Json, answer: &Answer) -> Result<(), KindError> {
+    let owners = managed(live);
     let mut found = false;
     let mut kept = Vec::new();
     for (field, message) in causes(answer) {
         found = true;
-        let path = resolve(&owners, field).ok_or_else(|| refused(answer))?;
+        let path = resolve(&owners, field, work.spec, live).ok_or_else(|| refused(answer))?;
+        // boxctl's own names are one.
+        if message.contains(&format!("\"{RETAINED_MANAGER}\"")) {
+            continue;
+        }
         let by_scale = message.contains("with subresource \"scale\"");
         if !may_take(&path, by_scale, work.sent, work.force) {
             kept.push((path.to_string(), message.to_owned()));
@@ -199,118 +280,6 @@ fn may_force(work: &Work<'_>, answer: &Answer) -> Result<(), KindError> {
     })
 }
 
-/// The defaults that a refusal names, if they are all that it names.
-fn claimable(work: &Work<'_>, answer: &Answer, claimed: &[Path]) -> Result<Vec<Path>, KindError> {
-    let Some(remote) = work.remote else { return Err(refused(answer)) };
-    let owners = managed(&remote.raw);
-    let mut found: Vec<Path> = Vec::new();
-    for (field, _) in causes(answer) {
-        let path = resolve(&owners, field)
-            .filter(|path| is_claimable(path, work.spec, &remote.raw, &owners))
-            .ok_or_else(|| refused(answer))?;
-        let path = claim_root(&path, work.sent);
-        if claimed.contains(&path) {
-            return Err(refused(answer));
-        }
-        if !found.contains(&path) {
-            found.push(path);
-        }
-    }
-    if found.is_empty() { Err(refused(answer)) } else { Ok(found) }
-}
-
-/// The outermost field on the way that the last manifest did not have: a union's type and its
-/// member belong together.
-fn claim_root(path: &Path, sent: Option<&Json>) -> Path {
-    let Some(sent) = sent else { return path.clone() };
-    (1..=path.0.len())
-        .map(|length| Path(path.0[..length].to_vec()))
-        .find(|head| head.get(sent).is_none())
-        .unwrap_or_else(|| path.clone())
-}
-
-/// What was sent last, with the claimed fields as they are.
-fn claim_body(work: &Work<'_>, progress: &Progress<'_>) -> Result<Json, KindError> {
-    let live = work.remote.map_or(&Json::Null, |remote| &remote.raw);
-    let mut body = match work.sent {
-        Some(sent) if !secret::is_secret(sent) => keeping(sent, Some(live), work.ignore),
-        None if own(&managed(live)).is_empty() => identity(work.spec),
-        _ => {
-            return Err(KindError::Impossible {
-                message:
-                    "what was applied last is not recorded, so defaults that stand in the way \
-                          can't be claimed"
-                        .into(),
-                hint: Some("delete the object and let it be made again".into()),
-            });
-        }
-    };
-    for path in &progress.lost {
-        path.remove(&mut body);
-    }
-    for path in &progress.claims {
-        if let Some(value) = path.get(live) {
-            path.put(&mut body, value.clone());
-        }
-    }
-    pin(&mut body, work.remote);
-    Ok(body)
-}
-
-fn identity(manifest: &Json) -> Json {
-    let mut metadata = JsonMap::new();
-    for key in ["name", "namespace"] {
-        if let Some(value) = manifest.pointer(&format!("/metadata/{key}")) {
-            metadata.insert(key.to_owned(), value.clone());
-        }
-    }
-    let (api_version, kind) = names::kind_of(manifest);
-    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
-}
-
-/// The manifest as it is; ignored fields stay as they are in the object while boxctl owns them
-/// (leaving them out would take them away), and are left out otherwise.
-pub(super) fn body(work: &Work<'_>) -> Json {
-    let mut body = keeping(work.spec, work.remote.map(|remote| &remote.raw), work.ignore);
-    pin(&mut body, work.remote);
-    body
-}
-
-fn keeping(manifest: &Json, live: Option<&Json>, ignore: &[String]) -> Json {
-    let Some(live) = live.filter(|_| !ignore.is_empty()) else { return manifest.clone() };
-    let mut body = without(manifest, ignore);
-    for path in own(&managed(live)) {
-        if covered(ignore, &path)
-            && let Some(value) = path.get(live)
-        {
-            path.put(&mut body, value.clone());
-        }
-    }
-    body
-}
-
-/// Names the object that is meant: an apply would make it anew if it were gone, or change another
-/// one of its name.
-fn pin(body: &mut Json, remote: Option<&Remote>) {
-    if let Some(uid) = remote.and_then(|remote| remote.outputs.get("uid")) {
-        Path(vec![Element::Field("metadata".into()), Element::Field("uid".into())])
-            .put(body, uid.clone());
-    }
-}
-
-fn restart_body(work: &Work<'_>, versions: &str) -> Json {
-    let mut body = identity(work.spec);
-    let field = |name: &str| Element::Field(name.to_owned());
-    let mut path = Vec::new();
-    if names::has_pod_template(work.spec) {
-        path.extend([field("spec"), field("template")]);
-    }
-    path.extend([field("metadata"), field("annotations"), field(RESTART_ANNOTATION)]);
-    Path(path).put(&mut body, Json::String(versions.to_owned()));
-    pin(&mut body, work.remote);
-    body
-}
-
 pub(super) fn patch(place: &Place<'_>, body: Json, manager: &str, force: bool) -> Call {
     let mut call = Call::change(Service::Kubernetes, Method::Patch, place.path.clone())
         .query("fieldManager", manager)
@@ -320,6 +289,15 @@ pub(super) fn patch(place: &Place<'_>, body: Json, manager: &str, force: bool) -
         call = call.query("force", "true");
     }
     call.content_type = Some(APPLY);
+    call
+}
+
+/// A merge patch, under boxctl's name: what an apply can't write.
+fn merge(place: &Place<'_>, body: Json) -> Call {
+    let mut call = Call::change(Service::Kubernetes, Method::Patch, place.path.clone())
+        .query("fieldManager", MANAGER)
+        .body(body);
+    call.content_type = Some(MERGE);
     call
 }
 

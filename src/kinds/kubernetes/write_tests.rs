@@ -6,7 +6,7 @@ use super::super::recordings;
 use super::*;
 use crate::model::address::Address;
 use crate::model::kind::Kind;
-use crate::model::observed::Preview;
+use crate::model::observed::{Preview, Remote};
 
 struct Step {
     verb: Verb,
@@ -126,6 +126,68 @@ fn defaults_in_the_way_are_claimed_and_dropped_as_recorded() {
     answers.pop();
     answers.push(answer(&lines[1]));
     assert!(matches!(step.next(&answers), Err(KindError::Refused { status: 422, .. })));
+}
+
+#[test]
+fn a_field_that_can_not_go_is_handed_over_as_recorded() {
+    let lines = recordings::lines("13-drop-an-immutable-field.jsonl");
+    let live = lines[0].body();
+    let step = Step::new(Verb::Update, lines[1].sent(), Some(lines[0].sent()), Some(&live));
+    let mut answers = Vec::new();
+    for line in &lines[1..=3] {
+        let call = step.call(&answers);
+        assert_eq!((call.path.as_str(), unpinned(&call)), (line.path(), line.sent()));
+        assert!(
+            has(&call, "fieldManager", line.query("fieldManager")) && !has(&call, "force", "true")
+        );
+        answers.push(answer(line));
+    }
+    assert!(matches!(step.next(&answers), Ok(Next::Done(Some(_)))));
+
+    // Killed after it was handed over: the apply goes through by itself.
+    let step =
+        Step::new(Verb::Update, lines[1].sent(), Some(lines[0].sent()), Some(&lines[2].body()));
+    assert_eq!(unpinned(&step.call(&[])), lines[3].sent());
+    assert!(matches!(step.next(&[answer(&lines[3])]), Ok(Next::Done(Some(_)))));
+
+    // Back in the manifest, it is given up: an apply that names nothing owns nothing.
+    let kept = lines[3].body();
+    let step = Step::new(Verb::Update, lines[0].sent(), Some(lines[3].sent()), Some(&kept));
+    assert_eq!(unpinned(&step.call(&[])), lines[0].sent());
+    let applied = answer(&lines[2]);
+    let call = step.call(std::slice::from_ref(&applied));
+    assert!(has(&call, "fieldManager", "boxctl-retained"));
+    assert_eq!(unpinned(&call).get("spec"), None);
+    assert!(matches!(step.next(&[applied, answer(&lines[0])]), Ok(Next::Done(Some(_)))));
+}
+
+#[test]
+fn what_kubectl_made_is_taken_over_under_the_version_that_was_read() {
+    let lines = recordings::lines("06-drift-and-conflicts.jsonl");
+    let made = &lines[12];
+    assert_eq!(made.body()["metadata"]["name"], "cm");
+    let mut step = Step::new(Verb::Update, lines[13].sent(), None, Some(&made.body()));
+    step.force = vec!["**".to_owned()];
+    let call = step.call(&[]);
+    assert_eq!(call.content_type, Some("application/merge-patch+json"));
+    let body = call.body.unwrap();
+    let metadata = &body["metadata"];
+    assert_eq!(metadata["resourceVersion"], made.body()["metadata"]["resourceVersion"]);
+    let entries = metadata["managedFields"].as_array().unwrap();
+    assert_eq!((entries.len(), &entries[0]["manager"]), (1, &json!("boxctl")));
+    assert_eq!(entries[0]["fieldsV1"]["f:data"]["f:a"], json!({}));
+    assert!(entries[0].get("time").is_none());
+
+    // Changed since: it is read again, and taken over as it is then.
+    let changed =
+        Answer { status: 409, body: json!({"message": "modified"}), warnings: Vec::new() };
+    let look = step.call(std::slice::from_ref(&changed));
+    assert_eq!((look.method, look.mutating), (Method::Get, false));
+    let mut newer = made.body();
+    newer["metadata"]["resourceVersion"] = "999".into();
+    let newer = Answer { status: 200, body: newer, warnings: Vec::new() };
+    let again = step.call(&[changed, newer]).body.unwrap();
+    assert_eq!(again["metadata"]["resourceVersion"], "999");
 }
 
 #[test]
