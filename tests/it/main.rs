@@ -6,10 +6,12 @@
     reason = "a test that cannot go on has failed, and says what it leaves out"
 )]
 
+mod applying;
 mod arrows;
 mod as_kubectl_reads;
 mod cluster_oddities;
 mod drift;
+mod edits;
 mod faults;
 mod first_hour;
 mod gaps_a;
