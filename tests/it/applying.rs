@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::kill::{Point, kill};
 use crate::lab::Lab;
 
 const MANIFESTS: &str = "manifests/socket";
@@ -260,6 +261,7 @@ fn applied_by_kubectl(lab: &Lab, collection: &str, mut object: Value) {
     lab.kubernetes("POST", &path, Some(("application/json", object)));
 }
 
+const ADOPTED: &str = "/api/v1/namespaces/openhands/configmaps/old";
 const MAP: &str = "/api/v1/namespaces/openhands/configmaps";
 
 fn map(data: &str) -> String {
@@ -358,4 +360,122 @@ fn a_workload_of_kubectl_or_helm_is_adopted_and_moved_at_once() {
         let text = live["spec"]["template"].to_string();
         assert!(!text.contains("docker-sock"), "{manager} {operation}: {text}");
     }
+}
+
+#[test]
+fn a_default_in_an_item_that_excludes_what_is_wanted_now_is_claimed_and_dropped() {
+    let lab = Lab::of("openhands");
+    let file = format!("{MANIFESTS}/volumes.yaml");
+    let pods = |volume: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: volumes, namespace: openhands}}\nspec:\n  selector: {{matchLabels: {{app: v}}}}\n  template:\n    metadata: {{labels: {{app: v}}}}\n    spec:\n      containers: [{{name: c, image: nginx}}]\n      volumes:\n        - {{name: first, configMap: {{name: kube-root-ca.crt}}}}\n        - {volume}\n"
+        )
+    };
+    lab.write(&file, &pods("{name: second}"));
+    lab.apply(&[]);
+    lab.write(&file, &pods("{name: second, configMap: {name: kube-root-ca.crt}}"));
+    let path = "/apis/apps/v1/namespaces/openhands/deployments/volumes";
+    let plan = lab.run(&["plan", "--json"]).exits(0).json();
+    let found = fields(&plan, "k8s.Deployment/openhands/volumes");
+    let told = found.iter().find(|field| field["note"].is_string()).unwrap();
+    assert_eq!(told["path"], r#"spec.template.spec.volumes[name="second"].emptyDir"#);
+    lab.forget_requests();
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert_eq!(calls(&lab, path).len(), 3);
+    let second =
+        lab.kubernetes("GET", path, None)["spec"]["template"]["spec"]["volumes"][1].clone();
+    assert_eq!(second["emptyDir"], Value::Null);
+    lab.write(&file, &pods("{name: second}"));
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    let second =
+        lab.kubernetes("GET", path, None)["spec"]["template"]["spec"]["volumes"][1].clone();
+    assert_eq!(second, json!({"name": "second", "emptyDir": {}}));
+}
+
+/// What boxctl is killed in the middle of, and the object that it is about.
+struct Way {
+    prepare: fn(&Lab),
+    arguments: &'static [&'static str],
+    path: &'static str,
+    calls: usize,
+}
+
+/// Killed before or after any of its calls, the next apply ends where the first would have.
+#[test]
+fn killed_between_claim_and_drop_it_ends_where_it_would_have_ended() {
+    let ways = [
+        Way {
+            prepare: |lab| {
+                lab.edit(&format!("{MANIFESTS}/pinned.yaml"), "  volumeName: pvc-1234\n", "");
+            },
+            arguments: &["--target", "k8s.PersistentVolumeClaim/openhands/pinned"],
+            path: CLAIM,
+            calls: 3,
+        },
+        Way {
+            prepare: |lab| {
+                lab.edit(
+                    "manifests/socket/deployment.yaml",
+                    "  replicas: 1\n",
+                    "  replicas: 1\n  strategy: {type: Recreate}\n",
+                )
+            },
+            arguments: &["--target", "k8s.Deployment/openhands/openhands"],
+            path: DEPLOYMENT,
+            calls: 3,
+        },
+        Way {
+            prepare: |lab| {
+                applied_by_kubectl(lab, MAP, map_of(&json!({"k": "v", "other": "x"})));
+                lab.write(&format!("{MANIFESTS}/old.yaml"), &map("{k: w}"));
+                let stack = lab.read("stacks/openhands.yaml");
+                let adopt = "settings:\n  k8s.ConfigMap/openhands/old: {adopt: true}\n";
+                lab.write("stacks/openhands.yaml", &format!("{stack}\n{adopt}"));
+            },
+            arguments: &["--target", "k8s.ConfigMap/openhands/old"],
+            path: ADOPTED,
+            calls: 2,
+        },
+    ];
+    let base = Lab::hasty("openhands", &[]);
+    pinned(&base);
+    base.apply(&[]);
+    for way in ways {
+        let start = base.copy(&[]);
+        (way.prepare)(&start);
+        let arguments = [&["apply", "--yes"], way.arguments].concat();
+        let undisturbed = start.copy(&[]);
+        undisturbed.forget_requests();
+        undisturbed.run(&arguments).exits(0);
+        assert_eq!(calls(&undisturbed, way.path).len(), way.calls, "{}", way.path);
+        let end = outline(undisturbed.kubernetes("GET", way.path, None));
+        for at in 1..=way.calls {
+            for point in [Point::Before(at), Point::After(at)] {
+                let mut lab = start.copy(&[]);
+                let mut ran = Vec::new();
+                assert!(kill(&mut lab, &arguments, point, &mut ran), "{} {point:?}", way.path);
+                lab.run(&arguments).exits(0);
+                lab.is_settled(way.arguments);
+                let found = outline(lab.kubernetes("GET", way.path, None));
+                assert_eq!(found, end, "{} {point:?}", way.path);
+            }
+        }
+    }
+}
+
+/// What an object is and whose, without times and versions.
+fn outline(mut object: Value) -> Value {
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    for key in ["resourceVersion", "generation", "uid", "creationTimestamp"] {
+        metadata.remove(key);
+    }
+    for entry in metadata["managedFields"].as_array_mut().unwrap() {
+        entry.as_object_mut().unwrap().remove("time");
+    }
+    let order = |entry: &Value| entry.to_string();
+    metadata["managedFields"].as_array_mut().unwrap().sort_by_key(order);
+    object.as_object_mut().unwrap().remove("status");
+    object
 }

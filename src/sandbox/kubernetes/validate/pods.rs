@@ -14,6 +14,22 @@ const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alpha
                      'my-name',  or '123-abc', regex used for validation is \
                      '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 
+/// Sources of a volume, in the order in which they are looked at: of several, the first is taken
+/// for the one that is meant (k8s.io/kubernetes/pkg/apis/core/validation, `validateVolumeSource`).
+const SOURCES: [&str; 11] = [
+    "emptyDir",
+    "hostPath",
+    "secret",
+    "nfs",
+    "iscsi",
+    "persistentVolumeClaim",
+    "downwardAPI",
+    "configMap",
+    "projected",
+    "ephemeral",
+    "csi",
+];
+
 /// Causes against a pod spec; `policies` are the restart policies allowed here.
 pub fn spec(spec: &Value, at: &str, policies: &[&str], causes: &mut Vec<Cause>) {
     let mut volumes = BTreeSet::new();
@@ -26,6 +42,11 @@ pub fn spec(spec: &Value, at: &str, policies: &[&str], causes: &mut Vec<Cause>) 
             causes.push(Cause::invalid(field, &name.into(), LABEL));
         } else if !volumes.insert(name) {
             causes.push(Cause::duplicate(field, &name.into()));
+        }
+        let sources = SOURCES.iter().filter(|source| volume.get(**source).is_some());
+        for source in sources.skip(1) {
+            let field = format!("{at}.volumes[{i}].{source}");
+            causes.push(Cause::forbidden(field, "may not specify more than 1 volume type"));
         }
         let claim = volume.get("persistentVolumeClaim");
         if claim.is_some_and(|c| text(c, "/claimName").is_empty()) {

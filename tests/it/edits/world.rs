@@ -1,0 +1,268 @@
+//! A cluster that is served from this process, and the pipeline that runs against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, RwLock};
+
+use boxctl::kinds;
+use boxctl::kinds::wiring;
+use boxctl::model::event::{Event, Events};
+use boxctl::model::journal::{Entry, Journal, JournalError};
+use boxctl::model::plan::{Options, StackPlan};
+use boxctl::model::port::Outside;
+use boxctl::model::project::{Project, Timing};
+use boxctl::model::resource::{Resource, Stack};
+use boxctl::model::scope::Scope;
+use boxctl::model::secret::Secrets;
+use boxctl::model::state::State;
+use boxctl::providers::cluster::Cluster as Api;
+use boxctl::providers::{Apis, Retry, Settings};
+use boxctl::run::apply::{apply, keep_records};
+use boxctl::run::pipeline::{self, Origin, Subject};
+use boxctl::run::stack_run::StackRun;
+use boxctl::run::{Context, StopFlag};
+use boxctl::sandbox::kubernetes::{Cluster, Outside as Beside, Request};
+use boxctl::sandbox::mangle::Mangler;
+use serde_json::{Value, json};
+
+use super::files::{NAMESPACE, definition};
+
+const TIMING: Timing = Timing {
+    request_ms: 10_000,
+    backoff_ms: 5,
+    backoff_max_ms: 50,
+    step_ms: 10_000,
+    poll_ms: 10,
+    grace_ms: 10_000,
+    late_ms: 10_000,
+};
+
+struct Silent;
+
+impl Events for Silent {
+    fn emit(&self, _: Event) {}
+}
+
+struct Machine(std::time::Instant);
+
+impl Outside for Machine {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.0.elapsed().as_millis().try_into().unwrap()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        rand::fill(bytes);
+    }
+}
+
+/// A journal that is as durable as this process.
+struct Memory(u64);
+
+impl Journal for Memory {
+    fn append(&mut self, _: Entry) -> Result<u64, JournalError> {
+        self.0 += 1;
+        Ok(self.0)
+    }
+}
+
+pub struct World {
+    pub cluster: Arc<Mutex<Cluster>>,
+    kubeconfig: tempfile::NamedTempFile,
+    secrets: RwLock<Secrets>,
+    stop: StopFlag,
+    outside: Machine,
+    state: Option<State>,
+}
+
+fn handled(cluster: &Mutex<Cluster>, request: &Request<'_>) -> (u16, String, Vec<u8>) {
+    let now = jiff::Timestamp::now();
+    let mut cluster = cluster.lock().unwrap();
+    let answer = cluster.handle(request, now);
+    if request.method != "GET" {
+        cluster.reconcile(&Beside::default(), now);
+    }
+    (answer.status, answer.content_type.to_owned(), answer.body)
+}
+
+impl World {
+    pub async fn new(mangle: Option<u64>) -> World {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let cluster = Arc::new(Mutex::new(Cluster::new(jiff::Timestamp::now())));
+        let mangler = Arc::new(Mutex::new(mangle.map(Mangler::new)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shared, mangled) = (Arc::clone(&cluster), Arc::clone(&mangler));
+        let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            let (shared, mangled) = (Arc::clone(&shared), Arc::clone(&mangled));
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+                let query = parts.uri.query().unwrap_or_default().as_bytes();
+                let (status, kind, mut body) = handled(
+                    &shared,
+                    &Request {
+                        method: parts.method.as_str(),
+                        path: parts.uri.path(),
+                        query: url::form_urlencoded::parse(query).into_owned().collect(),
+                        content_type: header("content-type"),
+                        accept: header("accept"),
+                        user_agent: header("user-agent"),
+                        authorization: None,
+                        body: &body,
+                    },
+                );
+                if let Some(mangler) = mangled.lock().unwrap().as_mut()
+                    && let Ok(plain) = serde_json::from_slice(&body)
+                {
+                    body = mangler.kubernetes(plain).to_string().into_bytes();
+                }
+                http::Response::builder()
+                    .status(status)
+                    .header("content-type", kind)
+                    .body(axum::body::Body::from(body))
+                    .unwrap()
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+        let text = json!({"apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+            "users": [{"name": "x", "user": {}}],
+            "clusters": [{"name": "x", "cluster": {"server": format!("http://{address}")}}]});
+        std::fs::write(kubeconfig.path(), text.to_string()).unwrap();
+        let world = World {
+            cluster,
+            kubeconfig,
+            secrets: RwLock::new(Secrets::new()),
+            stop: StopFlag::default(),
+            outside: Machine(std::time::Instant::now()),
+            state: None,
+        };
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+        world.ask("POST", "/api/v1/namespaces", "", "application/json", &namespace).unwrap();
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        world.ask("POST", path, "", "application/json", &definition()).unwrap();
+        world
+    }
+
+    /// A request by someone else; the refusal's text where it is refused.
+    pub fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        kind: &str,
+        body: &Value,
+    ) -> Result<Value, String> {
+        let body = body.to_string();
+        let (status, _, body) = handled(
+            &self.cluster,
+            &Request {
+                method,
+                path,
+                query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+                content_type: Some(kind),
+                accept: None,
+                user_agent: None,
+                authorization: None,
+                body: body.as_bytes(),
+            },
+        );
+        if status < 300 {
+            return Ok(serde_json::from_slice(&body).unwrap());
+        }
+        Err(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    pub fn get(&self, path: &str) -> Option<Value> {
+        self.ask("GET", path, "", "application/json", &Value::Null).ok()
+    }
+
+    /// One run: the plan, and, where nothing refuses it and it is to be, what came of it.
+    pub async fn run(&mut self, resources: &[Resource], carry_out: bool) -> StackPlan {
+        let retry = Retry { timing: TIMING, events: None };
+        let path = self.kubeconfig.path().to_path_buf();
+        let api = Api::new(None, Some(path), retry.clone());
+        let settings = Settings::from_variables(|_| None, retry);
+        let apis = Apis::new(settings).with_kubernetes(Arc::new(api));
+        let context = Context {
+            transport: &apis,
+            events: &Silent,
+            secrets: &self.secrets,
+            outside: &self.outside,
+            timing: TIMING,
+            stop: &self.stop,
+            kinds: kinds::find,
+        };
+        let project = Project {
+            dir: ".".into(),
+            name: "edits".into(),
+            stacks: Vec::new(),
+            cloudflare: None,
+            aws_region: None,
+            kubernetes_context: None,
+            namespace: None,
+            state_dir: "state".into(),
+            values: BTreeMap::new(),
+            retired: Vec::new(),
+            destroy_limit_percent: 100,
+            connector: None,
+            timing: TIMING,
+        };
+        let stack =
+            Stack { name: "edits".into(), resources: resources.to_vec(), ..Stack::default() };
+        let lineage = "lineage".to_owned();
+        let subject = Subject {
+            stack,
+            state: self.state.clone(),
+            lineage: lineage.clone(),
+            retired: false,
+            lost: Vec::new(),
+            files: String::new(),
+            origin: Origin::Files,
+        };
+        let options = Options {
+            allow_protected: vec!["**".to_owned()],
+            allow_large: true,
+            ..Options::default()
+        };
+        let (plan, seen) =
+            pipeline::plan(&context, &project, vec![subject], &options, "plan".to_owned())
+                .await
+                .unwrap_or_else(|stop| panic!("{:?}", stop.reports));
+        let plan = plan.stacks.into_iter().next().unwrap();
+        if !carry_out || plan.refusals().next().is_some() {
+            return plan;
+        }
+        let state = self.state.take().unwrap_or_else(|| State::new("edits", lineage.clone()));
+        let journal = Memory(state.journal);
+        let wiring = wiring::of(resources);
+        let run = StackRun::new(
+            &context,
+            Scope { lineage, ..seen.scope.clone() },
+            "edits",
+            resources,
+            &plan.needs,
+            &wiring.readers,
+            &seen.lookups[0],
+            &seen.worlds[0],
+            state,
+            Vec::new(),
+            Box::new(journal),
+            false,
+        );
+        if plan.changes.is_empty() {
+            keep_records(&run, &plan, "plan").unwrap();
+        } else {
+            let applied = apply(&run, &plan, "plan", &BTreeSet::new()).await;
+            assert!(applied.failed.is_empty(), "{:#?}\nof {:#?}", applied.failed, plan.changes);
+        }
+        self.state = Some(run.into_shared().state);
+        plan
+    }
+}
