@@ -34,6 +34,7 @@ const TIMING: Timing = Timing {
     poll_ms: 10,
     grace_ms: 10_000,
     late_ms: 10_000,
+    command_ms: 10_000,
 };
 
 struct Silent;
