@@ -156,6 +156,29 @@ fn kubectl_changes_rolls_back_and_deletes() {
 }
 
 #[test]
+fn kubectl_s_own_generators_are_understood() {
+    let Some(cluster) = Cluster::new() else { return };
+    for (line, wanted) in [
+        ("auth can-i create deployments", "yes"),
+        ("auth whoami", "sandbox-admin"),
+        ("create namespace made", "created"),
+        ("create configmap made --from-literal=a=b", "created"),
+        ("create secret generic made --from-literal=a=b", "created"),
+        ("create deployment made --image=nginx --replicas=2 --port=80", "created"),
+        ("expose deploy made", "exposed"),
+        ("run one --image=nginx", "created"),
+        ("create job failing --image=busybox -- false", "created"),
+        ("rollout status deploy/made --timeout=30s", "successfully rolled out"),
+        ("get deploy made", "2/2"),
+        ("get secret made -o jsonpath={.data.a}", "Yg=="),
+        ("get svc made", "80/TCP"),
+        ("delete ns made --timeout=20s", "deleted"),
+    ] {
+        cluster.says(line, &[wanted]);
+    }
+}
+
+#[test]
 fn kubectl_says_why_a_rollout_fails() {
     let Some(cluster) = Cluster::new() else { return };
     let broken = WEB.replace("nginx:1", "registry.invalid/nginx:1");

@@ -62,8 +62,12 @@ const TABLE: &[(&str, Fields)] = &[
     ("LabelSelector", &[(1, "matchLabels", TextMap)]),
     ("PodTemplateSpec", &[META, (2, "spec", Message("PodSpec"))]),
     ("PodSpec", &[(2, "containers", Messages("Container")), (3, "restartPolicy", Text),
+        (4, "terminationGracePeriodSeconds", Integer), (5, "activeDeadlineSeconds", Integer),
         (6, "dnsPolicy", Text), (7, "nodeSelector", TextMap), (8, "serviceAccountName", Text),
-        (10, "nodeName", Text)]),
+        (9, "serviceAccount", Text), (10, "nodeName", Text), (11, "hostNetwork", Flag),
+        (12, "hostPID", Flag), (13, "hostIPC", Flag), (14, "securityContext", Message("Empty")),
+        (16, "hostname", Text), (17, "subdomain", Text), (19, "schedulerName", Text),
+        (20, "initContainers", Messages("Container")), (24, "priorityClassName", Text)]),
     ("Container", &[(1, "name", Text), (2, "image", Text), (3, "command", Texts), (4, "args", Texts),
         (5, "workingDir", Text), (6, "ports", Messages("ContainerPort")),
         (7, "env", Messages("EnvVar")), (8, "resources", Message("Empty")),
@@ -73,6 +77,14 @@ const TABLE: &[(&str, Fields)] = &[
         (4, "protocol", Text), (5, "hostIP", Text)]),
     ("EnvVar", &[(1, "name", Text), (2, "value", Text)]),
     ("Empty", &[]),
+    ("Job", &[META, (2, "spec", Message("JobSpec")), (3, "status", Message("JobStatus"))]),
+    ("JobSpec", &[(1, "parallelism", Integer), (2, "completions", Integer),
+        (3, "activeDeadlineSeconds", Integer), (4, "selector", Message("LabelSelector")),
+        (5, "manualSelector", Flag), (6, "template", Message("PodTemplateSpec")),
+        (7, "backoffLimit", Integer), (8, "ttlSecondsAfterFinished", Integer)]),
+    ("JobStatus", &[(4, "active", Integer), (5, "succeeded", Integer), (6, "failed", Integer),
+        (7, "completedIndexes", Text)]),
+    ("UserInfo", &[(1, "username", Text), (2, "uid", Text), (3, "groups", Texts)]),
     ("SelfSubjectAccessReview", &[META, (2, "spec", Message("SelfSubjectAccessReviewSpec")),
         (3, "status", Message("SubjectAccessReviewStatus"))]),
     ("SelfSubjectAccessReviewSpec", &[(1, "resourceAttributes", Message("ResourceAttributes")),
@@ -83,7 +95,7 @@ const TABLE: &[(&str, Fields)] = &[
     ("SubjectAccessReviewStatus", &[(1, "allowed", Flag), (2, "reason", Text),
         (3, "evaluationError", Text), (4, "denied", Flag)]),
     ("SelfSubjectReview", &[META, (2, "status", Message("SelfSubjectReviewStatus"))]),
-    ("SelfSubjectReviewStatus", &[(1, "userInfo", Message("Empty"))]),
+    ("SelfSubjectReviewStatus", &[(1, "userInfo", Message("UserInfo"))]),
     ("SelfSubjectRulesReview", &[META, (2, "spec", Message("SelfSubjectRulesReviewSpec")),
         (3, "status", Message("SubjectRulesReviewStatus"))]),
     ("SelfSubjectRulesReviewSpec", &[(1, "namespace", Text)]),
@@ -110,7 +122,7 @@ pub fn decode(body: &[u8]) -> Result<Value, String> {
         if let Some(meta) = object.pointer_mut(at) {
             set(meta, "creationTimestamp", None);
             if let Some(map) = meta.as_object_mut() {
-                map.retain(|_, value| !matches!(value.as_str(), Some("")) && *value != json!(0));
+                map.retain(|_, value| *value != json!(0));
             }
         }
     }
@@ -141,7 +153,9 @@ fn message(kind: &str, mut bytes: &[u8], depth: u32) -> Result<Map<String, Value
                 // Negative numbers are written in two's complement.
                 _ => i64::from_ne_bytes(value.to_ne_bytes()).into(),
             };
-            out.insert(name.to_owned(), value);
+            if !matches!(name, "hostPort" | "minReadySeconds") || value != json!(0) {
+                out.insert(name.to_owned(), value);
+            }
             continue;
         }
         if wire != 2 {
@@ -160,6 +174,10 @@ fn add(
     content: &[u8],
     depth: u32,
 ) -> Result<(), String> {
+    // Go's zero values are written out like any other.
+    if matches!(of, Text) && content.is_empty() {
+        return Ok(());
+    }
     let slot = out.entry(name).or_insert(Value::Null);
     match of {
         Text => *slot = text(content)?.into(),
