@@ -113,6 +113,7 @@ impl Core {
         }
         let mut reply = Reply::text(answer.status, &answer.content_type, body);
         reply.headers.extend(answer.headers);
+        reply.watch = answer.watch;
         reply
     }
 

@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::cloudflare::{self, reply::ApiError};
+use super::kubernetes::Watch;
 use super::ssm::{self, AwsError};
 
 /// What answers a request.
@@ -146,8 +147,10 @@ pub struct Reply {
     pub status: u16,
     /// Headers, `content-type` among them.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body, of a watch its beginning.
     pub body: Vec<u8>,
+    /// How a watch goes on.
+    pub watch: Option<Box<Watch>>,
 }
 
 impl Reply {
@@ -159,7 +162,7 @@ impl Reply {
     /// Any text.
     pub fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Reply {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-        Reply { status, headers, body: body.into() }
+        Reply { status, headers, body: body.into(), watch: None }
     }
 
     /// A refusal worded as the service words its own.

@@ -1,7 +1,10 @@
 //! The server: one port for all services, one world behind it.
 
+mod time;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -34,10 +37,6 @@ use super::{Options, SandboxError, cloudflare};
 const BODY_LIMIT: usize = 8 << 20;
 /// How often the parts of the world may act on one another before that is called settled.
 const ROUNDS: usize = 4;
-/// How often reading alone lets the secret store look again.
-const STORE_INTERVAL: Duration = Duration::from_millis(200);
-/// How often reading alone lets the kubelets look again.
-const POD_INTERVAL: Duration = Duration::from_millis(20);
 /// How long open connections are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A sandbox that answers.
@@ -63,6 +62,7 @@ impl Running {
     /// Stops listening, lets running requests end, and gives the directory free.
     pub async fn stop(self) {
         self.shared.directory.retract();
+        self.shared.stopping.store(true, Ordering::Relaxed);
         // The receiver is gone where the server has ended by itself.
         let _ = self.stop.send(());
         let abort = self.task.abort_handle();
@@ -87,6 +87,8 @@ struct Shared {
     /// Without tokens, only what stays on this machine is served.
     loopback: bool,
     core: tokio::sync::Mutex<Core>,
+    /// Whether watches have to end.
+    stopping: AtomicBool,
 }
 
 /// Holds the directory, loads its world or sets one up, and answers.
@@ -136,12 +138,14 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         upstream,
         loopback: address.ip().is_loopback(),
         core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle)),
+        stopping: AtomicBool::new(false),
     });
     let mut core = shared.core.lock().await;
     shared.settle(&mut core).await;
     shared.directory.keep(&core.world)?;
     drop(core);
 
+    tokio::spawn(time::keep(Arc::downgrade(&shared)));
     let (stop, task) = serve(listener, shared.clone());
     shared.directory.announce(&endpoint)?;
     Ok(Running { address, environment: endpoint.environment, shared, stop, task })
@@ -254,9 +258,13 @@ async fn answer(
     let received =
         Received::new(parts.method.as_str(), parts.uri.path(), query, parts.headers, body);
     // In a task of its own: a client that goes away does not stop what it asked for half-way.
+    let following = shared.clone();
     let happening = tokio::spawn(async move { shared.happen(&received).await });
     match happening.await {
-        Ok(Ending::Reply(reply)) => response(reply),
+        Ok(Ending::Reply(mut reply)) => match reply.watch.take() {
+            Some(watch) => time::followed(reply, following, watch),
+            None => response(reply),
+        },
         Ok(Ending::Torn(reply)) => torn(reply),
         Ok(Ending::Cut { reset }) => {
             scissors.cut(reset);
@@ -465,35 +473,6 @@ impl Shared {
         }
         core.dress(received, &mut reply);
         reply
-    }
-
-    /// Lets controllers do what they do when time alone has passed.
-    async fn pass_time(&self, core: &mut Core) {
-        if !self.store_is_due(core) && !Self::pods_are_due(core) {
-            return;
-        }
-        let before = core.world.cluster.revision();
-        self.settle(core).await;
-        if core.world.cluster.revision() != before {
-            self.keep(core);
-        }
-    }
-
-    /// Whether pods are on their way, and were not looked at for a while.
-    fn pods_are_due(core: &mut Core) -> bool {
-        if core.store_read.is_some_and(|last| last.elapsed() < POD_INTERVAL) {
-            return false;
-        }
-        core.world.cluster.is_moving()
-    }
-
-    /// Whether the secret store looks again although nothing was written here: it wants
-    /// something, and has not looked for a while.
-    fn store_is_due(&self, core: &mut Core) -> bool {
-        if core.store_read.is_some_and(|last| last.elapsed() < STORE_INTERVAL) {
-            return false;
-        }
-        !core.world.cluster.wanted_parameters(core.env.now).is_empty()
     }
 
     fn keep(&self, core: &Core) {

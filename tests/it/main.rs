@@ -17,6 +17,7 @@ mod first_hour;
 mod gaps_a;
 mod interrupted;
 mod kill;
+mod kubectl;
 mod kubernetes_kind;
 mod lab;
 mod leaks;

@@ -11,6 +11,8 @@ pub enum Identity {
     Admin,
     /// May get, list and watch.
     Reader,
+    /// A service account to which nothing is bound.
+    Nobody,
 }
 
 /// Name of the user who may only read.
@@ -29,6 +31,8 @@ pub fn identity(authorization: Option<&str>) -> Result<Identity, Failure> {
         Ok(Identity::Admin)
     } else if token.starts_with("sandbox-read") {
         Ok(Identity::Reader)
+    } else if token.starts_with("sandbox-none") {
+        Ok(Identity::Nobody)
     } else {
         Err(Failure::unauthorized())
     }
@@ -36,7 +40,11 @@ pub fn identity(authorization: Option<&str>) -> Result<Identity, Failure> {
 
 /// Whether the user may do this to anything.
 pub fn allows(identity: Identity, verb: &str) -> bool {
-    identity == Identity::Admin || matches!(verb, "get" | "list" | "watch")
+    match identity {
+        Identity::Admin => true,
+        Identity::Reader => matches!(verb, "get" | "list" | "watch"),
+        Identity::Nobody => false,
+    }
 }
 
 /// Refuses what the user may not do, dry runs included.

@@ -5,15 +5,11 @@ use base64::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::resources::{Resource, VERBS, api_version, built_in, served, version_rank};
-use super::reviews::is_review;
+use super::resources::{Resource, api_version, built_in, served, version_rank};
 use super::status::Failure;
 use super::store::Store;
 use super::value::fields;
 use super::{Request, Response, openapi};
-
-/// The media type of aggregated discovery.
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Answers that need no credentials.
 pub fn open(path: &str) -> Option<Response> {
@@ -55,10 +51,13 @@ pub fn answer(store: &Store, request: &Request<'_>) -> Result<Option<Response>, 
     let aggregated = wants_aggregated(request.accept);
     let body = match parts.as_slice() {
         ["openapi", rest @ ..] => openapi::document(&all, rest)?,
-        ["api"] | ["apis"] if aggregated => {
+        ["api"] | ["apis"] if aggregated.is_some() => {
+            let version = aggregated.unwrap_or_default();
             let core = parts.first() == Some(&"api");
-            let mut response = Response::json(200, &aggregate(&all, core));
-            response.content_type = AGGREGATED.to_owned();
+            let mut response = Response::json(200, &aggregate(&all, core, version));
+            response.content_type = format!(
+                "application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+            );
             return Ok(Some(response));
         }
         ["api"] => json!({
@@ -89,15 +88,21 @@ pub fn answer(store: &Store, request: &Request<'_>) -> Result<Option<Response>, 
     Ok(Some(Response::json(200, &body)))
 }
 
-/// Whether the first media type that the server has is the aggregated one.
-fn wants_aggregated(accept: Option<&str>) -> bool {
-    accept
+/// The version of aggregated discovery that the client wants more than any other form.
+fn wants_aggregated(accept: Option<&str>) -> Option<&'static str> {
+    let mut forms = accept
         .unwrap_or_default()
         .split(',')
         .map(|one| one.split(';').map(str::trim).collect::<Vec<_>>())
-        .filter(|parts| parts.first() == Some(&"application/json"))
-        .find(|parts| parts.len() == 1 || parts.contains(&"v=v2"))
-        .is_some_and(|parts| parts.contains(&"as=APIGroupDiscoveryList"))
+        .filter(|parts| parts.first() == Some(&"application/json"));
+    forms.find_map(|parts| match parts.len() == 1 {
+        true => Some(None),
+        false if !parts.contains(&"as=APIGroupDiscoveryList") => None,
+        false => ["v2", "v2beta1"]
+            .into_iter()
+            .find(|version| parts.contains(&format!("v={version}").as_str()))
+            .map(Some),
+    })?
 }
 
 /// The groups in order, without the core group.
@@ -142,16 +147,14 @@ fn resource_list(all: &[Resource], group: &str, version: &str) -> Result<Value, 
     for resource in found {
         list.push(entry(resource));
         for sub in &resource.subresources {
+            let (of, at, kind, verbs) = resource.subresource(sub);
             let mut entry = json!({
                 "name": format!("{}/{sub}", resource.plural), "singularName": "",
-                "namespaced": resource.namespaced, "kind": resource.kind,
-                "verbs": ["get", "patch", "update"],
+                "namespaced": resource.namespaced, "kind": kind, "verbs": verbs,
             });
-            if sub == "scale" {
-                let map = fields(&mut entry);
-                map.insert("group".to_owned(), "autoscaling".into());
-                map.insert("version".to_owned(), "v1".into());
-                map.insert("kind".to_owned(), "Scale".into());
+            if !of.is_empty() {
+                fields(&mut entry).insert("group".to_owned(), of.into());
+                fields(&mut entry).insert("version".to_owned(), at.into());
             }
             list.push(entry);
         }
@@ -167,30 +170,10 @@ fn resource_list(all: &[Resource], group: &str, version: &str) -> Result<Value, 
     Ok(body)
 }
 
-fn verbs(resource: &Resource) -> Vec<&'static str> {
-    if resource.custom.is_some() {
-        return vec![
-            "delete",
-            "deletecollection",
-            "get",
-            "list",
-            "patch",
-            "create",
-            "update",
-            "watch",
-        ];
-    }
-    if is_review(resource) {
-        return vec!["create"];
-    }
-    let namespaces = resource.is("", "namespaces");
-    VERBS.into_iter().filter(|v| !(namespaces && *v == "deletecollection")).collect()
-}
-
 fn entry(resource: &Resource) -> Value {
     let mut entry = json!({
         "name": resource.plural, "singularName": resource.singular,
-        "namespaced": resource.namespaced, "kind": resource.kind, "verbs": verbs(resource),
+        "namespaced": resource.namespaced, "kind": resource.kind, "verbs": resource.verbs(),
     });
     let map = fields(&mut entry);
     if !resource.short_names.is_empty() {
@@ -199,7 +182,8 @@ fn entry(resource: &Resource) -> Value {
     if !resource.categories.is_empty() {
         map.insert("categories".to_owned(), resource.categories.clone().into());
     }
-    if is_review(resource) {
+    // What is not stored has no version in storage.
+    if !resource.verbs().contains(&"watch") {
         return entry;
     }
     // Definitions are still stored as v1beta1 (recording 01, line 12).
@@ -212,7 +196,7 @@ fn entry(resource: &Resource) -> Value {
     entry
 }
 
-fn aggregate(all: &[Resource], core: bool) -> Value {
+fn aggregate(all: &[Resource], core: bool, version: &str) -> Value {
     let names = if core { vec![""] } else { groups(all) };
     let items: Vec<_> = names
         .into_iter()
@@ -230,8 +214,8 @@ fn aggregate(all: &[Resource], core: bool) -> Value {
         })
         .collect();
     json!({
-        "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
-        "items": items,
+        "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
+        "metadata": {}, "items": items,
     })
 }
 
@@ -246,7 +230,7 @@ fn aggregated_entry(resource: &Resource) -> Value {
     let mut entry = json!({
         "resource": resource.plural, "responseKind": own,
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
-        "singularResource": resource.singular, "verbs": verbs(resource),
+        "singularResource": resource.singular, "verbs": resource.verbs(),
     });
     let map = fields(&mut entry);
     if !resource.short_names.is_empty() {
@@ -260,9 +244,12 @@ fn aggregated_entry(resource: &Resource) -> Value {
             .subresources
             .iter()
             .map(|sub| {
-                let of =
-                    if sub == "scale" { kind("autoscaling", "v1", "Scale") } else { own.clone() };
-                json!({"subresource": sub, "responseKind": of, "verbs": ["get", "patch", "update"]})
+                let (of, at, name, verbs) = resource.subresource(sub);
+                let of = match (of, name == resource.kind) {
+                    ("", true) => own.clone(),
+                    _ => kind(of, at, &name),
+                };
+                json!({"subresource": sub, "responseKind": of, "verbs": verbs})
             })
             .collect();
         map.insert("subresources".to_owned(), Value::Array(subs));

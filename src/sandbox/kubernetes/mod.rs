@@ -2,6 +2,8 @@
 //! that matter to boxctl, held to recordings of a real one.
 
 mod access;
+mod autoscalers;
+mod columns;
 mod connectors;
 mod controllers;
 mod crd;
@@ -13,18 +15,22 @@ pub mod merge;
 mod normalise;
 mod openapi;
 mod presets;
+mod protobuf;
 mod quantities;
 mod quota;
 mod read;
 mod request;
 mod resources;
 mod reviews;
+mod rules;
 mod status;
 mod store;
 mod strategic;
+mod subresources;
 mod table;
 mod validate;
 mod value;
+mod watch;
 mod write;
 
 #[cfg(test)]
@@ -43,6 +49,8 @@ use serde_json::{Value, json};
 use request::{Options, Route, accepted};
 use status::Failure;
 use store::Store;
+
+pub use watch::Watch;
 
 /// One request as the server received it.
 #[derive(Debug, Clone)]
@@ -75,8 +83,10 @@ pub struct Response {
     pub content_type: String,
     /// Other headers (`Warning`).
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body, of a watch its beginning.
     pub body: Vec<u8>,
+    /// How a watch goes on.
+    pub watch: Option<Box<Watch>>,
 }
 
 impl Response {
@@ -88,6 +98,7 @@ impl Response {
             content_type: "application/json".to_owned(),
             headers: Vec::new(),
             body: bytes,
+            watch: None,
         }
     }
 
@@ -97,6 +108,7 @@ impl Response {
             content_type: "text/plain; charset=utf-8".to_owned(),
             headers: Vec::new(),
             body: body.as_bytes().to_vec(),
+            watch: None,
         }
     }
 
@@ -182,6 +194,11 @@ impl Cluster {
         cluster
     }
 
+    /// What has changed for a watch since it was last asked.
+    pub fn follow(&self, watch: &mut Watch, now: Timestamp) -> Vec<u8> {
+        watch.follow(&self.store, now)
+    }
+
     /// The revision of the last write.
     pub fn revision(&self) -> u64 {
         self.store.revision()
@@ -212,6 +229,10 @@ impl Cluster {
         let options = Options::read(request)?;
         access::check(identity, request, &route, &options)?;
         let collection = route.name.is_empty();
+        self.check_verb(request.method, &route)?;
+        if let Some(response) = self.subresource(request, &route, &options, now)? {
+            return Ok(response);
+        }
         // Over all namespaces one can only read.
         let everywhere = route.resource.namespaced && route.namespace.is_empty();
         if everywhere && !matches!(request.method, "GET" | "HEAD") {
@@ -220,7 +241,7 @@ impl Cluster {
         match request.method {
             "GET" | "HEAD" => {
                 let form = accepted(request.accept)?;
-                let mut response = if collection {
+                let mut response = if collection || options.watch {
                     read::list(&self.store, &route, &options, form, now)?
                 } else if route.subresource == "scale" {
                     let stored = route.stored(&self.store).ok_or_else(|| route.not_found())?;
@@ -237,6 +258,25 @@ impl Cluster {
             "POST" | "PUT" | "PATCH" => self.write(request, &route, &options, now),
             _ => Err(Failure::method_not_allowed()),
         }
+    }
+
+    /// Refuses verbs that a kind or a subresource does not have.
+    fn check_verb(&self, method: &str, route: &Route) -> Result<(), Failure> {
+        let wanted: &[&str] = match method {
+            "GET" | "HEAD" => &["get", "list"],
+            "POST" => &["create"],
+            "PUT" => &["update"],
+            "PATCH" => &["patch"],
+            "DELETE" if route.name.is_empty() => &["deletecollection"],
+            "DELETE" => &["delete"],
+            _ => &[],
+        };
+        let verbs = match route.subresource.as_str() {
+            "" => route.resource.verbs(),
+            name => route.resource.subresource(name).3,
+        };
+        let known = verbs.iter().any(|verb| wanted.contains(verb));
+        if known { Ok(()) } else { Err(Failure::method_not_allowed()) }
     }
 
     /// Every stored object but events, which tell what was, sorted by kind, namespace and name.

@@ -9,7 +9,8 @@ use super::status::Failure;
 use super::store::Store;
 use super::table;
 use super::value::{fields, text};
-use super::{Response, crd, events};
+use super::watch::Watch;
+use super::{Response, autoscalers, crd, events};
 
 /// An object as a request in this version sees it.
 pub fn present(resource: &Resource, object: &Value) -> Value {
@@ -20,11 +21,12 @@ pub fn present(resource: &Resource, object: &Value) -> Value {
     if events::is_newer(resource) {
         events::to_newer(&mut shown);
     }
+    autoscalers::present(resource, &mut shown);
     crd::present(resource, &mut shown);
     shown
 }
 
-fn partial(object: &Value) -> Value {
+pub fn partial(object: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
         "metadata": object.get("metadata").cloned().unwrap_or_default(),
@@ -55,7 +57,7 @@ pub fn get(
     Ok(Response::json(200, &body))
 }
 
-/// GET of a collection, as a list or, for `watch`, as events that end at once.
+/// GET of a collection, as a list or as the beginning of a watch.
 ///
 /// # Errors
 ///
@@ -67,12 +69,13 @@ pub fn list(
     form: Form,
     now: jiff::Timestamp,
 ) -> Result<Response, Failure> {
-    let matching = select(store, route, options)?;
     let resource = &route.resource;
+    check_version(store, options)?;
     if options.watch {
-        return Ok(watch(resource, &matching, form, now));
+        return Watch::start(store, route, options, form, now);
     }
-    let start = start_of(options, &route.namespace)?;
+    let matching = select(store, route, options)?;
+    let start = start_of(options, &route.namespace, store.revision())?;
     let rest: Vec<_> = matching
         .into_iter()
         .filter(|(key, _)| start.as_deref().is_none_or(|start| *key >= start))
@@ -117,24 +120,54 @@ fn bare(resource: &Resource, mut page: Vec<Value>) -> Vec<Value> {
     page
 }
 
-fn watch(
-    resource: &Resource,
-    matching: &[(&str, &Value)],
-    form: Form,
-    now: jiff::Timestamp,
-) -> Response {
-    let mut body = Vec::new();
-    for (_, object) in matching {
-        let object = present(resource, object);
-        let object = match form {
-            Form::Whole => object,
-            Form::Metadata => partial(&object),
-            Form::Table => table::of(resource, &[object], json!({}), now),
-        };
-        body.extend_from_slice(json!({"type": "ADDED", "object": object}).to_string().as_bytes());
-        body.push(b'\n');
+/// Lists can't be of a revision that is yet to come.
+fn check_version(store: &Store, options: &Options) -> Result<(), Failure> {
+    let Ok(wanted) = options.resource_version.parse::<u64>() else {
+        if options.resource_version.is_empty() {
+            return Ok(());
+        }
+        let message = format!("resourceVersion: Invalid value: {:?}", options.resource_version);
+        return Err(Failure::bad_request(message));
+    };
+    let now = store.revision();
+    if wanted > now && !options.watch {
+        return Err(Failure::too_large_version(wanted, now));
     }
-    Response { status: 200, content_type: "application/json".to_owned(), headers: Vec::new(), body }
+    Ok(())
+}
+
+/// Which objects of a collection a request is about.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    labels: Vec<LabelRule>,
+    fields: Vec<FieldRule>,
+    name: String,
+}
+
+impl Selection {
+    /// Reads the selectors of a request; a path that names an object selects that one.
+    ///
+    /// # Errors
+    ///
+    /// 400 for selectors that can't be read.
+    pub fn read(route: &Route, options: &Options) -> Result<Self, Failure> {
+        Ok(Self {
+            labels: parse_labels(&options.labels)?,
+            fields: parse_fields(&options.fields, &route.resource)?,
+            name: route.name.clone(),
+        })
+    }
+
+    /// Whether an object is among them.
+    pub fn admits(&self, object: &Value) -> bool {
+        let own = object.pointer("/metadata/labels");
+        (self.name.is_empty() || text(object, "/metadata/name") == self.name)
+            && self.labels.iter().all(|rule| rule.admits(own))
+            && self
+                .fields
+                .iter()
+                .all(|(pointer, value, equal)| (field_text(object, pointer) == *value) == *equal)
+    }
 }
 
 /// The objects of a collection that the selectors admit, with their keys.
@@ -143,18 +176,11 @@ pub fn select<'a>(
     route: &Route,
     options: &Options,
 ) -> Result<Vec<(&'a str, &'a Value)>, Failure> {
-    let labels = parse_labels(&options.labels)?;
-    let wanted = parse_fields(&options.fields, &route.resource)?;
+    let wanted = Selection::read(route, options)?;
     let namespace = Some(route.namespace.as_str()).filter(|ns| !ns.is_empty());
     Ok(store
         .entries(route.resource.storage_group(), &route.resource.plural, namespace)
-        .filter(|(_, object)| {
-            let own = object.pointer("/metadata/labels");
-            labels.iter().all(|rule| rule.admits(own))
-                && wanted.iter().all(|(pointer, value, equal)| {
-                    (field_text(object, pointer) == *value) == *equal
-                })
-        })
+        .filter(|(_, object)| wanted.admits(object))
         .collect())
 }
 
@@ -166,12 +192,14 @@ fn field_text(object: &Value, pointer: &str) -> String {
     }
 }
 
+#[derive(Debug, Clone)]
 struct LabelRule {
     key: String,
     values: Vec<String>,
     operator: Operator,
 }
 
+#[derive(Debug, Clone, Copy)]
 enum Operator {
     In,
     NotIn,
@@ -300,7 +328,10 @@ fn token_after(revision: u64, last: &str, namespace: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(token.to_string())
 }
 
-fn start_of(options: &Options, namespace: &str) -> Result<Option<String>, Failure> {
+/// Revisions after which a list's first page is compacted away.
+const KEPT: u64 = 10_000;
+
+fn start_of(options: &Options, namespace: &str, now: u64) -> Result<Option<String>, Failure> {
     let token = &options.continue_token;
     if token.is_empty() {
         return Ok(None);
@@ -315,6 +346,10 @@ fn start_of(options: &Options, namespace: &str) -> Result<Option<String>, Failur
     })?;
     let decoded: Value = serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
     let start = text(&decoded, "/start").trim_start_matches('/');
+    let revision = decoded.get("rv").and_then(Value::as_u64).unwrap_or(0);
+    if revision > 0 && revision + KEPT < now {
+        return Err(Failure::expired_token());
+    }
     if namespace.is_empty() {
         let cluster_wide = !start.contains('/');
         return Ok(Some(if cluster_wide { format!("/{start}") } else { start.to_owned() }));

@@ -115,6 +115,16 @@ pub struct Options {
     pub continue_token: String,
     /// Stream of changes instead of a list.
     pub watch: bool,
+    /// From which revision.
+    pub resource_version: String,
+    /// How that revision is meant.
+    pub resource_version_match: String,
+    /// Whether a watch begins with what is there.
+    pub initial_events: Option<bool>,
+    /// Whether a watch has bookmarks.
+    pub bookmarks: bool,
+    /// Seconds a watch lasts.
+    pub timeout: Option<i64>,
     /// What becomes of dependents.
     pub propagation: Option<String>,
     /// Seconds until a pod is killed.
@@ -146,6 +156,11 @@ impl Options {
                 "limit" => options.limit = value.parse().unwrap_or(0),
                 "continue" => options.continue_token.clone_from(value),
                 "watch" => options.watch = yes(value),
+                "resourceVersion" => options.resource_version.clone_from(value),
+                "resourceVersionMatch" => options.resource_version_match.clone_from(value),
+                "sendInitialEvents" => options.initial_events = Some(yes(value)),
+                "allowWatchBookmarks" => options.bookmarks = yes(value),
+                "timeoutSeconds" => options.timeout = value.parse().ok(),
                 "propagationPolicy" => options.propagation = Some(value.clone()),
                 "gracePeriodSeconds" => options.grace = value.parse().ok(),
                 _ => {}
@@ -199,15 +214,18 @@ pub fn accepted(accept: Option<&str>) -> Result<Form, Failure> {
     Err(Failure::not_acceptable())
 }
 
-/// The body as JSON; YAML is read where it is no JSON.
+/// The body as JSON, from whatever form it came in.
 ///
 /// # Errors
 ///
-/// 400 where it is neither.
+/// 400 where it can't be read, 415 for a binary form of a kind that is read as JSON only.
 pub fn body(request: &Request<'_>) -> Result<Value, Failure> {
     let media = request.content_type.unwrap_or_default();
     if media.starts_with("application/vnd.kubernetes.protobuf") {
-        return Err(Failure::unsupported_media_type("application/json, application/yaml"));
+        return super::protobuf::decode(request.body).map_err(|why| {
+            let message = format!("the body of the request can't be decoded: {why}");
+            Failure::unsupported_media(message)
+        });
     }
     if let Ok(value) = serde_json::from_slice(request.body) {
         return Ok(value);

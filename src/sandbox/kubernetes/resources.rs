@@ -7,10 +7,6 @@ use serde_json::Value;
 use super::store::Store;
 use super::value::{items, text};
 
-/// All verbs of an ordinary resource, in discovery's order.
-pub const VERBS: [&str; 8] =
-    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-
 /// One served kind in one version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
@@ -32,7 +28,7 @@ pub struct Resource {
     pub short_names: Vec<String>,
     /// Groups of resources such as `all`.
     pub categories: Vec<String>,
-    /// `status` and `scale`, where there are such.
+    /// `status`, `scale` and the others, where there are such.
     pub subresources: Vec<String>,
     /// What a CRD adds; built-in kinds have none.
     pub custom: Option<Custom>,
@@ -63,6 +59,46 @@ impl Resource {
     /// The group under which objects are stored: events are one set of objects in two groups.
     pub fn storage_group(&self) -> &str {
         if self.group == "events.k8s.io" { "" } else { &self.group }
+    }
+
+    /// What can be done with it, in discovery's order.
+    pub fn verbs(&self) -> Vec<&'static str> {
+        if self.custom.is_some() {
+            let verbs = "delete deletecollection get list patch create update watch";
+            return verbs.split(' ').collect();
+        }
+        let only = match (self.group.as_str(), self.plural.as_str()) {
+            ("authorization.k8s.io" | "authentication.k8s.io", _) | ("", "bindings") => "create",
+            ("", "componentstatuses") => "get list",
+            ("", "namespaces") => "create delete get list patch update watch",
+            _ => "create delete deletecollection get list patch update watch",
+        };
+        only.split(' ').collect()
+    }
+
+    /// Group, version and kind that a subresource takes and answers with, and its verbs; group and
+    /// version are empty where they are the resource's own.
+    pub fn subresource(
+        &self,
+        name: &str,
+    ) -> (&'static str, &'static str, String, Vec<&'static str>) {
+        let of = |group, version, kind: &str, verbs: &'static str| {
+            (group, version, kind.to_owned(), verbs.split(' ').collect())
+        };
+        let options = |what: &str| format!("{}{what}Options", self.kind);
+        match name {
+            "scale" => of("autoscaling", "v1", "Scale", "get patch update"),
+            "eviction" => of("policy", "v1", "Eviction", "create"),
+            "token" => of("authentication.k8s.io", "v1", "TokenRequest", "create"),
+            "binding" => of("", "", "Binding", "create"),
+            "finalize" => of("", "", &self.kind, "update"),
+            "log" => of("", "", &self.kind, "get"),
+            "attach" => of("", "", &options("Attach"), "create get"),
+            "exec" => of("", "", &options("Exec"), "create get"),
+            "portforward" => of("", "", &options("PortForward"), "create get"),
+            "proxy" => of("", "", &options("Proxy"), "create delete get patch update"),
+            _ => of("", "", &self.kind, "get patch update"),
+        }
     }
 
     /// Whether the group and plural are these.
@@ -97,21 +133,24 @@ type Row = (
 /// The built-in kinds in the order in which a 1.36 server lists them.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
+    ("", "v1", "bindings", "binding", "Binding", true, "", "", ""),
+    ("", "v1", "componentstatuses", "componentstatus", "ComponentStatus", false, "cs", "", ""),
     ("", "v1", "configmaps", "configmap", "ConfigMap", true, "cm", "", ""),
     ("", "v1", "endpoints", "endpoints", "Endpoints", true, "ep", "", ""),
     ("", "v1", "events", "event", "Event", true, "ev", "", ""),
     ("", "v1", "limitranges", "limitrange", "LimitRange", true, "limits", "", ""),
-    ("", "v1", "namespaces", "namespace", "Namespace", false, "ns", "", "status"),
-    ("", "v1", "nodes", "node", "Node", false, "no", "", "status"),
+    ("", "v1", "namespaces", "namespace", "Namespace", false, "ns", "", "finalize,status"),
+    ("", "v1", "nodes", "node", "Node", false, "no", "", "proxy,status"),
     ("", "v1", "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim", true, "pvc", "", "status"),
     ("", "v1", "persistentvolumes", "persistentvolume", "PersistentVolume", false, "pv", "", "status"),
-    ("", "v1", "pods", "pod", "Pod", true, "po", "all", "status"),
+    ("", "v1", "pods", "pod", "Pod", true, "po", "all", "attach,binding,ephemeralcontainers,eviction,exec,log,portforward,proxy,resize,status"),
     ("", "v1", "podtemplates", "podtemplate", "PodTemplate", true, "", "", ""),
     ("", "v1", "replicationcontrollers", "replicationcontroller", "ReplicationController", true, "rc", "all", "scale,status"),
     ("", "v1", "resourcequotas", "resourcequota", "ResourceQuota", true, "quota", "", "status"),
     ("", "v1", "secrets", "secret", "Secret", true, "", "", ""),
-    ("", "v1", "serviceaccounts", "serviceaccount", "ServiceAccount", true, "sa", "", ""),
-    ("", "v1", "services", "service", "Service", true, "svc", "all", "status"),
+    ("", "v1", "serviceaccounts", "serviceaccount", "ServiceAccount", true, "sa", "", "token"),
+    ("", "v1", "services", "service", "Service", true, "svc", "all", "proxy,status"),
+    ("apiregistration.k8s.io", "v1", "apiservices", "apiservice", "APIService", false, "", "api-extensions", "status"),
     ("apps", "v1", "controllerrevisions", "controllerrevision", "ControllerRevision", true, "", "", ""),
     ("apps", "v1", "daemonsets", "daemonset", "DaemonSet", true, "ds", "all", "status"),
     ("apps", "v1", "deployments", "deployment", "Deployment", true, "deploy", "all", "scale,status"),
@@ -119,10 +158,16 @@ const TABLE: &[Row] = &[
     ("apps", "v1", "statefulsets", "statefulset", "StatefulSet", true, "sts", "all", "scale,status"),
     ("events.k8s.io", "v1", "events", "event", "Event", true, "ev", "", ""),
     ("authentication.k8s.io", "v1", "selfsubjectreviews", "selfsubjectreview", "SelfSubjectReview", false, "", "", ""),
+    ("authentication.k8s.io", "v1", "tokenreviews", "tokenreview", "TokenReview", false, "", "", ""),
+    ("authorization.k8s.io", "v1", "localsubjectaccessreviews", "localsubjectaccessreview", "LocalSubjectAccessReview", true, "", "", ""),
     ("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "selfsubjectaccessreview", "SelfSubjectAccessReview", false, "", "", ""),
+    ("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "selfsubjectrulesreview", "SelfSubjectRulesReview", false, "", "", ""),
+    ("authorization.k8s.io", "v1", "subjectaccessreviews", "subjectaccessreview", "SubjectAccessReview", false, "", "", ""),
     ("autoscaling", "v2", "horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", true, "hpa", "all", "status"),
+    ("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", true, "hpa", "all", "status"),
     ("batch", "v1", "cronjobs", "cronjob", "CronJob", true, "cj", "all", "status"),
     ("batch", "v1", "jobs", "job", "Job", true, "", "all", "status"),
+    ("certificates.k8s.io", "v1", "certificatesigningrequests", "certificatesigningrequest", "CertificateSigningRequest", false, "csr", "", "approval,status"),
     ("networking.k8s.io", "v1", "ingressclasses", "ingressclass", "IngressClass", false, "", "", ""),
     ("networking.k8s.io", "v1", "ingresses", "ingress", "Ingress", true, "ing", "", "status"),
     ("networking.k8s.io", "v1", "ipaddresses", "ipaddress", "IPAddress", false, "ip", "", ""),
@@ -150,6 +195,12 @@ const TABLE: &[Row] = &[
     ("coordination.k8s.io", "v1", "leases", "lease", "Lease", true, "", "", ""),
     ("node.k8s.io", "v1", "runtimeclasses", "runtimeclass", "RuntimeClass", false, "", "", ""),
     ("discovery.k8s.io", "v1", "endpointslices", "endpointslice", "EndpointSlice", true, "", "", ""),
+    ("resource.k8s.io", "v1", "deviceclasses", "deviceclass", "DeviceClass", false, "", "", ""),
+    ("resource.k8s.io", "v1", "resourceclaims", "resourceclaim", "ResourceClaim", true, "", "", "status"),
+    ("resource.k8s.io", "v1", "resourceclaimtemplates", "resourceclaimtemplate", "ResourceClaimTemplate", true, "", "", ""),
+    ("resource.k8s.io", "v1", "resourceslices", "resourceslice", "ResourceSlice", false, "", "", ""),
+    ("flowcontrol.apiserver.k8s.io", "v1", "flowschemas", "flowschema", "FlowSchema", false, "", "", "status"),
+    ("flowcontrol.apiserver.k8s.io", "v1", "prioritylevelconfigurations", "prioritylevelconfiguration", "PriorityLevelConfiguration", false, "", "", "status"),
 ];
 
 static BUILT_IN: LazyLock<Vec<Resource>> = LazyLock::new(|| {
@@ -215,6 +266,8 @@ pub fn find_kind(store: &Store, api_version: &str, kind: &str) -> Option<Resourc
 pub fn namespaced(store: &Store) -> Vec<(String, String)> {
     let built_in = BUILT_IN.iter().filter(|r| r.namespaced && r.storage_group() == r.group);
     let mut kinds: Vec<_> = built_in.map(|r| (r.group.clone(), r.plural.clone())).collect();
+    // A kind of several versions is one.
+    kinds.dedup();
     let definitions = store.list("apiextensions.k8s.io", "customresourcedefinitions", None);
     let custom = definitions.into_iter().filter(|crd| text(crd, "/spec/scope") == "Namespaced");
     kinds.extend(custom.map(|crd| {

@@ -31,6 +31,18 @@ pub fn answer(
     child(&mut review, "metadata");
     let status = match route.resource.kind.as_str() {
         "SelfSubjectReview" => json!({"userInfo": user(identity)}),
+        "TokenReview" => json!({"authenticated": false, "user": {}, "error": "unknown token"}),
+        "SelfSubjectRulesReview" => rules(identity),
+        kind @ ("SubjectAccessReview" | "LocalSubjectAccessReview") => {
+            let user = text(&review, "/spec/user");
+            let known = [Identity::Admin, Identity::Reader]
+                .into_iter()
+                .find(|identity| text(&self::user(*identity), "/username") == user);
+            let verb = text(&review, "/spec/resourceAttributes/verb");
+            let namespaced = kind == "SubjectAccessReview"
+                || text(&review, "/spec/resourceAttributes/namespace") == route.namespace;
+            json!({"allowed": namespaced && known.is_some_and(|known| allows(known, verb))})
+        }
         _ => {
             let verb = ["/spec/resourceAttributes/verb", "/spec/nonResourceAttributes/verb"]
                 .map(|pointer| text(&review, pointer))
@@ -44,9 +56,22 @@ pub fn answer(
     Ok(Response::json(201, &review))
 }
 
+fn rules(identity: Identity) -> Value {
+    let verbs = match identity {
+        Identity::Admin => json!(["*"]),
+        Identity::Reader => json!(["get", "list", "watch"]),
+        Identity::Nobody => json!([]),
+    };
+    let everything = json!([{"verbs": verbs, "apiGroups": ["*"], "resources": ["*"]}]);
+    let urls = json!([{"verbs": verbs, "nonResourceURLs": ["*"]}]);
+    json!({"resourceRules": everything, "nonResourceRules": urls, "incomplete": false})
+}
+
 fn user(identity: Identity) -> Value {
     match identity {
         Identity::Admin => json!({"username": "sandbox-admin", "groups": ["system:masters"]}),
-        Identity::Reader => json!({"username": READER, "groups": ["system:serviceaccounts"]}),
+        Identity::Reader | Identity::Nobody => {
+            json!({"username": READER, "groups": ["system:serviceaccounts"]})
+        }
     }
 }

@@ -70,18 +70,20 @@ pub struct Failure {
     pub message: String,
     /// What it is about and why.
     pub details: Option<Value>,
+    /// Seconds after which it is worth trying again.
+    retry_after: Option<u32>,
     plain: bool,
 }
 
 impl Failure {
     fn new(code: u16, reason: &'static str, message: String, details: Option<Value>) -> Self {
-        Self { code, reason: Some(reason), message, details, plain: false }
+        Self { code, reason: Some(reason), message, details, retry_after: None, plain: false }
     }
 
     /// Nothing is served under this path at all.
     pub fn page_not_found() -> Self {
         let message = "404 page not found\n".to_owned();
-        Self { code: 404, reason: None, message, details: None, plain: true }
+        Self { code: 404, reason: None, message, details: None, retry_after: None, plain: true }
     }
 
     /// The group is served but not this version or resource.
@@ -120,6 +122,11 @@ impl Failure {
             "the body of the request was in an unknown format - accepted media types include: \
              {supported}"
         );
+        Self::new(415, "UnsupportedMediaType", message, Some(json!({})))
+    }
+
+    /// A body of a known media type that still can't be read.
+    pub fn unsupported_media(message: String) -> Self {
         Self::new(415, "UnsupportedMediaType", message, Some(json!({})))
     }
 
@@ -182,7 +189,39 @@ impl Failure {
 
     /// The server's own failure; apply's schema errors come as one (recordings 03 and 07).
     pub fn internal(message: String) -> Self {
-        Self { code: 500, reason: None, message, details: None, plain: false }
+        Self { code: 500, reason: None, message, details: None, retry_after: None, plain: false }
+    }
+
+    /// What was asked for is forgotten by now.
+    pub fn expired(message: String) -> Self {
+        Self::new(410, "Expired", message, None)
+    }
+
+    /// A page of a list that is too old to go on.
+    pub fn expired_token() -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list \
+                       result. You can start a new list without the continue parameter, or use \
+                       the continue token in this response to retrieve the remainder of the \
+                       results. Continuing with the provided token results in an inconsistent \
+                       list - objects that were created, modified, or deleted between the time \
+                       the first chunk was returned and now may show up in the list.";
+        Self::expired(message.to_owned())
+    }
+
+    /// A revision that is yet to come.
+    pub fn too_large_version(wanted: u64, is: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {is}");
+        let causes = json!({"causes": [
+            {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1});
+        let failure = Self::new(504, "Timeout", message, Some(causes));
+        Self { retry_after: Some(1), ..failure }
+    }
+
+    /// What only a container that really runs could answer.
+    pub fn not_implemented(what: &str) -> Self {
+        let message = format!("the sandbox runs no containers, so there is no {what}");
+        Self { code: 501, reason: None, message, details: None, retry_after: None, plain: false }
     }
 
     /// The answer that says so.
@@ -193,8 +232,18 @@ impl Failure {
                 content_type: "text/plain; charset=utf-8".to_owned(),
                 headers: Vec::new(),
                 body: self.message.clone().into_bytes(),
+                watch: None,
             };
         }
+        let mut response = Response::json(self.code, &self.status());
+        response
+            .headers
+            .extend(self.retry_after.map(|s| ("retry-after".to_owned(), s.to_string())));
+        response
+    }
+
+    /// The `Status` object that says so.
+    pub fn status(&self) -> Value {
         let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message,
@@ -207,7 +256,7 @@ impl Failure {
             map.insert("details".to_owned(), details.clone());
         }
         map.insert("code".to_owned(), self.code.into());
-        Response::json(self.code, &body)
+        body
     }
 }
 

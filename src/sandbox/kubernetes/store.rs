@@ -1,6 +1,6 @@
 //! Where objects are kept: one map, one counter of revisions, as in etcd.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,30 @@ pub struct Store {
     revision: u64,
     objects: BTreeMap<String, Value>,
     addresses: u32,
+    /// Claims that nobody has written since they were made.
+    #[serde(default)]
+    fresh: BTreeSet<String>,
+    /// The last changes, one a revision, for those who watch.
+    #[serde(skip)]
+    history: VecDeque<Change>,
+}
+
+/// Changes that are remembered.
+const REMEMBERED: usize = 2000;
+
+/// What one write did to one object.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The revision it made.
+    pub revision: u64,
+    /// What was written.
+    pub key: String,
+    /// The object before, if it was there.
+    pub before: Option<Value>,
+    /// The object after; of one that is gone, the last of it.
+    pub after: Value,
+    /// Whether it is gone.
+    pub gone: bool,
 }
 
 /// Key of one object.
@@ -73,8 +97,37 @@ impl Store {
             text(&object, "/metadata/namespace"),
             text(&object, "/metadata/name"),
         );
-        self.objects.insert(key, object.clone());
+        let claim = group.is_empty() && plural == "persistentvolumeclaims";
+        if claim && !self.objects.contains_key(&key) {
+            self.fresh.insert(key.clone());
+        } else {
+            self.fresh.remove(&key);
+        }
+        let before = self.objects.insert(key.clone(), object.clone());
+        self.remember(key, before, object.clone(), false);
         object
+    }
+
+    fn remember(&mut self, key: String, before: Option<Value>, after: Value, gone: bool) {
+        if self.history.len() == REMEMBERED {
+            self.history.pop_front();
+        }
+        self.history.push_back(Change { revision: self.revision, key, before, after, gone });
+    }
+
+    /// The changes after a revision; `None` where some of them are forgotten.
+    pub fn changes_since(&self, revision: u64) -> Option<impl Iterator<Item = &Change>> {
+        let oldest = self.history.front().map_or(self.revision + 1, |change| change.revision);
+        let after = move |change: &&Change| change.revision > revision;
+        (revision + 1 >= oldest).then(|| self.history.iter().filter(after))
+    }
+
+    /// Whether the server stores an object again although nothing about it has changed: a claim,
+    /// the first time it is written after it was made (recording 04, lines 14 and 19).
+    pub fn stores_again(&self, group: &str, plural: &str, object: &Value) -> bool {
+        let (namespace, name) =
+            (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
+        self.fresh.contains(&key(group, plural, namespace, name))
     }
 
     /// Takes an object out; deleting is a write too.
@@ -85,10 +138,14 @@ impl Store {
         namespace: &str,
         name: &str,
     ) -> Option<Value> {
-        let mut gone = self.objects.remove(&key(group, plural, namespace, name))?;
+        let key = key(group, plural, namespace, name);
+        let mut gone = self.objects.remove(&key)?;
+        let before = Some(gone.clone());
+        self.fresh.remove(&key);
         self.revision += 1;
         fields(&mut gone);
         metadata(&mut gone).insert("resourceVersion".to_owned(), self.revision.to_string().into());
+        self.remember(key, before, gone.clone(), true);
         Some(gone)
     }
 

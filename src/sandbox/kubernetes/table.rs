@@ -3,37 +3,33 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::columns;
 use super::resources::{Custom, Resource};
-use super::value::{items, number, text};
-
-/// A column's name and how to fill it.
-type Column = (&'static str, fn(&Value) -> Value);
+use super::value::{number, text};
 
 /// The table of some objects.
 pub fn of(resource: &Resource, objects: &[Value], meta: Value, now: Timestamp) -> Value {
-    let own = columns(resource);
-    let custom = resource.custom.as_ref();
-    let mut definitions = vec![definition("Name", "string", "name", 0)];
-    match custom {
-        Some(custom) => definitions.extend(custom.columns.iter().map(custom_definition)),
-        None => definitions.extend(own.iter().map(|(name, _)| definition(name, "string", "", 0))),
-    }
-    let aged = !definitions.iter().any(|d| text(d, "/name") == "Age");
-    if aged {
-        definitions.push(definition("Age", "string", "", 0));
-    }
+    let own = columns::of(resource);
+    let definitions: Vec<Value> = match &resource.custom {
+        Some(custom) => custom_definitions(custom),
+        None => own
+            .iter()
+            .map(|(name, wide, _)| {
+                let format = if *name == "Name" { "name" } else { "" };
+                definition(name, "string", format, i64::from(*wide))
+            })
+            .collect(),
+    };
+    let cells = |object: &Value| -> Vec<Value> {
+        match &resource.custom {
+            Some(custom) => custom_cells(custom, object, now),
+            None => own.iter().map(|(_, _, fill)| fill(object, now)).collect(),
+        }
+    };
     let rows: Vec<_> = objects
         .iter()
         .map(|object| {
-            let mut cells = vec![Value::from(text(object, "/metadata/name"))];
-            match custom {
-                Some(custom) => cells.extend(custom_cells(custom, object, now)),
-                None => cells.extend(own.iter().map(|(_, fill)| fill(object))),
-            }
-            if aged {
-                cells.push(age(text(object, "/metadata/creationTimestamp"), now).into());
-            }
-            json!({"cells": cells, "object": {
+            json!({"cells": cells(object), "object": {
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
                 "metadata": object.get("metadata").cloned().unwrap_or_default(),
             }})
@@ -43,6 +39,16 @@ pub fn of(resource: &Resource, objects: &[Value], meta: Value, now: Timestamp) -
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta,
         "columnDefinitions": definitions, "rows": rows,
     })
+}
+
+/// A custom resource's name and the columns of its definition; its age where there are none.
+fn custom_definitions(custom: &Custom) -> Vec<Value> {
+    let mut all = vec![definition("Name", "string", "name", 0)];
+    all.extend(custom.columns.iter().map(custom_definition));
+    if custom.columns.is_empty() {
+        all.push(definition("Age", "date", "", 0));
+    }
+    all
 }
 
 fn definition(name: &str, kind: &str, format: &str, priority: i64) -> Value {
@@ -57,15 +63,22 @@ fn custom_definition(column: &Value) -> Value {
 }
 
 fn custom_cells(custom: &Custom, object: &Value, now: Timestamp) -> Vec<Value> {
+    let since =
+        |text: &str| text.parse().map_or_else(|_| "<unknown>".to_owned(), |then| age(then, now));
     let cell = |column: &Value| {
         let value = at_path(object, text(column, "/jsonPath"));
         match (text(column, "/type"), value) {
-            ("date", Some(value)) => age(value.as_str().unwrap_or_default(), now).into(),
+            ("date", Some(value)) => since(value.as_str().unwrap_or_default()).into(),
             (_, Some(value)) => value.clone(),
-            (_, None) => json!(""),
+            (_, None) => Value::Null,
         }
     };
-    custom.columns.iter().map(cell).collect()
+    let mut all = vec![Value::from(text(object, "/metadata/name"))];
+    all.extend(custom.columns.iter().map(cell));
+    if custom.columns.is_empty() {
+        all.push(since(text(object, "/metadata/creationTimestamp")).into());
+    }
+    all
 }
 
 /// The simple JSON paths of printer columns: `.a.b` and `.list[?(@.key=="value")].field`.
@@ -94,122 +107,26 @@ fn at_path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     Some(at)
 }
 
-fn age(since: &str, now: Timestamp) -> String {
-    let Ok(since) = since.parse::<Timestamp>() else { return "<unknown>".to_owned() };
+/// The time between two instants as people are told it
+/// (`k8s.io/apimachinery/pkg/util/duration`).
+pub fn age(since: Timestamp, now: Timestamp) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
     let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
-fn count(object: &Value, pointer: &str) -> i64 {
-    number(object, pointer).unwrap_or(0)
-}
-
-fn or_none(text: &str) -> Value {
-    if text.is_empty() { "<none>".into() } else { text.into() }
-}
-
-fn columns(resource: &Resource) -> &'static [Column] {
-    match (resource.group.as_str(), resource.plural.as_str()) {
-        ("", "pods") => &[
-            ("Ready", |o| {
-                let all = items(o, "/spec/containers").len();
-                let ready = items(o, "/status/containerStatuses")
-                    .iter()
-                    .filter(|s| s.get("ready") == Some(&Value::Bool(true)))
-                    .count();
-                format!("{ready}/{all}").into()
-            }),
-            ("Status", |o| match o.pointer("/metadata/deletionTimestamp") {
-                Some(_) => "Terminating".into(),
-                None => text(o, "/status/phase").into(),
-            }),
-            ("Restarts", |_| "0".into()),
-        ],
-        ("", "namespaces") => &[("Status", |o| text(o, "/status/phase").into())],
-        ("", "nodes") => &[
-            ("Status", |_| "Ready".into()),
-            ("Roles", |_| "<none>".into()),
-            ("Version", |o| text(o, "/status/nodeInfo/kubeletVersion").into()),
-        ],
-        ("", "services") => &[
-            ("Type", |o| text(o, "/spec/type").into()),
-            ("Cluster-IP", |o| or_none(text(o, "/spec/clusterIP"))),
-            ("External-IP", |_| "<none>".into()),
-            ("Port(s)", ports),
-        ],
-        ("", "configmaps") => {
-            &[("Data", |o| o.get("data").and_then(Value::as_object).map_or(0, |d| d.len()).into())]
-        }
-        ("", "secrets") => &[
-            ("Type", |o| text(o, "/type").into()),
-            ("Data", |o| o.get("data").and_then(Value::as_object).map_or(0, |d| d.len()).into()),
-        ],
-        ("", "persistentvolumeclaims") => &[
-            ("Status", |o| text(o, "/status/phase").into()),
-            ("Volume", |o| text(o, "/spec/volumeName").into()),
-            ("Capacity", |o| text(o, "/status/capacity/storage").into()),
-            ("Access Modes", access_modes),
-            ("StorageClass", |o| text(o, "/spec/storageClassName").into()),
-        ],
-        ("apps", plural) => workload_columns(plural),
-        ("batch", "cronjobs") => &[
-            ("Schedule", |o| text(o, "/spec/schedule").into()),
-            ("Suspend", |o| o.pointer("/spec/suspend").map_or("", |_| "False").into()),
-        ],
-        ("scheduling.k8s.io", "priorityclasses") => &[("Value", |o| count(o, "/value").into())],
-        ("apiextensions.k8s.io", "customresourcedefinitions") => {
-            &[("Created At", |o| text(o, "/metadata/creationTimestamp").into())]
-        }
-        _ => &[],
-    }
-}
-
-fn workload_columns(plural: &str) -> &'static [Column] {
-    match plural {
-        "deployments" => &[
-            ("Ready", |o| {
-                let wanted = count(o, "/spec/replicas");
-                format!("{}/{wanted}", count(o, "/status/readyReplicas")).into()
-            }),
-            ("Up-to-date", |o| count(o, "/status/updatedReplicas").into()),
-            ("Available", |o| count(o, "/status/availableReplicas").into()),
-        ],
-        "replicasets" => &[
-            ("Desired", |o| count(o, "/spec/replicas").into()),
-            ("Current", |o| count(o, "/status/replicas").into()),
-            ("Ready", |o| count(o, "/status/readyReplicas").into()),
-        ],
-        "statefulsets" => &[("Ready", |o| {
-            format!("{}/{}", count(o, "/status/readyReplicas"), count(o, "/spec/replicas")).into()
-        })],
-        "daemonsets" => &[
-            ("Desired", |o| count(o, "/status/desiredNumberScheduled").into()),
-            ("Ready", |o| count(o, "/status/numberReady").into()),
-        ],
-        _ => &[],
-    }
-}
-
-fn ports(object: &Value) -> Value {
-    let one = |p: &Value| format!("{}/{}", count(p, "/port"), text(p, "/protocol"));
-    items(object, "/spec/ports").iter().map(one).collect::<Vec<_>>().join(",").into()
-}
-
-fn access_modes(object: &Value) -> Value {
-    let short = |mode: &Value| match mode.as_str().unwrap_or_default() {
-        "ReadWriteOnce" => "RWO",
-        "ReadOnlyMany" => "ROX",
-        "ReadWriteMany" => "RWX",
-        "ReadWriteOncePod" => "RWOP",
-        _ => "",
+    let two = |large: i64, of: char, small: i64, and: char| match seconds % large / small {
+        0 => format!("{}{of}", seconds / large),
+        rest => format!("{}{of}{rest}{and}", seconds / large),
     };
-    let modes = items(object, "/status/accessModes");
-    modes.iter().map(short).collect::<Vec<_>>().join(",").into()
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        120..600 => two(MINUTE, 'm', 1, 's'),
+        600..10_800 => format!("{}m", seconds / MINUTE),
+        10_800..28_800 => two(HOUR, 'h', MINUTE, 'm'),
+        28_800..172_800 => format!("{}h", seconds / HOUR),
+        172_800..691_200 => two(DAY, 'd', HOUR, 'h'),
+        _ => format!("{}d", seconds / DAY),
+    }
 }
 
 #[cfg(test)]

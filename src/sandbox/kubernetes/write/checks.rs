@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::sandbox::kubernetes::request::Route;
 use crate::sandbox::kubernetes::resources::{Resource, split_api_version};
 use crate::sandbox::kubernetes::status::Failure;
-use crate::sandbox::kubernetes::value::{metadata, text};
+use crate::sandbox::kubernetes::value::{metadata, set, text};
 
 /// Refuses a body of another kind than the path's.
 pub fn check_type(route: &Route, object: &Value) -> Result<(), Failure> {
@@ -22,6 +22,20 @@ pub fn check_type(route: &Route, object: &Value) -> Result<(), Failure> {
         return Err(Failure::bad_request(message));
     }
     Err(Failure::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")))
+}
+
+/// Fills in the kind and version that a body leaves out: the path says them. Custom resources
+/// have to say them themselves.
+pub fn typed(route: &Route, object: &mut Value) {
+    let resource = &route.resource;
+    if resource.custom.is_some() || route.subresource == "scale" || !object.is_object() {
+        return;
+    }
+    for (key, own) in [("kind", resource.kind.clone()), ("apiVersion", resource.api_version())] {
+        if text(object, &format!("/{key}")).is_empty() {
+            set(object, key, Some(own.into()));
+        }
+    }
 }
 
 /// Brings name and namespace of the body in line with the path.

@@ -7,7 +7,7 @@ use crate::sandbox::kubernetes::merge::Managers;
 use crate::sandbox::kubernetes::resources::Resource;
 use crate::sandbox::kubernetes::status::{Cause, Failure};
 use crate::sandbox::kubernetes::value::{items, metadata, number, set, text};
-use crate::sandbox::kubernetes::{Cluster, crd, quota, validate};
+use crate::sandbox::kubernetes::{Cluster, crd, quota, rules, validate};
 
 impl Cluster {
     /// Makes an object that is not there yet.
@@ -60,6 +60,9 @@ impl Cluster {
         let going = live.pointer("/metadata/deletionTimestamp").is_some();
         let mut causes = checks(resource, &object);
         causes.extend(validate::changed(resource, &object, live));
+        if let Some(custom) = &resource.custom {
+            causes.extend(rules::transitions(&custom.schema, &object, live));
+        }
         if going {
             let added = items(&object, "/metadata/finalizers")
                 .iter()
@@ -77,7 +80,15 @@ impl Cluster {
             metadata(&mut object).insert("generation".to_owned(), (generation + 1).into());
         }
         let same = without_managers(&object) == without_managers(live);
+        let again = self.store.stores_again(resource.storage_group(), &resource.plural, live);
         if same && managers.same_but_for_times(&Managers::of(live)) {
+            if again && !write.options.dry_run {
+                return Ok(self.store.put(
+                    resource.storage_group(),
+                    &resource.plural,
+                    live.clone(),
+                ));
+            }
             return Ok(live.clone());
         }
         managers.write_to(&mut object);

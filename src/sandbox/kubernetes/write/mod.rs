@@ -15,9 +15,9 @@ use super::request::{Options, Route, body};
 use super::resources::Resource;
 use super::status::Failure;
 use super::value::{fields, metadata, set, text};
-use super::{Cluster, Request, Response, crd, defaults, events, normalise, read};
+use super::{Cluster, Request, Response, autoscalers, crd, defaults, events, normalise, read};
 
-use checks::{check_type, check_version, place, set_member};
+use checks::{check_type, check_version, place, set_member, typed};
 
 pub use scale::of as scale_of;
 
@@ -86,6 +86,7 @@ impl Cluster {
         mut object: Value,
     ) -> Result<Written, Failure> {
         let route = write.route;
+        typed(route, &mut object);
         check_type(route, &object)?;
         place(&mut object, route)?;
         if !text(&object, "/metadata/resourceVersion").is_empty() {
@@ -116,6 +117,7 @@ impl Cluster {
             return self.write_scale(write, &live, &object);
         }
         let mut object = object;
+        typed(route, &mut object);
         check_type(route, &object)?;
         place(&mut object, route)?;
         let unversioned = text(&object, "/metadata/resourceVersion").is_empty();
@@ -316,8 +318,10 @@ fn scoped(route: &Route, live: &Value, mut object: Value) -> Value {
 
 /// Decoding: unknown fields go, defaults and canonical forms come.
 fn decode(write: &mut Write<'_>, mut object: Value) -> Result<Value, Failure> {
-    let stored = events::stored(&write.route.resource, &mut object);
-    let resource = stored.unwrap_or(&write.route.resource);
+    let asked = &write.route.resource;
+    let stored =
+        events::stored(asked, &mut object).or_else(|| autoscalers::stored(asked, &mut object));
+    let resource = stored.unwrap_or(asked);
     if resource.is("", "secrets") {
         normalise::fold_string_data(&mut object);
     }
