@@ -9,6 +9,7 @@
 mod arrows;
 mod as_kubectl_reads;
 mod cluster_oddities;
+mod connectors;
 mod drift;
 mod faults;
 mod first_hour;
@@ -23,6 +24,7 @@ mod manifests;
 mod moto;
 mod network;
 mod official_schema;
+mod others;
 mod owners;
 mod partial;
 mod planning;
