@@ -35,7 +35,7 @@ pub enum Color {
                        (AWS_PROFILE, AWS_ENDPOINT_URL, SSO, …); KUBECONFIG, the default kubeconfig, \
                        or the pod's service account; HTTPS_PROXY for all three.\n\n\
                        Exit codes:\n  0    done\n  1    error, or something could not be read\n  \
-                       2    plan --detailed-exitcode: changes; drift: drift\n  3    something was \
+                       2    plan --detailed-exitcode, render --check: changes; drift: drift\n  3    something was \
                        done and something is left: running it again goes on\n  4    the state is \
                        locked by another run\n  5    refused before anything was done\n  130  \
                        interrupted; what was in flight was finished and recorded"
@@ -342,6 +342,46 @@ Examples:
         /// Stacks [default: all]
         stacks: Vec<String>,
     },
+    /// Show whether a stack works: tunnel, records, Access, secrets, workloads; exit 1 if not
+    #[command(
+        long_about = "Show whether a stack works: whether each of its resources is there, tunnels \
+                      have connectors, secrets are synced and workloads ready. What another tool \
+                      applies (`applied_by: argocd`) is shown with whether it is as its manifest \
+                      says. It only reads. Exit 0 if everything works, 1 if something does not or \
+                      could not be read.",
+        after_long_help = "\
+Examples:
+  boxctl status                   all stacks
+  boxctl status openhands -v      also what works, one by one
+  boxctl status openhands --json  for a probe that says what"
+    )]
+    Status {
+        /// The stack [default: all]
+        stack: Option<String>,
+    },
+    /// Write generated manifests that another tool applies, for it to find
+    #[command(
+        long_about = "Write the manifests that services stand for and another tool applies \
+                      (`connector: {namespace: …, applied_by: argocd}`), one object a file, into a \
+                      directory where that tool finds them. A file that an earlier `render` wrote \
+                      and that nothing stands for any more is removed; files of others are left \
+                      alone. With `--check` nothing is written: it shows what would be, and exits \
+                      2 if that is anything.",
+        after_long_help = "\
+Examples:
+  boxctl render --to ../argoproj/hello          write them, then commit them
+  boxctl render --to ../argoproj/hello --check  in CI: exit 2 if they are not up to date"
+    )]
+    Render {
+        /// The stack [default: all]
+        stack: Option<String>,
+        /// The directory to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Write nothing; exit 2 if something would be written
+        #[arg(long)]
+        check: bool,
+    },
     /// Show what is recorded of a stack, or a saved plan
     Show {
         /// The stack [default: all]
@@ -561,7 +601,7 @@ mod tests {
             &["boxctl", "destroy", "a", "--all"],
             &["boxctl", "plan", "--var", "hunter2"],
             &["boxctl", "plan", "--var", "=hunter2"],
-            &["boxctl", "status"],
+            &["boxctl", "render"],
             &["boxctl", "rollback"],
             &["boxctl", "rollback", "a", "--all"],
             &["boxctl", "rollback", "a", "first"],

@@ -105,7 +105,7 @@ pub fn validate(globals: &Globals, stacks: &[String], strict: bool, ui: &Ui) -> 
     Ok(Exit::Done)
 }
 
-fn choose<'a>(all: &'a [Stack], names: &[String]) -> Result<Vec<&'a Stack>, Stop> {
+pub(super) fn choose<'a>(all: &'a [Stack], names: &[String]) -> Result<Vec<&'a Stack>, Stop> {
     for name in names {
         if !all.iter().any(|stack| &stack.name == name) {
             let there: Vec<_> = all.iter().map(|stack| stack.name.as_str()).collect();

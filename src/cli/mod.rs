@@ -10,12 +10,14 @@ mod history;
 mod lines;
 mod panics;
 mod planning;
+mod rendering;
 mod rollback;
 mod sandbox;
 mod saved;
 mod session;
 mod signals;
 mod states;
+mod status;
 mod ui;
 mod verify;
 mod wires;
@@ -237,6 +239,15 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             let result = drifting::run(&session, ui, stacks).await;
             session.close().await;
             result
+        }
+        Command::Status { stack } => {
+            let session = Session::open(of("status", &[])).await?;
+            let result = status::run(&session, ui, stack.as_ref()).await;
+            session.close().await;
+            result
+        }
+        Command::Render { stack, to, check } => {
+            rendering::run(&of("render", &[]), stack.as_ref(), to, *check, ui)
         }
         Command::Show { stack, plan } => {
             let session = Session::offline(of("show", &[]))?;

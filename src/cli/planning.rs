@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Commands;
 use crate::model::error::{Exit, Level, Report, Stop};
 use crate::model::plan::{Options, Plan};
+use crate::model::status::{Elsewhere, Standing};
 use crate::render;
 use crate::run::pipeline::{self, Observations};
 use crate::store;
@@ -118,6 +119,11 @@ fn is_refusal(report: &Report) -> bool {
     report.code.as_deref().is_some_and(|code| CODES.contains(&code))
 }
 
+/// What another tool applies and could not be read refuses nothing, and is an error all the same.
+fn is_unread(found: &Elsewhere) -> bool {
+    found.standing == Standing::Unreadable
+}
+
 /// Runs `plan`.
 ///
 /// # Errors
@@ -143,7 +149,8 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
         write(path, &render::markdown::plan(&plan))?;
     }
     // A plan that would be refused is still a plan: only what could not be read is an error.
-    let unread = plan.stacks.iter().flat_map(|stack| stack.refusals()).any(|r| !is_refusal(r));
+    let unread = plan.stacks.iter().flat_map(|stack| stack.refusals()).any(|r| !is_refusal(r))
+        || plan.stacks.iter().flat_map(|stack| &stack.elsewhere).any(is_unread);
     let exit = if unread { Exit::Error } else { Exit::Done };
     let found = command.detailed_exitcode && !plan.summary().is_empty();
     Ok(exit.and(if found { Exit::Found } else { Exit::Done }))

@@ -8,6 +8,7 @@ use super::shape;
 use super::source::{Diagnostics, Mark, suggestion};
 use super::stack::{Draft, Drafts};
 use super::{Context, lookup};
+use crate::kinds::kubernetes::edges;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::error::Report;
 use crate::model::value::{Reference, map_special};
@@ -217,22 +218,47 @@ fn problems(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnostic
     }
 }
 
-/// Workloads that a service's `connector` names and the stack does not have.
+/// Workloads that a service's `connector` names and the stack does not have, or to which nothing in
+/// the stack brings the tunnel's token.
 fn workloads(drafts: &Drafts, diagnostics: &mut Diagnostics) {
-    for (_, workload, mark) in &drafts.workloads {
-        if drafts.resource(workload).is_some() || drafts.partial {
+    let specs: Vec<(&Address, &Json)> =
+        drafts.resources.iter().map(|draft| (&draft.address, &draft.spec)).collect();
+    let readers = edges::parameter_readers(&specs);
+    for (service, workload) in &drafts.workloads {
+        let address = &workload.address;
+        let Some(draft) = drafts.resource(address) else {
+            if drafts.partial {
+                continue;
+            }
+            let names: Vec<String> = drafts
+                .resources
+                .iter()
+                .filter(|draft| draft.address.is_kubernetes())
+                .map(|draft| draft.address.name().to_owned())
+                .collect();
+            let message = format!("the stack has no {}", address.name());
+            let near = super::source::nearest(address.name(), names.iter().map(String::as_str));
+            let hint = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "add its manifest, or `applied_by: argocd` beside `workload`".to_owned(),
+            };
+            diagnostics.error_hint(workload.mark, message, Some(hint));
+            continue;
+        };
+        let parameter = Address::new("ssm_parameter", service);
+        let is_read = readers.get(&parameter).is_some_and(|all| all.contains(address));
+        // What another tool applies is restarted there in any case.
+        let elsewhere = draft.meta.applied_elsewhere;
+        if is_read || elsewhere || drafts.partial || drafts.is_broken(&parameter) {
             continue;
         }
-        let names: Vec<String> = drafts
-            .resources
-            .iter()
-            .filter(|draft| draft.address.is_kubernetes())
-            .map(|draft| draft.address.name().to_owned())
-            .collect();
-        let message = format!("the stack has no {}", workload.name());
-        let hint = super::source::nearest(workload.name(), names.iter().map(String::as_str));
-        let hint = hint.map(|near| format!("did you mean `{near}`?"));
-        diagnostics.error_hint(*mark, message, hint);
+        let report = Report::warning(
+            "connector-token",
+            format!("no ExternalSecret of the stack brings {parameter} to {}", address.name()),
+        )
+        .about(address)
+        .hint("it is not restarted when the tunnel's token changes");
+        diagnostics.push(Some(workload.mark), report);
     }
 }
 

@@ -17,6 +17,7 @@ mod object;
 mod print;
 mod project;
 mod reference;
+mod rendered;
 mod scalar;
 mod schemas;
 mod service;
@@ -36,6 +37,7 @@ pub use command::{Command, CommandError, CommandOutput, end_running};
 pub use files::{Disk, Files, find_project};
 pub use init::init_files;
 pub use print::expanded_yaml;
+pub use rendered::{Rendered, rendered, rendered_of};
 
 use crate::kinds::ssm_parameter::literal_secret;
 use crate::model::Json;
@@ -113,6 +115,8 @@ pub struct Loaded {
     pub scope: Scope,
     /// Which workload runs which tunnel's connector, where services say so.
     pub connectors: Vec<ConnectorWorkload>,
+    /// Kubernetes objects that services stand for, with their stack.
+    pub generated: BTreeSet<(String, Address)>,
     /// The names of all stacks that have a file, also of those not asked for.
     pub all_stacks: Vec<String>,
     /// Earlier names of all stacks that have a file.
@@ -184,18 +188,31 @@ fn load_with(
     let all_stacks = all.iter().map(|drafts| drafts.name.clone()).collect();
     let mut stacks = Vec::new();
     let mut connectors = Vec::new();
+    let mut generated = BTreeSet::new();
     for drafts in all.into_iter().filter(|drafts| asked(&drafts.name)) {
-        connectors.extend(drafts.workloads.iter().map(|(tunnel, workload, _)| ConnectorWorkload {
+        connectors.extend(drafts.workloads.iter().map(|(service, workload)| ConnectorWorkload {
             stack: drafts.name.clone(),
-            tunnel: tunnel.clone(),
-            workload: workload.clone(),
+            tunnel: Address::new("tunnel", service),
+            workload: workload.address.clone(),
         }));
+        let of_stack = drafts.generated.iter().map(|a| (drafts.name.clone(), a.clone()));
+        generated.extend(of_stack);
         stacks.push(finished(drafts, &mut secrets, &mut diagnostics));
     }
     let scope = context.scope;
     let reports = diagnostics.finish();
     let project = project.project;
-    Ok(Loaded { project, stacks, secrets, reports, scope, connectors, all_stacks, earlier_names })
+    Ok(Loaded {
+        project,
+        stacks,
+        secrets,
+        reports,
+        scope,
+        connectors,
+        generated,
+        all_stacks,
+        earlier_names,
+    })
 }
 
 /// Reads, expands and checks every stack file.

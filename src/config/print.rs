@@ -71,6 +71,13 @@ pub fn expanded_yaml(stack: &Stack) -> String {
     out
 }
 
+/// A manifest as YAML, fields in the order in which they stand; what kubectl reads as the same.
+pub(super) fn manifest_yaml(manifest: &Json) -> String {
+    let mut out = String::new();
+    mapping(&mut out, manifest.as_object().unwrap_or(&JsonMap::new()), 0);
+    out
+}
+
 fn insert(root: &mut JsonMap, key: &str, map: JsonMap) {
     if !map.is_empty() {
         root.insert(key.to_owned(), Json::Object(map));

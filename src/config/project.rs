@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::connector::{self, ConnectorText};
 use super::files::Files;
 use super::hostname;
 use super::settings::DurationFile;
@@ -12,7 +13,7 @@ use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, suggestion};
 use super::yaml::{self, Node, Shape};
 use crate::model::error::Report;
-use crate::model::project::{CloudflareSettings, Connector, Project, Timing};
+use crate::model::project::{CloudflareSettings, Project, Timing};
 use crate::model::scope::{Scope, Zone};
 use crate::model::{Json, JsonMap};
 
@@ -105,32 +106,6 @@ enum Backend {
 struct LimitsText {
     /// The share of a stack's resources that a plan may delete or replace: `30%`.
     destroy: Option<String>,
-}
-
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ConnectorText {
-    /// The image of cloudflared.
-    image: String,
-    /// Arguments between `tunnel` and `run`.
-    args: Option<Vec<String>>,
-    /// Where External Secrets finds the tunnel's token.
-    secret_store: SecretStoreText,
-}
-
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct SecretStoreText {
-    /// `ClusterSecretStore` or `SecretStore`.
-    kind: Option<StoreKind>,
-    /// Its name.
-    name: String,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
-enum StoreKind {
-    ClusterSecretStore,
-    SecretStore,
 }
 
 /// Durations: seconds, or text like `500ms`, `30s`, `5m`.
@@ -298,7 +273,7 @@ fn build(dir: &Path, text: ProjectText, node: &Node, diagnostics: &mut Diagnosti
         values: plain,
         retired: text.retired.unwrap_or_default(),
         destroy_limit_percent,
-        connector: text.connector.map(connector),
+        connector: text.connector.map(|text| connector::settings(text, &at, diagnostics)),
         timing: timing(&text.timing.unwrap_or_default(), &at, diagnostics),
     };
     ProjectFile { project, values, value_stacks, marks }
@@ -326,19 +301,6 @@ fn cloudflare(
         zones.push(name);
     }
     CloudflareSettings { account_id: text.account_id, zones }
-}
-
-fn connector(text: ConnectorText) -> Connector {
-    let kind = match text.secret_store.kind {
-        None | Some(StoreKind::ClusterSecretStore) => "ClusterSecretStore",
-        Some(StoreKind::SecretStore) => "SecretStore",
-    };
-    Connector {
-        image: text.image,
-        args: text.args.unwrap_or_default(),
-        secret_store_kind: kind.to_owned(),
-        secret_store_name: text.secret_store.name,
-    }
 }
 
 fn timing(text: &TimingText, at: &dyn Fn(&str) -> Mark, diagnostics: &mut Diagnostics) -> Timing {

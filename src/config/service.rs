@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::connector;
+use super::connector::{self, Workload};
 use super::hostname;
+use super::settings::AppliedBy;
 use super::shape;
 use super::source::{Diagnostics, Mark};
 use super::yaml::{Entry, Node, Shape};
@@ -25,6 +26,8 @@ pub(super) struct Generated {
     pub mark: Mark,
     /// What it would be called had the service its earlier name.
     pub renamed_from: Option<Address>,
+    /// The tool that applies it, where that is said.
+    pub applied_by: Option<AppliedBy>,
 }
 
 /// What a service comes to.
@@ -34,8 +37,8 @@ pub(super) struct Expanded {
     pub resources: Vec<Generated>,
     /// Hostnames that are said to be public.
     pub public: Vec<String>,
-    /// The workload that runs the tunnel's connector, and where that is said.
-    pub workload: Option<(Address, Mark)>,
+    /// The workload that runs the tunnel's connector.
+    pub workload: Option<Workload>,
     /// Whether something is missing because of an error.
     pub broken: bool,
 }
@@ -85,7 +88,8 @@ pub(super) fn schema() -> Json {
             "connector",
             json!({"type": "object", "additionalProperties": false, "properties": {
                 "namespace": {"type": "string", "x-known": true, "description": "Makes the cloudflared Deployment and its ExternalSecret in this namespace."},
-                "workload": {"type": "string", "x-known": true, "description": "Kind/namespace/name of the workload that runs it."}
+                "workload": {"type": "string", "x-known": true, "description": "Kind/namespace/name of the workload that runs it: one of the manifests, or, with `applied_by: argocd`, of the cluster."},
+                "applied_by": {"type": "string", "enum": ["boxctl", "argocd"], "x-known": true, "description": "The tool that applies it. What argocd applies is only read and shown; `boxctl render` writes its manifests."}
             }}),
         ),
         (
@@ -220,7 +224,13 @@ impl<'n> Service<'n> {
         let named = |service: &str| Address::new(kind, format!("{service}{suffix}"));
         let address = named(self.name);
         let renamed_from = self.old.map(named);
-        self.out.resources.push(Generated { address: address.clone(), node, mark, renamed_from });
+        self.out.resources.push(Generated {
+            address: address.clone(),
+            node,
+            mark,
+            renamed_from,
+            applied_by: None,
+        });
         address
     }
 
@@ -452,37 +462,48 @@ impl<'n> Service<'n> {
 
     fn connector(&mut self, parameter: Node, diagnostics: &mut Diagnostics) {
         let Some(node) = self.node.get("connector") else { return };
+        let applied_by = match node.get("applied_by").and_then(Node::text) {
+            Some("argocd") => Some(AppliedBy::Argocd),
+            Some(_) => Some(AppliedBy::Boxctl),
+            None => None,
+        };
         match (node.get("namespace"), node.get("workload")) {
             (Some(namespace), None) => {
                 let Some(settings) = self.around.connector else {
                     diagnostics.error_hint(
                         node.mark,
                         "boxctl.yaml does not say what connectors look like",
-                        Some("add `connector: {image: …, secret_store: {name: …}}` to it"),
+                        Some("add `connector: {secret_store: {name: …}}` to it"),
                     );
                     return;
                 };
+                connector::check(self.name, settings, node.mark, diagnostics);
                 let namespace = namespace.text().unwrap_or_default();
                 let objects =
                     connector::objects(self.name, namespace, settings, parameter, node.mark);
                 for (address, object) in objects {
-                    self.out.workload = Some((address.clone(), node.mark));
+                    let (mark, renamed_from) = (node.mark, None);
+                    let workload = Workload { address: address.clone(), mark, applied_by: None };
+                    self.out.workload = Some(workload);
+                    let node = object;
                     self.out.resources.push(Generated {
                         address,
-                        node: object,
-                        mark: node.mark,
-                        renamed_from: None,
+                        node,
+                        mark,
+                        renamed_from,
+                        applied_by,
                     });
                 }
             }
-            (None, Some(workload)) => {
-                match connector::workload(workload.text().unwrap_or_default()) {
-                    Some(address) => self.out.workload = Some((address, workload.mark)),
-                    None => diagnostics.error_hint(
-                        workload.mark,
-                        "this names no workload",
-                        Some("write Kind/namespace/name: Deployment/openhands/cloudflared"),
-                    ),
+            (None, Some(named)) => {
+                let mark = named.mark;
+                match connector::workload(named.text().unwrap_or_default()) {
+                    Ok(address) => {
+                        self.out.workload = Some(Workload { address, mark, applied_by });
+                    }
+                    Err(advice) => {
+                        diagnostics.error_hint(mark, "this names no workload", Some(advice));
+                    }
                 }
             }
             _ => diagnostics.error_hint(

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::connector::{self, Workload};
 use super::manifest::{Document, Reader};
 use super::object::{self, Object, Objects, Scopes};
 use super::reference;
 use super::scalar::Rules;
 use super::service::{self, Surroundings};
-use super::settings::{self, MetaFile, Setting};
+use super::settings::{self, AppliedBy, MetaFile, Setting};
 use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, shown_path, suggestion};
 use super::variables::{self, Declared, Sources, Variables};
@@ -76,8 +77,10 @@ pub(super) struct Drafts {
     pub public: BTreeSet<String>,
     /// Lines of `settings`.
     pub settings: Vec<Setting>,
-    /// The workload that runs a tunnel's connector, by tunnel, and where that is said.
-    pub workloads: Vec<(Address, Address, Mark)>,
+    /// The workload that runs each service's connector.
+    pub workloads: Vec<(String, Workload)>,
+    /// Kubernetes objects that services stand for.
+    pub generated: Vec<Address>,
     /// Services and resources that are not there because of an error that is told: references to
     /// them say nothing more.
     pub broken: BTreeSet<String>,
@@ -190,6 +193,7 @@ pub(super) fn expand(
             public: BTreeSet::new(),
             settings: settings::settings(node.get("settings"), diagnostics),
             workloads: Vec::new(),
+            generated: Vec::new(),
             broken: BTreeSet::new(),
             partial: false,
         },
@@ -214,6 +218,7 @@ struct Raw {
     own: Option<Node>,
     mark: Mark,
     renamed_from: Option<Address>,
+    applied_by: Option<AppliedBy>,
     /// Whether all is there that it stands for.
     whole: bool,
 }
@@ -244,11 +249,38 @@ impl Expansion<'_> {
                 self.object(object, MetaFile::default(), None, diagnostics);
             }
         }
+        self.looked_up_workloads(diagnostics);
         self.lookups(node.get("lookups"), diagnostics);
         if let Some(Shape::List(items)) = node.get("forget").map(|node| &node.shape) {
             for item in items {
                 self.forget(item, diagnostics);
             }
+        }
+    }
+
+    /// Workloads that a `connector` names, that no manifest has, and that another tool applies: the
+    /// cluster is asked for them by name.
+    fn looked_up_workloads(&mut self, diagnostics: &mut Diagnostics) {
+        for (service, workload) in self.drafts.workloads.clone() {
+            let elsewhere = workload.applied_by == Some(AppliedBy::Argocd);
+            let Some(spec) = connector::named(&workload.address).filter(|_| elsewhere) else {
+                continue;
+            };
+            if self.drafts.resource(&workload.address).is_some() {
+                continue;
+            }
+            let mut meta = self.meta(&workload.address, workload.applied_by, &MetaFile::default());
+            meta.depends_on.insert(Address::new("ssm_parameter", service));
+            let draft = Draft {
+                address: workload.address,
+                spec,
+                meta,
+                mark: workload.mark,
+                marks: Marks::default(),
+                depends_on: Vec::new(),
+                sound: true,
+            };
+            self.add(draft, diagnostics);
         }
     }
 
@@ -302,16 +334,18 @@ impl Expansion<'_> {
                 self.drafts.broken.insert(entry.key.clone());
             }
             self.drafts.public.extend(expanded.public);
-            if let Some((workload, mark)) = expanded.workload {
-                let tunnel = Address::new("tunnel", &entry.key);
-                self.drafts.workloads.push((tunnel, workload, mark));
+            if let Some(workload) = expanded.workload {
+                self.drafts.workloads.push((entry.key.clone(), workload));
             }
+            let objects = expanded.resources.iter().map(|generated| &generated.address);
+            self.drafts.generated.extend(objects.filter(|a| a.is_kubernetes()).cloned());
             raws.extend(expanded.resources.into_iter().map(|generated| Raw {
                 address: generated.address,
                 node: generated.node,
                 own: None,
                 mark: generated.mark,
                 renamed_from: generated.renamed_from,
+                applied_by: generated.applied_by,
                 whole: !expanded.broken,
             }));
         }
@@ -361,6 +395,7 @@ impl Expansion<'_> {
                     own: Some(rest),
                     mark: entry.mark,
                     renamed_from: None,
+                    applied_by: None,
                     whole: true,
                 }),
             }
@@ -412,7 +447,7 @@ impl Expansion<'_> {
                         Some(format!("call it `{}`", object.address)),
                     );
                 }
-                let object = Object { mark: raw.mark, ..object };
+                let object = Object { mark: raw.mark, applied_by: raw.applied_by, ..object };
                 self.object(object, own, depends_on.as_ref(), diagnostics);
             } else {
                 self.drafts.broken.insert(raw.address.to_string());
@@ -435,7 +470,16 @@ impl Expansion<'_> {
         super::tell_about(checked.faults, &raw.address, raw.mark, node.mark, diagnostics);
         let mut marks = shape::marks(&node);
         marks.insert(String::new(), raw.mark);
-        let mut meta = self.meta(&raw.address, &own);
+        let mut meta = self.meta(&raw.address, None, &own);
+        if meta.applied_elsewhere {
+            // A pattern may have meant objects only.
+            meta.applied_elsewhere = false;
+            if own.applied_by.is_some() {
+                let message = format!("{} is no Kubernetes object", raw.address);
+                let hint = "`applied_by` is for objects that Argo CD applies";
+                diagnostics.error_hint(raw.mark, message, Some(hint));
+            }
+        }
         if meta.renamed_from.is_none() {
             meta.renamed_from = raw.renamed_from;
         }
@@ -460,9 +504,7 @@ impl Expansion<'_> {
         depends_on: Option<&Node>,
         diagnostics: &mut Diagnostics,
     ) {
-        let mut file = own;
-        file.applied_by = file.applied_by.or(object.applied_by);
-        let meta = self.meta(&object.address, &file);
+        let meta = self.meta(&object.address, object.applied_by, &own);
         let draft = Draft {
             meta,
             address: object.address,
@@ -475,9 +517,11 @@ impl Expansion<'_> {
         self.add(draft, diagnostics);
     }
 
-    /// What `settings` says of an address, the resource's own words over it.
-    fn meta(&self, address: &Address, own: &MetaFile) -> Meta {
+    /// What `settings` says of an address, over who applies all that it comes with, and under the
+    /// resource's own words.
+    fn meta(&self, address: &Address, applied_by: Option<AppliedBy>, own: &MetaFile) -> Meta {
         let mut meta = Meta::default();
+        MetaFile { applied_by, ..MetaFile::default() }.onto(true, &mut meta);
         for setting in self.drafts.settings.iter().filter(|s| s.glob.matches(address)) {
             setting.file.onto(setting.glob.is_exact(), &mut meta);
         }

@@ -138,7 +138,7 @@ fn the_example_stands_for_the_users_stack() {
 
 #[test]
 fn every_fixture_loads_and_its_expansion_loads_to_the_same() {
-    for name in ["openhands", "longform", "several", "volumes"] {
+    for name in ["openhands", "longform", "several", "volumes", "connector"] {
         let first = loaded(name, &Inputs::default());
         let project = std::fs::read_to_string(fixture(name).join("boxctl.yaml")).unwrap();
         for stack in &first.stacks {

@@ -1,8 +1,10 @@
 //! Drift: recorded against observed, with nothing else looked at.
 
+use std::collections::BTreeSet;
+
 use crate::model::address::Address;
 use crate::model::change::{Drift, DriftKind, FieldChange};
-use crate::model::error::Report;
+use crate::model::error::{Level, Report};
 use crate::model::kind::{Facts, Kind};
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Stack;
@@ -10,6 +12,9 @@ use crate::model::scope::Scope;
 use crate::model::state::{Recorded, State};
 
 use super::exposure::{self, Role};
+
+/// The code of the warning that another tool keeps an object of boxctl's, too.
+const TWO_OWNERS: &str = "two-owners";
 
 /// What drift found in one stack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +36,11 @@ pub fn drift(
 ) -> Found {
     let mut found = Found::default();
     for (address, recorded) in &state.resources {
+        let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
+        // The next apply gives it up.
+        if meta.is_some_and(|meta| meta.applied_elsewhere) {
+            continue;
+        }
         let Some(kind) = kinds(address.kind()) else { continue };
         let remote = match world.resources.get(address) {
             Some(Observed::Present(remote)) => remote,
@@ -53,7 +63,6 @@ pub fn drift(
             }
         };
         found.checks.extend(exposed(kind, address, recorded, Some(remote), scope));
-        let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
         let ignored = stack.map_or(&[][..], |stack| stack.ignored(address));
         let diffed = kind.diff(&Facts {
             declared: None,
@@ -75,11 +84,45 @@ pub fn drift(
             found.drift.push(one(address, DriftKind::Foreign, beside));
         }
         if let Some(other) = kind.tracked_by(remote) {
-            let text = format!("{address} is kept by {other} as well, and boxctl's");
-            found.checks.push(Report::warning("two-owners", text).about(address));
+            let text = format!("{address}: {other} tracks this object, which is boxctl's");
+            found.checks.push(Report::warning(TWO_OWNERS, text).about(address));
         }
     }
+    if let Some(stack) = stack {
+        found.checks.retain(|check| {
+            check.level == Level::Error
+                || check.code.as_ref().is_none_or(|code| !stack.accept.contains_key(code))
+        });
+    }
     found
+}
+
+/// However many objects of however many stacks another tool keeps as well, that is one warning a
+/// run. It stands with the first stack that has one.
+pub fn tell_two_owners_once(stacks: &mut [&mut Vec<Report>]) {
+    let is = |check: &Report| check.code.as_deref() == Some(TWO_OWNERS);
+    let all = stacks.iter().flat_map(|checks| checks.iter().filter(|check| is(check)));
+    let addresses: BTreeSet<Address> = all.filter_map(|check| check.address.clone()).collect();
+    if addresses.len() < 2 {
+        return;
+    }
+    let mut first = true;
+    for checks in stacks.iter_mut() {
+        checks.retain_mut(|check| {
+            if !is(check) {
+                return true;
+            }
+            if std::mem::take(&mut first) {
+                check.message =
+                    format!("{} objects are tracked by another tool as well", addresses.len());
+                check.causes = addresses.iter().map(Address::to_string).collect();
+                check.address = None;
+                check.location = None;
+                return true;
+            }
+            false
+        });
+    }
 }
 
 /// Warnings about hostnames that an application guarded when it was written last, and that someone
@@ -127,4 +170,28 @@ pub(super) fn foreign<'a>(
 
 fn one(address: &Address, kind: DriftKind, paths: Vec<FieldChange>) -> Drift {
     Drift { address: address.clone(), kind, paths }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(name: &str) -> Report {
+        let address = Address::new("k8s", name);
+        Report::warning(TWO_OWNERS, "Argo CD tracks it").about(&address)
+    }
+
+    #[test]
+    fn two_owners_are_told_once_a_run() {
+        let other = Report::note("something else");
+        let mut a = vec![warning("Service/a/x"), other.clone(), warning("Service/a/y")];
+        let mut b = vec![warning("Service/b/z")];
+        tell_two_owners_once(&mut [&mut a, &mut b]);
+        assert_eq!((a.len(), b.len()), (2, 0));
+        assert_eq!(a[0].message, "3 objects are tracked by another tool as well");
+        assert_eq!(a[0].causes, ["k8s.Service/a/x", "k8s.Service/a/y", "k8s.Service/b/z"]);
+        let mut alone = vec![warning("Service/a/x"), other];
+        tell_two_owners_once(&mut [&mut alone]);
+        assert_eq!(alone[0], warning("Service/a/x"));
+    }
 }

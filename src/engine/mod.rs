@@ -1,6 +1,7 @@
 //! Verbs: pure functions from model to model. No clock, no network, no files, no async.
 
 pub mod drift;
+mod elsewhere;
 pub mod exposure;
 pub mod fingerprint;
 pub mod graph;
@@ -12,6 +13,7 @@ pub mod resolve;
 pub mod restart;
 pub mod rollback;
 mod settle;
+pub mod status;
 mod steps;
 mod takeover;
 pub mod verify;

@@ -17,6 +17,7 @@ use crate::model::plan::{Options, Refresh, StackPlan};
 use crate::model::resource::{Resource, Stack};
 use crate::model::scope::Scope;
 use crate::model::state::{Recorded, RolledBack, State, Target};
+use crate::model::status::Elsewhere;
 use crate::model::value::{Special, each_special, references, secret_sources};
 
 use super::exposure::{self, Exposure};
@@ -85,6 +86,7 @@ pub fn plan(input: &Input<'_>) -> Planned {
     planner.decide_declared();
     planner.decide_orphans();
     planner.owe_restarts();
+    planner.name_restarts();
     planner.finish()
 }
 
@@ -100,7 +102,7 @@ pub(super) struct Planner<'a> {
     pub drift: Vec<Drift>,
     pub checks: Vec<Report>,
     pub kept: Vec<Address>,
-    pub elsewhere: Vec<Address>,
+    pub elsewhere: Vec<Elsewhere>,
     pub needs: BTreeMap<Address, BTreeSet<Address>>,
     pub wanted: Vec<Wanted>,
     /// What declared resources will publish, and what is published now.
@@ -240,9 +242,12 @@ impl<'a> Planner<'a> {
             self.exposed_now.add(kind, address, &remote.spec, self.input.scope);
         }
         if resource.meta.applied_elsewhere {
-            self.elsewhere.push(address.clone());
-            let remote = self.observed(address).present().cloned();
+            let remote = self.look_at(kind, resource, &spec);
             self.learn(kind, address, &spec, remote.as_ref());
+            return;
+        }
+        if self.waits_for_others(resource, &spec) {
+            self.learn(kind, address, &spec, None);
             return;
         }
         let remote = self.settle(kind, resource, &spec);
@@ -304,7 +309,6 @@ impl<'a> Planner<'a> {
             check.level == crate::model::error::Level::Error
                 || check.code.as_ref().is_none_or(|code| !accepted.contains_key(code))
         });
-        one_of_two_owners(&mut checks);
         if self.input.options.strict {
             for check in &mut checks {
                 if check.level == crate::model::error::Level::Warning {
@@ -346,30 +350,6 @@ impl<'a> Planner<'a> {
     pub(super) fn action(&self, address: &Address) -> Option<Action> {
         self.changes.get(address).map(|change| change.action)
     }
-}
-
-/// However many objects another tool keeps as well, that is one warning.
-fn one_of_two_owners(checks: &mut Vec<Report>) {
-    let is = |check: &Report| check.code.as_deref() == Some("two-owners");
-    let addresses: BTreeSet<Address> =
-        checks.iter().filter(|check| is(check)).filter_map(|check| check.address.clone()).collect();
-    if addresses.len() < 2 {
-        return;
-    }
-    let mut first = true;
-    checks.retain_mut(|check| {
-        if !is(check) {
-            return true;
-        }
-        if std::mem::take(&mut first) {
-            check.message = format!("{} objects are kept by another tool as well", addresses.len());
-            check.causes = addresses.iter().map(Address::to_string).collect();
-            check.address = None;
-            check.location = None;
-            return true;
-        }
-        false
-    });
 }
 
 /// The secrets that a spec needs when it is sent.

@@ -7,7 +7,7 @@ use super::compare::{self, Compared};
 use super::support::{code_of, is_gone, moment, refused, remote_of, required_text, text};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::kind::{
-    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Verb, Work,
+    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Recipe, Verb, Work,
 };
 use crate::model::observed::Remote;
 use crate::model::scope::Scope;
@@ -167,6 +167,17 @@ impl Kind for Tunnel {
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         compare::fields(facts, Compared::default())
+    }
+
+    /// The API's `status` of a tunnel: `inactive` (never connected), `healthy`, `degraded`, `down`.
+    fn works(&self, remote: &Remote) -> Readiness {
+        match remote.raw.get("status").and_then(Json::as_str) {
+            Some("healthy") | None => Readiness::Ready,
+            Some("degraded") => Readiness::Waiting("some of its connections are down".to_owned()),
+            Some("inactive") => Readiness::Waiting("no connector has run it yet".to_owned()),
+            Some("down") => Readiness::Failed("no connector runs it any more".to_owned()),
+            Some(other) => Readiness::Waiting(format!("it is {other}")),
+        }
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

@@ -456,6 +456,12 @@ pub trait Kind: Sync {
         Readiness::Ready
     }
 
+    /// Whether the object, just read, does what it is there for by now, also where an apply does not
+    /// wait for that: a tunnel's connectors come after it.
+    fn works(&self, remote: &Remote) -> Readiness {
+        self.readiness(remote)
+    }
+
     /// How long it may take until it is ready, in seconds, unless a file says otherwise.
     fn timeout_s(&self, _spec: &Json) -> u64 {
         300

@@ -17,6 +17,7 @@ pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod state;
+pub mod status;
 pub mod value;
 
 /// The JSON that specs, answers and documents are made of.

@@ -9,6 +9,7 @@ use super::change::{Action, Change, Drift, Phase};
 use super::error::{Level, Report};
 use super::resource::{Lookup, Resource, Stack, VariableValue};
 use super::state::{RolledBack, Target};
+use super::status::Elsewhere;
 
 /// The version of the saved plan's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -116,7 +117,7 @@ pub struct StackPlan {
     /// Protected resources that have left the files and are kept.
     pub kept: Vec<Address>,
     /// Resources that are read and shown, and applied by another tool.
-    pub elsewhere: Vec<Address>,
+    pub elsewhere: Vec<Elsewhere>,
     /// What each declared resource needs: references, names in manifests, guards of hostnames.
     pub needs: BTreeMap<Address, BTreeSet<Address>>,
     /// Records to be brought up to date without any call: renames, respellings.

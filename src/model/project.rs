@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::JsonMap;
+use super::{Json, JsonMap};
 
 /// A project, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +52,22 @@ pub struct Connector {
     pub image: String,
     /// Arguments between `tunnel` and `run`.
     pub args: Vec<String>,
+    /// How many pods run it.
+    pub replicas: u32,
+    /// The container's `resources`, as Kubernetes writes them.
+    pub resources: Json,
+    /// The pods' `affinity`, as Kubernetes writes it.
+    pub affinity: Option<Json>,
+    /// Where it serves its metrics and `/ready`: host and port.
+    pub metrics: String,
+    /// The port of `metrics`.
+    pub metrics_port: u16,
     /// The kind of the secret store: `ClusterSecretStore` or `SecretStore`.
     pub secret_store_kind: String,
     /// The secret store's name.
     pub secret_store_name: String,
+    /// The version of External Secrets' API: `v1` or `v1beta1`.
+    pub secret_store_version: String,
 }
 
 /// Waits of the run, all in milliseconds.

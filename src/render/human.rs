@@ -11,6 +11,7 @@ use crate::model::address::Address;
 use crate::model::change::{Action, Change, Confidence, DriftKind, FieldChange, Phase};
 use crate::model::error::{Level, Report};
 use crate::model::plan::{Plan, Refresh, Requests, StackPlan, Summary};
+use crate::model::status::{Elsewhere, Standing};
 
 /// A whole plan: stack by stack, then what it comes to and what it cost.
 pub fn plan(plan: &Plan, options: &RenderOptions) -> String {
@@ -126,7 +127,7 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
         kept(stack),
         options,
     );
-    section(&mut out, "Applied by another tool, read only", elsewhere(stack, options), options);
+    section(&mut out, "Applied by argocd, only read", elsewhere(stack, options), options);
     let shown = checks.into_iter().filter(|check| check.level > Level::Note || options.verbose);
     for check in gathered(shown) {
         out.push('\n');
@@ -183,13 +184,16 @@ fn kept(stack: &StackPlan) -> String {
 }
 
 fn elsewhere(stack: &StackPlan, options: &RenderOptions) -> String {
-    if !options.verbose && stack.elsewhere.len() > 3 {
-        return format!(
-            "    {} (-v lists them)\n",
-            count(stack.elsewhere.len() as u64, "resource")
-        );
+    let all = stack.elsewhere.len();
+    let is_shown =
+        |one: &&Elsewhere| options.verbose || all <= 3 || one.standing != Standing::InSync;
+    let shown: Vec<&Elsewhere> = stack.elsewhere.iter().filter(is_shown).collect();
+    let mut out: String = shown.iter().map(|one| super::status::standing(one, options)).collect();
+    if all > shown.len() {
+        let number = count((all - shown.len()) as u64, "object");
+        out.push_str(&format!("    {number} in sync (-v lists them)\n"));
     }
-    stack.elsewhere.iter().map(|address| format!("    {address}\n")).collect()
+    out
 }
 
 /// The sign and the word of an action: readable without colour.

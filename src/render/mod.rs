@@ -12,6 +12,7 @@ pub mod markdown;
 pub mod progress;
 pub mod reports;
 pub mod state;
+pub mod status;
 
 mod board;
 mod fields;

@@ -62,7 +62,7 @@ pub fn past(ended: Ended<'_>) -> Past {
         let changed: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
         let done = |address: &Address| {
             plan.unchanged.contains(address)
-                || plan.elsewhere.contains(address)
+                || plan.elsewhere.iter().any(|found| found.address == *address)
                 || changed.contains(address) && !undone.contains(address)
         };
         let is_recorded = |address: &Address| state.resources.contains_key(address);

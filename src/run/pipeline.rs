@@ -115,6 +115,8 @@ pub async fn plan(
         let away = observations.away.reports().map(|report| Report { level, ..report });
         first.plan.checks.splice(0..0, away);
     }
+    let mut checks: Vec<_> = planned.iter_mut().map(|one| &mut one.plan.checks).collect();
+    drift::tell_two_owners_once(&mut checks);
     let requests = context.transport.requests();
     context.events.emit(Event::Observed { requests });
     let plan = Plan {
@@ -155,7 +157,7 @@ pub async fn find_drift(
         })
         .collect();
     let observations = observe_all(context, project, recorded, false).await?;
-    let found = observations
+    let mut found: Vec<drift::Found> = observations
         .subjects
         .iter()
         .zip(&observations.worlds)
@@ -167,8 +169,23 @@ pub async fn find_drift(
             None => drift::Found::default(),
         })
         .collect();
+    drift::tell_two_owners_once(&mut found.iter_mut().map(|f| &mut f.checks).collect::<Vec<_>>());
     context.events.emit(Event::Observed { requests: context.transport.requests() });
     Ok((found, observations))
+}
+
+/// Reads what is declared and recorded, and compares nothing.
+///
+/// # Errors
+/// As for [`plan`].
+pub async fn look(
+    context: &Context<'_>,
+    project: &Project,
+    subjects: Vec<Subject>,
+) -> Result<Observations, Stop> {
+    let observations = observe_all(context, project, subjects, false).await?;
+    context.events.emit(Event::Observed { requests: context.transport.requests() });
+    Ok(observations)
 }
 
 async fn observe_all(

@@ -140,6 +140,13 @@ impl<'a> StackRun<'a> {
         for (address, remote) in &remotes {
             known.insert(address.clone(), outputs(context, address, remote, &state));
         }
+        // What another tool applies is nobody's record, and no step of this run will tell of it.
+        for resource in declared.values().filter(|resource| resource.meta.applied_elsewhere) {
+            if let Some([remote]) = world.candidates.get(&resource.address).map(Vec::as_slice) {
+                let address = &resource.address;
+                known.insert(address.clone(), outputs(context, address, remote, &state));
+            }
+        }
         let shared = Shared {
             state,
             journal,
