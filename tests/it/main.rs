@@ -6,19 +6,16 @@
     reason = "a test that cannot go on has failed, and says what it leaves out"
 )]
 
-mod applying;
+mod anywhere;
 mod arrows;
 mod as_kubectl_reads;
 mod cluster_oddities;
-mod connectors;
 mod drift;
-mod edits;
 mod faults;
 mod first_hour;
 mod gaps_a;
 mod interrupted;
 mod kill;
-mod kubectl;
 mod kubernetes_kind;
 mod lab;
 mod leaks;
@@ -27,7 +24,6 @@ mod manifests;
 mod moto;
 mod network;
 mod official_schema;
-mod others;
 mod owners;
 mod partial;
 mod planning;
