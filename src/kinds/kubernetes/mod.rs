@@ -1,6 +1,7 @@
 //! Kubernetes objects of any kind: what to send, and how to read the answer. No I/O.
 
 pub mod compare;
+mod delete;
 pub mod edges;
 pub mod fields;
 mod local;
