@@ -228,6 +228,7 @@ pub(super) fn orphan(address: &Address, recorded: &Recorded, action: Action) -> 
         spec: None,
         before: None,
         unknown: BTreeMap::new(),
+        interrupts: None,
         reason: None,
         confidence: Confidence::Compared,
         needs: Vec::new(),

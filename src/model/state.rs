@@ -120,6 +120,9 @@ pub struct Recorded {
     /// Whether it is being replaced: its successor is not recorded yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
+    /// Whether it was seen to have run to its end (a Job, a Pod): what is gone then is not missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
     /// When boxctl made it or took it over (RFC 3339).
     pub created_at: String,
     /// When boxctl wrote it last (RFC 3339).

@@ -1,16 +1,25 @@
 //! Kubernetes objects of any kind: what to send, and how to read the answer. No I/O.
 
 pub mod compare;
+mod custom;
 mod delete;
 pub mod edges;
+mod explain;
 pub mod fields;
+mod held;
+mod interrupts;
 mod local;
 pub mod names;
 pub mod object;
+pub mod order;
 pub mod owners;
+mod pod_names;
+mod pods;
 pub mod preview;
 pub mod ready;
 pub mod secret;
+mod status;
+mod workloads;
 pub mod write;
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::model::address::KUBERNETES;
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::kind::{
-    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Shows, Work, Written,
+    Awaited, Diffed, Disturbance, Explain, Facts, Kind, KindError, Locate, Next, Output, Problem,
+    Readiness, Shows, Since, Wave, Work, Written,
 };
 use crate::model::observed::Remote;
 use crate::model::scope::{ApiResource, Need, Scope};
@@ -14,10 +15,10 @@ use crate::model::{Json, JsonMap};
 
 use super::names::{
     self, collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id,
-    path_of_id,
+    path_of_id, served_versions,
 };
 use super::owners::{self, Managed, managed};
-use super::{compare, preview, ready, secret, write};
+use super::{compare, explain, held, interrupts, order, preview, ready, secret, write};
 use crate::kinds::support::moment;
 
 pub use super::names::{RESTART_ANNOTATION, defines, is_going, restart_text, served};
@@ -403,8 +404,41 @@ impl Kind for Object {
         preview::preview(work)
     }
 
-    fn readiness(&self, remote: &Remote) -> Readiness {
-        ready::readiness(&remote.raw)
+    fn readiness(&self, remote: &Remote, since: Option<&Since<'_>>) -> Readiness {
+        ready::readiness(&remote.raw, since)
+    }
+
+    fn explain(
+        &self,
+        remote: &Remote,
+        awaited: Awaited,
+        answers: &[Option<Answer>],
+        _: &Scope,
+    ) -> Explain {
+        match awaited {
+            Awaited::Ready => explain::not_ready(&remote.raw, answers),
+            Awaited::Gone => held::not_gone(&remote.raw, answers),
+        }
+    }
+
+    fn held(&self, raw: &Json) -> String {
+        held::held(raw)
+    }
+
+    fn is_finished(&self, remote: &Remote) -> bool {
+        ready::is_finished(&remote.raw)
+    }
+
+    fn is_spent(&self, sent: &Json, finished: bool) -> bool {
+        ready::is_spent(sent, finished)
+    }
+
+    fn interrupts(&self, change: &Disturbance<'_>) -> Option<String> {
+        interrupts::interrupts(change)
+    }
+
+    fn serves(&self, spec: &Json) -> Vec<(String, String)> {
+        served_versions(spec)
     }
 
     fn timeout_s(&self, spec: &Json) -> u64 {
@@ -412,7 +446,11 @@ impl Kind for Object {
     }
 
     fn rank(&self, spec: &Json) -> u32 {
-        ready::rank(spec)
+        order::rank(spec)
+    }
+
+    fn wave(&self, spec: &Json) -> Option<Wave> {
+        Some(order::wave(spec))
     }
 }
 
