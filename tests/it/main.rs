@@ -9,6 +9,7 @@
 mod arrows;
 mod as_kubectl_reads;
 mod cluster_oddities;
+mod deletion;
 mod drift;
 mod faults;
 mod first_hour;
@@ -26,6 +27,7 @@ mod official_schema;
 mod owners;
 mod partial;
 mod planning;
+mod readiness;
 mod readme;
 mod readonly;
 mod recorder;
