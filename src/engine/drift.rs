@@ -35,7 +35,7 @@ pub fn drift(
         let remote = match world.resources.get(address) {
             Some(Observed::Present(remote)) => remote,
             Some(Observed::Absent | Observed::Going(_)) | None => {
-                let spent = kind.is_spent(&recorded.sent, recorded.finished);
+                let spent = kind.is_spent(&recorded.sent, recorded.end);
                 if !recorded.replacing && !spent {
                     let id = Some(serde_json::json!(recorded.id));
                     found.drift.push(one(

@@ -51,7 +51,7 @@ impl<'a> Planner<'a> {
                 None
             }
             (Observed::Absent, Some(recorded))
-                if !recorded.replacing && kind.is_spent(&recorded.sent, recorded.finished) =>
+                if !recorded.replacing && kind.is_spent(&recorded.sent, recorded.end) =>
             {
                 if kind.recordable(spec) == recorded.sent {
                     self.unchanged.insert(address.clone());
@@ -330,7 +330,7 @@ impl<'a> Planner<'a> {
         record.shared.clone_from(&resource.meta.shared);
         record.outputs.clone_from(&remote.outputs);
         record.replacing = false;
-        record.finished = kind.is_finished(remote);
+        record.end = kind.ended(remote);
         if record != *recorded || moved_from.is_some() {
             self.refresh.push(Refresh {
                 address: resource.address.clone(),

@@ -5,7 +5,7 @@ use super::call::{Answer, Call, Listing, Service};
 use super::change::FieldChange;
 use super::observed::{Preview, Remote};
 use super::scope::{Need, Scope};
-use super::state::Recorded;
+use super::state::{End, Recorded};
 use super::{Json, JsonMap};
 
 /// Something wrong with a spec, at a path of it.
@@ -421,6 +421,12 @@ pub trait Kind: Sync {
         spec.clone()
     }
 
+    /// Whether an object is another one than the recorded, under the same id, and not of boxctl's
+    /// making: someone deleted ours and made theirs.
+    fn is_anothers(&self, _recorded: &Recorded, _remote: &Remote) -> bool {
+        false
+    }
+
     /// Another tool that keeps this object by marks of its own (Argo CD, Flux, Helm, kapp), and how
     /// it calls itself.
     fn tracked_by(&self, _remote: &Remote) -> Option<String> {
@@ -530,14 +536,14 @@ pub trait Kind: Sync {
         "it is still there".to_owned()
     }
 
-    /// Whether an object has run to its end, and does nothing more (a Job).
-    fn is_finished(&self, _remote: &Remote) -> bool {
-        false
+    /// How an object has run to its end, where it has and does nothing more (a Job).
+    fn ended(&self, _remote: &Remote) -> Option<End> {
+        None
     }
 
     /// Whether an object that is gone has had its time, so that it is not missing: by what was sent
-    /// last, and whether it was seen to be finished.
-    fn is_spent(&self, _sent: &Json, _finished: bool) -> bool {
+    /// last, and the end that it was seen to come to.
+    fn is_spent(&self, _sent: &Json, _end: Option<End>) -> bool {
         false
     }
 

@@ -249,10 +249,11 @@ impl<'a> StackRun<'a> {
             }
             let reason = match kind.readiness(&remote, Some(&since)) {
                 Readiness::Ready => {
-                    self.note_finished(kind, change, &remote)?;
+                    self.note_end(kind, change, &remote)?;
                     return self.until_served(change, &kind.serves(spec), Some(limit)).await;
                 }
                 Readiness::Failed(reason) => {
+                    self.note_end(kind, change, &remote)?;
                     let causes = self.explain(kind, &remote, Awaited::Ready).await;
                     let message = format!("it was applied and failed: {reason}");
                     return Err(StepError::other(message).because(causes));
@@ -284,26 +285,21 @@ impl<'a> StackRun<'a> {
             match read {
                 Some(now) => remote = now,
                 // It ended between two looks, and was taken away as its manifest asks.
-                None if kind.is_spent(&kind.recordable(spec), false) => return Ok(()),
+                None if kind.is_spent(&kind.recordable(spec), None) => return Ok(()),
                 None => return Err(StepError::other("it was applied, and is gone again")),
             }
         }
     }
 
-    /// What has run to its end is remembered: it is not missing when it is gone.
-    fn note_finished(
-        &self,
-        kind: &dyn Kind,
-        change: &Change,
-        remote: &Remote,
-    ) -> Result<(), StepError> {
-        if !kind.is_finished(remote) {
-            return Ok(());
-        }
+    /// How something has run to its end is remembered: it may not be missing when it is gone.
+    fn note_end(&self, kind: &dyn Kind, change: &Change, remote: &Remote) -> Result<(), StepError> {
+        let Some(end) = kind.ended(remote) else { return Ok(()) };
         let address = change.address.clone();
         let recorded = self.shared().state.resources.get(&address).cloned();
-        let Some(mut record) = recorded.filter(|record| !record.finished) else { return Ok(()) };
-        record.finished = true;
+        let Some(mut record) = recorded.filter(|record| record.end != Some(end)) else {
+            return Ok(());
+        };
+        record.end = Some(end);
         self.effects(vec![Effect::Record { address, record: Box::new(record) }])
     }
 }

@@ -34,7 +34,7 @@ fn recorded(id: &str) -> Recorded {
         shared: Vec::new(),
         adopted: false,
         replacing: false,
-        finished: false,
+        end: None,
         created_at: "2026-11-22T10:00:00Z".to_owned(),
         updated_at: "2026-11-22T10:00:00Z".to_owned(),
     }

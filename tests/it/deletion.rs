@@ -57,8 +57,9 @@ fn another_object_of_the_name_is_left_alone() {
     lab.kubernetes("DELETE", &format!("{MAPS}/settings"), None);
     let made = lab.kubernetes("POST", MAPS, Some(("application/json", map)));
     lab.forget_requests();
-    lab.run(&["apply", "--plan", "plans/p.json", "--yes"]).exits(5);
+    lab.run(&["apply", "--plan", "plans/p.json", "--yes"]).exits(0).says("is left alone");
     assert!(lab.changes().is_empty(), "{:?}", lab.changes());
+    lab.is_settled(&[]);
     let there = lab.kubernetes("GET", &format!("{MAPS}/settings"), None);
     assert_eq!(there["metadata"]["uid"], made["metadata"]["uid"]);
 }

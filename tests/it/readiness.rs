@@ -315,3 +315,24 @@ fn a_plan_marks_what_interrupts_a_service() {
     let plan = lab.run(&["plan", "--json"]).exits(0).json();
     assert_eq!(plan["stacks"][0]["changes"][0]["interrupts"], told);
 }
+
+#[test]
+fn a_job_that_is_gone_before_it_is_looked_at_again_is_done() {
+    let lab = lab(&job("ttlSecondsAfterFinished: 0"), "");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    lab.run(&["drift"]).exits(0);
+}
+
+#[test]
+fn a_failed_job_tells_how_it_ended_and_is_owed_when_it_is_gone() {
+    let more = "backoffLimit: 0\n  ttlSecondsAfterFinished: 3600";
+    let failing = job(more).replace("migrate:1\"", "migrate:1\", command: [\"false\"]");
+    let lab = lab(&failing, "");
+    lab.run(&["apply", "--yes"])
+        .exits(3)
+        .says("it was applied and failed: BackoffLimitExceeded")
+        .says("container main: it ended with exit code 1");
+    lab.kubernetes("DELETE", JOB, None);
+    lab.run(&["plan", "--detailed-exitcode"]).exits(2).says("create  k8s.Job/web/migrate");
+}

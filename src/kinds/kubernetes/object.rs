@@ -11,6 +11,7 @@ use crate::model::kind::{
 };
 use crate::model::observed::Remote;
 use crate::model::scope::{ApiResource, Need, Scope};
+use crate::model::state::{End, Recorded};
 use crate::model::{Json, JsonMap};
 
 use super::names::{
@@ -380,6 +381,11 @@ impl Kind for Object {
         secret::hide(spec)
     }
 
+    fn is_anothers(&self, recorded: &Recorded, remote: &Remote) -> bool {
+        let (then, now) = (recorded.outputs.get("uid"), remote.outputs.get("uid"));
+        then.is_some() && then != now && !managed(&remote.raw).iter().any(Managed::is_ours)
+    }
+
     fn tracked_by(&self, remote: &Remote) -> Option<String> {
         tracker(&remote.raw)
     }
@@ -425,12 +431,12 @@ impl Kind for Object {
         held::held(raw)
     }
 
-    fn is_finished(&self, remote: &Remote) -> bool {
-        ready::is_finished(&remote.raw)
+    fn ended(&self, remote: &Remote) -> Option<End> {
+        ready::ended(&remote.raw)
     }
 
-    fn is_spent(&self, sent: &Json, finished: bool) -> bool {
-        ready::is_spent(sent, finished)
+    fn is_spent(&self, sent: &Json, end: Option<End>) -> bool {
+        ready::is_spent(sent, end)
     }
 
     fn interrupts(&self, change: &Disturbance<'_>) -> Option<String> {

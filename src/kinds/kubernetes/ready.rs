@@ -2,11 +2,14 @@
 
 use crate::model::Json;
 use crate::model::kind::{Readiness, Since};
+use crate::model::state::End;
 
 use super::custom::{application, by_condition, definition, external_secret};
 use super::names::{group_of, kind_of};
 use super::status::{number, text, waiting};
-use super::workloads::{daemon_set, deployment, is_complete, job, pod, replica_set, stateful_set};
+use super::workloads::{
+    daemon_set, deployment, is_complete, is_failed, job, pod, replica_set, stateful_set,
+};
 
 /// Whether an object, just read, does what it is there for. Waited for is only what is known to
 /// say so: workloads, definitions, namespaces, and the objects of a few well-known operators.
@@ -41,23 +44,32 @@ pub fn readiness(object: &Json, since: Option<&Since<'_>>) -> Readiness {
     }
 }
 
-/// Whether an object has run to its end, and does nothing more.
-pub fn is_finished(object: &Json) -> bool {
-    match (group_of(object), kind_of(object).1) {
-        ("batch", "Job") => is_complete(object),
-        ("", "Pod") => text(object, "/status/phase") == "Succeeded",
-        _ => false,
-    }
+/// How an object has run to its end, where it has.
+pub fn ended(object: &Json) -> Option<End> {
+    let (succeeded, failed) = match (group_of(object), kind_of(object).1) {
+        ("batch", "Job") => (is_complete(object), is_failed(object)),
+        ("", "Pod") => {
+            let phase = text(object, "/status/phase");
+            (phase == "Succeeded", phase == "Failed")
+        }
+        _ => return None,
+    };
+    failed.then_some(End::Failed).or(succeeded.then_some(End::Succeeded))
 }
 
 /// Whether an object that is gone has had its time: a Job whose manifest has it taken away once it
-/// is finished, or a Pod that was seen to end and is not to be started again. Whether a Job had
-/// finished can't be told once it is gone, and making it anew would run it twice.
-pub fn is_spent(manifest: &Json, finished: bool) -> bool {
+/// has ended, or a Pod that was seen to succeed and is not to be started again. Whether such a Job
+/// had succeeded can't be told once it is gone, and making it anew could run it twice; one that was
+/// seen to fail is still owed.
+pub fn is_spent(manifest: &Json, end: Option<End>) -> bool {
     match (group_of(manifest), kind_of(manifest).1) {
-        ("batch", "Job") => number(manifest, "/spec/ttlSecondsAfterFinished").is_some(),
+        ("batch", "Job") => {
+            let has_limit = number(manifest, "/spec/ttlSecondsAfterFinished").is_some();
+            has_limit && end != Some(End::Failed)
+        }
         ("", "Pod") => {
-            finished && matches!(text(manifest, "/spec/restartPolicy"), "Never" | "OnFailure")
+            let policy = text(manifest, "/spec/restartPolicy");
+            matches!(policy, "Never" | "OnFailure") && end == Some(End::Succeeded)
         }
         _ => false,
     }

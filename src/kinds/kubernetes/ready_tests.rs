@@ -354,26 +354,30 @@ fn what_had_its_time_is_not_missing() {
         json!({"apiVersion": "v1", "kind": "Pod",
         "spec": {"restartPolicy": policy}})
     };
-    for (manifest, finished, spent) in [
-        (job(json!({"ttlSecondsAfterFinished": 60})), false, true),
-        (job(json!({"ttlSecondsAfterFinished": 0})), true, true),
-        (job(json!({})), true, false),
-        (pod("Never"), true, true),
-        (pod("Never"), false, false),
-        (pod("Always"), true, false),
-        (json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}), true, false),
-        (json!({"apiVersion": "v1", "kind": "ConfigMap"}), true, false),
+    let (well, badly) = (Some(End::Succeeded), Some(End::Failed));
+    for (manifest, end, spent) in [
+        (job(json!({"ttlSecondsAfterFinished": 60})), None, true),
+        (job(json!({"ttlSecondsAfterFinished": 0})), well, true),
+        (job(json!({"ttlSecondsAfterFinished": 0})), badly, false),
+        (job(json!({})), well, false),
+        (pod("Never"), well, true),
+        (pod("Never"), badly, false),
+        (pod("Never"), None, false),
+        (pod("Always"), well, false),
+        (json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}), well, false),
+        (json!({"apiVersion": "v1", "kind": "ConfigMap"}), well, false),
     ] {
-        assert_eq!(is_spent(&manifest, finished), spent, "{manifest}");
+        assert_eq!(is_spent(&manifest, end), spent, "{manifest} {end:?}");
     }
-    let done = object(
-        "batch/v1",
-        "Job",
-        json!({}),
-        json!({"conditions": conditions(&[
-        ("Complete", "True", "", "")])}),
-    );
-    assert!(is_finished(&done));
-    assert!(is_finished(&object("v1", "Pod", json!({}), json!({"phase": "Succeeded"}))));
-    assert!(!is_finished(&object("v1", "Pod", json!({}), json!({"phase": "Running"}))));
+    let job = |kind: &str| {
+        let status = json!({"conditions": conditions(&[(kind, "True", "", "")])});
+        object("batch/v1", "Job", json!({}), status)
+    };
+    let pod = |phase: &str| object("v1", "Pod", json!({}), json!({"phase": phase}));
+    assert_eq!(ended(&job("Complete")), well);
+    assert_eq!(ended(&job("Failed")), badly);
+    assert_eq!(ended(&job("FailureTarget")), None);
+    assert_eq!(ended(&pod("Succeeded")), well);
+    assert_eq!(ended(&pod("Failed")), badly);
+    assert_eq!(ended(&pod("Running")), None);
 }

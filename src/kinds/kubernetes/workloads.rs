@@ -113,6 +113,11 @@ pub(super) fn is_complete(object: &Json) -> bool {
     Condition::of(object, "Complete").is_some_and(|complete| complete.is("True"))
 }
 
+/// Whether a Job has given up.
+pub(super) fn is_failed(object: &Json) -> bool {
+    Condition::of(object, "Failed").is_some_and(|failed| failed.is("True"))
+}
+
 /// A Job is ready when it is complete, and failed when it says so; one that is suspended waits for
 /// someone else.
 pub(super) fn job(object: &Json) -> Readiness {
