@@ -49,6 +49,7 @@ fn settled(count: usize) -> (Stack, State, World) {
             shared: Vec::new(),
             adopted: false,
             replacing: false,
+            end: None,
             created_at: String::new(),
             updated_at: String::new(),
         };

@@ -45,7 +45,8 @@ pub fn drift(
         let remote = match world.resources.get(address) {
             Some(Observed::Present(remote)) => remote,
             Some(Observed::Absent | Observed::Going(_)) | None => {
-                if !recorded.replacing {
+                let spent = kind.is_spent(&recorded.sent, recorded.end);
+                if !recorded.replacing && !spent {
                     let id = Some(serde_json::json!(recorded.id));
                     found.drift.push(one(
                         address,

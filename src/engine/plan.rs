@@ -11,7 +11,7 @@ use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::change::{Action, Change, Drift, Phase, StepId};
 use crate::model::error::Report;
-use crate::model::kind::{Kind, Problem};
+use crate::model::kind::{Disturbance, Kind, Problem};
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::plan::{Options, Refresh, StackPlan};
 use crate::model::resource::{Resource, Stack};
@@ -291,6 +291,30 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Marks what interrupts a service.
+    fn note_interruptions(&mut self) {
+        for (address, change) in &mut self.changes {
+            let is_made = matches!(change.action, Action::Update | Action::Replace | Action::Adopt);
+            let world = &self.input.world.resources;
+            let observed = self.moved.get(address).and_then(|old| world.get(old));
+            let remote = observed.or_else(|| world.get(address)).and_then(Observed::present);
+            let kind = (self.input.kinds)(address.kind());
+            if let (true, Some(kind), Some(spec), Some(remote)) =
+                (is_made, kind, &change.spec, remote)
+            {
+                let paths = change.paths.iter().map(|field| &field.path).chain(&change.removed);
+                let paths: Vec<String> = paths.cloned().collect();
+                change.interrupts = kind.interrupts(&Disturbance {
+                    spec,
+                    remote,
+                    paths: &paths,
+                    replaced: change.action == Action::Replace,
+                    restarted: !change.restart.is_empty(),
+                });
+            }
+        }
+    }
+
     fn finish(mut self) -> Planned {
         for address in &self.blocked {
             // What is refused anyway is shown, and what it would come to is not promised.
@@ -301,6 +325,7 @@ impl<'a> Planner<'a> {
         self.refresh_dependencies();
         steps::leave_out(&mut self);
         guard::check(&mut self);
+        self.note_interruptions();
         let changes = steps::ordered(&mut self);
         let wanted = std::mem::take(&mut self.wanted);
         let accepted = &self.input.stack.accept;

@@ -50,6 +50,17 @@ impl<'a> Planner<'a> {
                 self.create(kind, resource, spec, Some(reason.to_owned()));
                 None
             }
+            (Observed::Absent, Some(recorded))
+                if !recorded.replacing && kind.is_spent(&recorded.sent, recorded.end) =>
+            {
+                if kind.recordable(spec) == recorded.sent {
+                    self.unchanged.insert(address.clone());
+                } else {
+                    let reason = "it has ended and is gone, and is asked for with another manifest";
+                    self.create(kind, resource, spec, Some(reason.to_owned()));
+                }
+                None
+            }
             (Observed::Absent, Some(recorded)) => {
                 self.missing(address, Some(&recorded));
                 let reason = if recorded.replacing {
@@ -115,6 +126,7 @@ impl<'a> Planner<'a> {
             before: None,
             unknown,
             reason: None,
+            interrupts: None,
             confidence: Confidence::Compared,
             needs: Vec::new(),
             ground: "absent".to_owned(),
@@ -160,13 +172,17 @@ impl<'a> Planner<'a> {
             Some(Preview::Unchecked(why)) => {
                 change.confidence = Confidence::Unchecked(why.clone());
             }
-            Some(Preview::Refused { status, message, .. }) => self.checks.push(
-                Report::error(format!("{address} would be refused"))
+            Some(Preview::Refused { status, message, .. }) => {
+                let mut report = Report::error(format!("{address} would be refused"))
                     .code("refused")
                     .about(address)
                     .at(resource.location.clone())
-                    .cause(format!("the server answers {status}: {message}")),
-            ),
+                    .cause(format!("the server answers {status}: {message}"));
+                if message.contains("because it is being terminated") {
+                    report = report.hint("wait until the namespace is gone and made again");
+                }
+                self.checks.push(report);
+            }
             None if kind.service() != Service::Kubernetes => {}
             None => match self.place_to_come(address) {
                 Some(place) => {
@@ -316,6 +332,7 @@ impl<'a> Planner<'a> {
         record.shared.clone_from(&resource.meta.shared);
         record.outputs.clone_from(&remote.outputs);
         record.replacing = false;
+        record.end = kind.ended(remote);
         if record != *recorded || moved_from.is_some() {
             self.refresh.push(Refresh {
                 address: resource.address.clone(),
@@ -348,13 +365,18 @@ pub(super) fn confidence(preview: Option<&Preview>) -> Confidence {
     }
 }
 
-/// A fingerprint of what a change rests on: the object, and the values that it is about to change.
+/// A fingerprint of what a change rests on: the object (one that was made anew under the same name is
+/// another), and the values that it is about to change.
 pub(super) fn ground(remote: &Remote, paths: &[FieldChange]) -> String {
     let before: JsonMap = paths
         .iter()
         .map(|change| (change.path.clone(), change.before.clone().unwrap_or(Json::Null)))
         .collect();
-    fingerprint::of_public(&json!({"id": remote.id, "before": before}))
+    let mut rests_on = json!({"id": remote.id, "before": before});
+    if let Some(uid) = remote.outputs.get("uid") {
+        rests_on["uid"] = uid.clone();
+    }
+    fingerprint::of_public(&rests_on)
 }
 
 pub(super) fn shown(value: Option<&Json>) -> String {

@@ -193,7 +193,24 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn orphan(&mut self, address: &Address, recorded: &Recorded) {
+        let kind = self.kind(address.kind());
         match self.observed(address) {
+            Observed::Present(remote) | Observed::Going(remote)
+                if kind.is_some_and(|kind| kind.is_anothers(recorded, remote)) =>
+            {
+                let text = format!("{address} is not the one that boxctl made, and is left alone");
+                self.checks.push(
+                    Report::warning("replaced", text)
+                        .about(address)
+                        .cause("someone deleted that one and made another under its name"),
+                );
+                self.refresh.push(Refresh {
+                    address: address.clone(),
+                    moved_from: None,
+                    record: None,
+                    shown: true,
+                });
+            }
             Observed::Absent => self.refresh.push(Refresh {
                 address: address.clone(),
                 moved_from: None,
@@ -242,6 +259,7 @@ pub(super) fn orphan(address: &Address, recorded: &Recorded, action: Action) -> 
         spec: None,
         before: None,
         unknown: BTreeMap::new(),
+        interrupts: None,
         reason: None,
         confidence: Confidence::Compared,
         needs: Vec::new(),

@@ -143,6 +143,9 @@ pub struct Change {
     pub unknown: BTreeMap<String, Address>,
     /// Why, where it is not plain from the fields.
     pub reason: Option<String>,
+    /// How it interrupts what the object does for others, where it does and that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupts: Option<String>,
     /// How sure this is.
     pub confidence: Confidence,
     /// Steps that must have been done before.

@@ -5,7 +5,7 @@ use super::call::{Answer, Call, Listing, Service};
 use super::change::FieldChange;
 use super::observed::{Preview, Remote};
 use super::scope::{Need, Scope};
-use super::state::Recorded;
+use super::state::{End, Recorded};
 use super::{Json, JsonMap};
 
 /// Something wrong with a spec, at a path of it.
@@ -219,6 +219,72 @@ pub enum Readiness {
     Failed(String),
 }
 
+/// The write that an object is waited for after: what its controller said before is not about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Since<'a> {
+    /// The object before the write; None where there was none.
+    pub before: Option<&'a Remote>,
+    /// The object as the write's answer showed it.
+    pub written: &'a Remote,
+}
+
+/// What an object is waited for to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Ready.
+    Ready,
+    /// Gone.
+    Gone,
+}
+
+/// What comes next in finding out why an object is not what it is waited for to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Explain {
+    /// Send this, which only reads, and ask again with its answer added.
+    Look(Box<Call>),
+    /// What there is to tell, the likeliest reason first.
+    Told(Vec<String>),
+}
+
+/// Where an object stands among others that nothing else puts in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wave {
+    /// Lower first.
+    pub number: u32,
+    /// The namespace that it is about; None for all.
+    pub within: Option<String>,
+    /// Whether what stands higher waits until it is there.
+    pub leads: bool,
+    /// Whether it comes after all others.
+    pub is_last: bool,
+}
+
+impl Wave {
+    /// Whether it is made after the other one, and deleted before it.
+    pub fn follows(&self, other: &Wave) -> bool {
+        let meet = match (&self.within, &other.within) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        other.number < self.number && (self.is_last || other.leads && meet)
+    }
+}
+
+/// A change to an object that is there, as far as it is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Disturbance<'a> {
+    /// What will be sent.
+    pub spec: &'a Json,
+    /// The object.
+    pub remote: &'a Remote,
+    /// Paths that change, those of fields that left the files included.
+    pub paths: &'a [String],
+    /// Whether it is deleted and made again.
+    pub replaced: bool,
+    /// Whether it is made to read its parameters again.
+    pub restarted: bool,
+}
+
 /// A secret that boxctl makes at create, for a field that the file does not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
@@ -361,6 +427,12 @@ pub trait Kind: Sync {
         spec.clone()
     }
 
+    /// Whether an object is another one than the recorded, under the same id, and not of boxctl's
+    /// making: someone deleted ours and made theirs.
+    fn is_anothers(&self, _recorded: &Recorded, _remote: &Remote) -> bool {
+        false
+    }
+
     /// Another tool that keeps this object by marks of its own (Argo CD, Flux, Helm, kapp), and how
     /// it calls itself.
     fn tracked_by(&self, _remote: &Remote) -> Option<String> {
@@ -451,15 +523,61 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Whether the object, just read, does what it is there for.
-    fn readiness(&self, _remote: &Remote) -> Readiness {
+    /// Whether the object, just read, does what it is there for. `since` is the write that it is
+    /// waited for after.
+    fn readiness(&self, _remote: &Remote, _since: Option<&Since<'_>>) -> Readiness {
         Readiness::Ready
     }
 
     /// Whether the object, just read, does what it is there for by now, also where an apply does not
     /// wait for that: a tunnel's connectors come after it.
     fn works(&self, remote: &Remote) -> Readiness {
-        self.readiness(remote)
+        self.readiness(remote, None)
+    }
+
+    /// How to find out why an object is not what it is waited for to be, given the answers so far:
+    /// None for what could not be read.
+    fn explain(
+        &self,
+        _remote: &Remote,
+        _awaited: Awaited,
+        _answers: &[Option<Answer>],
+        _scope: &Scope,
+    ) -> Explain {
+        Explain::Told(Vec::new())
+    }
+
+    /// What keeps an object that is to go, as far as its own last reading (the body of an answer)
+    /// tells.
+    fn held(&self, _raw: &Json) -> String {
+        "it is still there".to_owned()
+    }
+
+    /// How an object has run to its end, where it has and does nothing more (a Job).
+    fn ended(&self, _remote: &Remote) -> Option<End> {
+        None
+    }
+
+    /// Whether an object that is gone has had its time, so that it is not missing: by what was sent
+    /// last, and the end that it was seen to come to.
+    fn is_spent(&self, _sent: &Json, _end: Option<End>) -> bool {
+        false
+    }
+
+    /// How a change interrupts what the object does; None where it does not, or that is not known.
+    fn interrupts(&self, _change: &Disturbance<'_>) -> Option<String> {
+        None
+    }
+
+    /// Kinds that the API serves once the object is there, as `apiVersion` and `kind`.
+    fn serves(&self, _spec: &Json) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Where it stands among others that nothing else puts in order; None where that is all the
+    /// same.
+    fn wave(&self, _spec: &Json) -> Option<Wave> {
+        None
     }
 
     /// How long it may take until it is ready, in seconds, unless a file says otherwise.

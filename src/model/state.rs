@@ -120,10 +120,23 @@ pub struct Recorded {
     /// Whether it is being replaced: its successor is not recorded yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
+    /// How it was seen to have run to its end (a Job, a Pod): what is gone then may not be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
     /// When boxctl made it or took it over (RFC 3339).
     pub created_at: String,
     /// When boxctl wrote it last (RFC 3339).
     pub updated_at: String,
+}
+
+/// How something that runs to an end came to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It did what it was there for.
+    Succeeded,
+    /// It gave up.
+    Failed,
 }
 
 /// That a stack was rolled back, and what its files asked for then.

@@ -323,6 +323,9 @@ fn why(change: &Change, options: &RenderOptions) -> String {
     let told = |address: &Address| {
         change.reason.as_ref().is_some_and(|reason| reason.contains(&address.to_string()))
     };
+    if let Some(text) = interruption(change) {
+        lines.push(("interrupts: ", clean(text)));
+    }
     for (address, version) in change.restart.iter().filter(|(address, _)| !told(address)) {
         let version = super::mask::compact(version);
         lines.push(("restart: ", format!("to read {address}, version {}", clean(&version))));
@@ -338,6 +341,11 @@ fn why(change: &Change, options: &RenderOptions) -> String {
             hanging(&format!("      {head}"), &painted, text, columns(options))
         })
         .collect()
+}
+
+/// How a step interrupts a service; of a replacement, that is said once.
+pub(super) fn interruption(change: &Change) -> Option<&str> {
+    change.interrupts.as_deref().filter(|_| change.phase != Phase::Remake)
 }
 
 /// The word for how something is not as it was recorded.

@@ -83,6 +83,9 @@ fn change(change: &Change) -> Json {
     if let Some(why) = unchecked {
         out["unchecked"] = why.as_str().into();
     }
+    if let Some(how) = &change.interrupts {
+        out["interrupts"] = how.as_str().into();
+    }
     if let Some(from) = &change.moved_from {
         out["moved_from"] = from.to_string().into();
     }

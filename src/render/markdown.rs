@@ -1,7 +1,7 @@
 //! A plan as a comment for a pull request.
 
 use super::RenderOptions;
-use super::human::{change, counts, phase_words, requests_line, sign};
+use super::human::{change, counts, interruption, phase_words, requests_line, sign};
 use super::json::report as report_json;
 use super::reports::{gathered, level_name};
 use super::text::{clean, cut};
@@ -92,8 +92,10 @@ fn table(stack: &StackPlan) -> String {
         format!("**{}**\n\n| | what | resource | why |\n|---|---|---|---|\n", escape(&stack.stack));
     for one in &stack.changes {
         let (sign, verb) = sign(one.action);
-        let why = phase_words(one.phase).or(one.reason.as_deref()).unwrap_or_default();
-        out.push_str(&format!("| `{sign}` | {verb} | `{}` | {} |\n", one.address, escape(why)));
+        let why = phase_words(one.phase).or(one.reason.as_deref()).map(escape);
+        let interrupts = interruption(one).map(|how| format!("⚡ interrupts: {}", escape(how)));
+        let why = [why, interrupts].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        out.push_str(&format!("| `{sign}` | {verb} | `{}` | {why} |\n", one.address));
     }
     for address in &stack.kept {
         out.push_str(&format!("| `#` | kept | `{address}` | protected, not in the files |\n"));

@@ -37,6 +37,7 @@ pub(super) fn plan() -> Plan {
         spec: data("aHVudGVyMg=="),
         before: data("hunter2"),
         unknown: Default::default(),
+        interrupts: None,
         reason: None,
         confidence: Confidence::Compared,
         needs: Vec::new(),

@@ -12,6 +12,7 @@ use crate::model::journal::{Effect, Entry};
 use crate::model::plan::{StackPlan, Summary};
 
 use super::stack_run::StackRun;
+use super::waves::{self, Waves};
 
 /// How many steps may be under way at once.
 const AT_ONCE: usize = 10;
@@ -132,18 +133,24 @@ async fn carry_out(
     let mut open: Vec<&Change> =
         plan.changes.iter().filter(|change| !refused.contains(&change.step())).collect();
     let planned: BTreeSet<StepId> = plan.changes.iter().map(Change::step).collect();
+    let waves = Waves::of(&plan.changes, run.context.kinds);
     let mut running = FuturesUnordered::new();
     let mut under_way = BTreeSet::new();
     let grace = run.context.stop.grace(run.context.timing.grace_ms);
     tokio::pin!(grace);
     loop {
         while running.len() < AT_ONCE && !run.context.stop.is_set() && !run.shared().broken {
-            let ready = open.iter().position(|change| {
-                change
-                    .needs
-                    .iter()
-                    .all(|need| progress.done.contains(need) || !planned.contains(need))
-            });
+            let failed = progress.failed.iter().map(|(step, _)| step.clone());
+            let given_up = waves::given_up(&plan.changes, refused, failed);
+            let is_ahead = |step: &StepId| {
+                planned.contains(step) && !progress.done.contains(step) && !given_up.contains(step)
+            };
+            let can_go = |change: &&Change| {
+                let mut needs = change.needs.iter();
+                needs.all(|need| progress.done.contains(need) || !planned.contains(need))
+            };
+            let first = |change: &&Change| can_go(change) && !waves.holds(&change.step(), is_ahead);
+            let ready = open.iter().position(first);
             let Some(at) = ready else { break };
             let change = open.remove(at);
             under_way.insert(change.step());

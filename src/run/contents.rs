@@ -33,8 +33,17 @@ const ITS_OWN: [(&str, &str); 4] = [
 struct Held {
     id: String,
     uid: String,
-    owners: Vec<String>,
+    owners: Vec<Owner>,
     is_default: bool,
+    /// Whether it is being deleted already.
+    is_going: bool,
+}
+
+/// What an object belongs to.
+struct Owner {
+    uid: String,
+    api_version: String,
+    kind: String,
 }
 
 /// What refuses the deletions of namespaces and definitions in this plan.
@@ -53,7 +62,7 @@ pub async fn check(
         }
         let held = read(context, listings).await;
         match held {
-            Ok(held) => reports.extend(judge(change, &held, plan, state, options)),
+            Ok(held) => reports.extend(judge(change, &held, plan, state, options, scope)),
             Err(error) => reports.push(
                 Report::error(format!("what {} holds could not be read", change.address))
                     .code("unreadable")
@@ -152,12 +161,16 @@ fn one(resource: &ApiResource, item: &Json) -> Held {
     let owners = owners
         .into_iter()
         .flatten()
-        .filter_map(|owner| owner.get("uid")?.as_str().map(str::to_owned))
+        .filter_map(|owner| {
+            let text = |key: &str| owner.get(key)?.as_str().map(str::to_owned);
+            Some(Owner { uid: text("uid")?, api_version: text("apiVersion")?, kind: text("kind")? })
+        })
         .collect();
+    let is_going = item.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
     let core = resource.group.is_empty();
     let is_default = core && resource.kind == "ServiceAccount" && name == "default"
         || core && resource.kind == "ConfigMap" && name == "kube-root-ca.crt";
-    Held { id, uid: text("/metadata/uid"), owners, is_default }
+    Held { id, uid: text("/metadata/uid"), owners, is_default, is_going }
 }
 
 /// What is neither boxctl's to delete in this plan nor made by something that is.
@@ -167,6 +180,7 @@ fn judge(
     plan: &StackPlan,
     state: Option<&State>,
     options: &Options,
+    scope: &Scope,
 ) -> Option<Report> {
     let recorded: BTreeMap<&str, (&Address, bool)> = state
         .into_iter()
@@ -187,20 +201,31 @@ fn judge(
         })
     };
     let leads_back = |one: &Held| {
-        let mut open: Vec<&str> = one.owners.iter().map(String::as_str).collect();
+        let mut open: Vec<&Held> = vec![one];
         let mut seen = BTreeSet::new();
-        while let Some(uid) = open.pop() {
-            let Some(owner) = by_uid.get(uid).filter(|_| seen.insert(uid)) else { continue };
-            if ours(owner) {
+        while let Some(one) = open.pop() {
+            // All of its owners are gone: the garbage collector is about to take it.
+            let is_lost = |owner: &Owner| {
+                let resource = scope.api_resource(&owner.api_version, &owner.kind);
+                let within = resource.is_some_and(|resource| resource.namespaced);
+                within && !by_uid.contains_key(owner.uid.as_str())
+            };
+            if !one.owners.is_empty() && one.owners.iter().all(is_lost) {
                 return true;
             }
-            open.extend(owner.owners.iter().map(String::as_str));
+            let owners = one.owners.iter().filter_map(|owner| by_uid.get(owner.uid.as_str()));
+            for owner in owners.filter(|owner| seen.insert(owner.uid.as_str())) {
+                if owner.is_going || ours(owner) {
+                    return true;
+                }
+                open.push(owner);
+            }
         }
         false
     };
     let others: Vec<&str> = held
         .iter()
-        .filter(|one| !one.is_default && !ours(one) && !leads_back(one))
+        .filter(|one| !one.is_default && !one.is_going && !ours(one) && !leads_back(one))
         .map(|one| one.id.as_str())
         .collect();
     if others.is_empty() {

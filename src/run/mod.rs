@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod contents;
+mod going;
 mod lost;
 pub mod observe;
 pub mod past;
@@ -13,6 +14,7 @@ mod settle;
 pub mod stack_run;
 pub mod step;
 mod waiting;
+mod waves;
 
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -23,7 +23,7 @@ use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::state::{RolledBack, State, Target};
 
-use super::{Context, contents, observe, scope as reading, settle};
+use super::{Context, contents, going, observe, scope as reading, settle};
 
 /// How many previews may be under way at once.
 const PREVIEWS_AT_ONCE: usize = 8;
@@ -242,7 +242,8 @@ async fn observe_all(
             lost: &subject.lost,
         })
         .collect();
-    let worlds = observe::observe(context, &seen, &scope, &away).await;
+    let mut worlds = observe::observe(context, &seen, &scope, &away).await;
+    going::with_namespaces(&mut worlds);
     let settled = subjects.iter().map(|_| recover::Found::default()).collect();
     let mut observations =
         Observations { subjects, scope, worlds, lookups, targets, settled, away };

@@ -147,6 +147,7 @@ impl<'a> StackRun<'a> {
             shared: resource.meta.shared.clone(),
             adopted: old.map_or(change.action == Action::Adopt, |old| old.adopted),
             replacing: false,
+            end: None,
             created_at: old
                 .filter(|_| !created)
                 .map_or_else(|| now.clone(), |old| old.created_at.clone()),

@@ -31,9 +31,11 @@ impl<'a> StackRun<'a> {
         if has_unknown(&resolved) {
             return Err(StepError::other("a value that it needs is still unknown"));
         }
-        let spec = kind
-            .declare(&resolved, &self.scope())
-            .map_err(|problem| StepError::Other { message: problem.message, hint: problem.hint })?;
+        let spec = kind.declare(&resolved, &self.scope()).map_err(|problem| StepError::Other {
+            message: problem.message,
+            causes: Vec::new(),
+            hint: problem.hint,
+        })?;
         for source in needed_secrets(&spec) {
             self.fetch_secret(&source).await?;
         }

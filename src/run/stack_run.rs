@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::engine::resolve::{Known, Outputs};
-use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::change::StepId;
 use crate::model::error::CallError;
@@ -53,8 +52,8 @@ pub struct StackRun<'a> {
     pub wait: bool,
     /// Objects that nobody has recorded, for those that are taken over.
     pub(super) candidates: BTreeMap<Address, Vec<Remote>>,
-    /// The ids of objects that are being deleted.
-    pub(super) going: BTreeMap<Address, String>,
+    /// Objects that are being deleted.
+    pub(super) going: BTreeMap<Address, Remote>,
     pub(super) scope: RwLock<Arc<Scope>>,
     pub(super) shared: Mutex<Shared>,
 }
@@ -76,6 +75,8 @@ pub enum StepError {
     Other {
         /// What is wrong.
         message: String,
+        /// What lies behind it, as far as it could be found out.
+        causes: Vec<String>,
         /// What to do.
         hint: Option<String>,
     },
@@ -83,11 +84,27 @@ pub enum StepError {
 
 impl StepError {
     pub(super) fn other(message: impl Into<String>) -> Self {
-        StepError::Other { message: message.into(), hint: None }
+        StepError::Other { message: message.into(), causes: Vec::new(), hint: None }
     }
 
     pub(super) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        StepError::Other { message: message.into(), hint: Some(hint.into()) }
+        StepError::Other { message: message.into(), causes: Vec::new(), hint: Some(hint.into()) }
+    }
+
+    /// The same, with what lies behind it.
+    #[must_use]
+    pub(super) fn because(self, causes: Vec<String>) -> Self {
+        match self {
+            StepError::Other { message, hint, .. } => StepError::Other { message, causes, hint },
+            other => other,
+        }
+    }
+
+    pub(super) fn causes(&self) -> &[String] {
+        match self {
+            StepError::Other { causes, .. } => causes,
+            StepError::Call(_) | StepError::Kind(_) | StepError::Journal(_) => &[],
+        }
     }
 
     pub(super) fn hint(&self) -> Option<String> {
@@ -131,7 +148,7 @@ impl<'a> StackRun<'a> {
                     remotes.insert(address.clone(), remote.clone());
                 }
                 Observed::Going(remote) => {
-                    going.insert(address.clone(), remote.id.clone());
+                    going.insert(address.clone(), remote.clone());
                 }
                 Observed::Absent | Observed::Unreadable(_) => {}
             }
@@ -190,11 +207,19 @@ impl<'a> StackRun<'a> {
         self.scope.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the cluster serves a kind, as far as that is known by now.
+    pub(super) fn is_served(&self, api_version: &str, kind: &str) -> bool {
+        self.scope().api_resource(api_version, kind).is_some()
+    }
+
     /// Reads anew what the cluster serves, where a step needs a kind that it did not serve yet: the
     /// definition may have come with an earlier step.
-    pub(super) async fn refresh_scope(&self, spec: &Json) -> Result<(), StepError> {
-        let text = |key: &str| spec.get(key).and_then(Json::as_str).unwrap_or_default();
-        if self.scope().api_resource(text("apiVersion"), text("kind")).is_some() {
+    pub(super) async fn refresh_scope(
+        &self,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<(), StepError> {
+        if self.is_served(api_version, kind) {
             return Ok(());
         }
         let resources = self.context.transport.api_resources().await?;

@@ -9,7 +9,7 @@ use crate::model::call::{Answer, Call};
 use crate::model::change::{Action, Change, Phase};
 use crate::model::error::{CallError, Failure, Report};
 use crate::model::journal::{Effect, Entry, Intent, OpenIntent};
-use crate::model::kind::{Kind, KindError, Next, Verb, Work};
+use crate::model::kind::{Kind, KindError, Next, Since, Verb, Work};
 use crate::model::observed::Remote;
 use crate::model::resource::Resource;
 use crate::model::secret::{Secret, SecretId};
@@ -20,6 +20,8 @@ use super::{read, write};
 
 /// More answers than any step needs: a kind that never ends is a defect, not a reason to go on.
 const MOST_ANSWERS: usize = 5_000;
+/// How often a kind that is not served everywhere yet is tried.
+const MOST_LOOKS: u32 = 30;
 /// How many lost calls of one step are looked up before it is left to the next run.
 const LOST_CALLS: usize = 3;
 
@@ -43,6 +45,8 @@ impl<'a> StackRun<'a> {
                 .about(&change.address)
                 .at(change.location.clone())
                 .cause(read(self.context.secrets).scrub(&error.to_string()));
+            let scrubbed = |text: &String| read(self.context.secrets).scrub(text);
+            report.causes.extend(error.causes().iter().map(scrubbed));
             report.hints.extend(error.hint());
             report
         })
@@ -52,6 +56,15 @@ impl<'a> StackRun<'a> {
     /// before anything else is sent.
     async fn until_known(&self, change: &Change) -> Result<Option<String>, StepError> {
         let mut result = self.carry_out(change, Looked::Not).await;
+        let mut looks = 0;
+        while let Err(error) = &result
+            && self.may_be_served_soon(change, error, looks)
+        {
+            self.waiting(change, "not every API server serves its kind yet");
+            self.context.stop.pause(self.context.poll_ms(looks)).await;
+            looks += 1;
+            result = self.carry_out(change, Looked::Not).await;
+        }
         for _ in 0..LOST_CALLS {
             let Err(error) = &result else { break };
             if !self.may_be_lost(change, error) {
@@ -66,6 +79,21 @@ impl<'a> StackRun<'a> {
             }
         }
         result
+    }
+
+    /// Whether a kind that was defined just now was not found by one of several API servers: they
+    /// answer so, and nothing was done, until each of them has seen the definition.
+    fn may_be_served_soon(&self, change: &Change, error: &StepError, looks: u32) -> bool {
+        let StepError::Call(error) = error else { return false };
+        let is_unserved =
+            error.failure == Failure::NotFound && error.code.is_none() && error.status.is_some();
+        is_unserved
+            && looks < MOST_LOOKS
+            && !self.context.stop.is_set()
+            && self
+                .declared
+                .get(&change.address)
+                .is_some_and(|resource| self.definition_of(&resource.spec).is_some())
     }
 
     pub(super) async fn carry_out(
@@ -91,11 +119,11 @@ impl<'a> StackRun<'a> {
             .get(address)
             .ok_or_else(|| StepError::other(format!("{address} is not declared")))?;
         if address.is_kubernetes() {
-            self.refresh_scope(&resource.spec).await?;
+            self.wait_until_served(change, &resource.spec).await?;
         }
         let spec = self.spec(kind, resource).await?;
         if change.reason.as_deref().is_some_and(|_| change.action == Action::Create) {
-            self.wait_until_gone(kind, address).await?;
+            self.wait_until_gone(kind, change, resource).await?;
         }
         let verb = match (change.action, change.phase) {
             (_, Phase::Widen) => Verb::Widen,
@@ -115,6 +143,7 @@ impl<'a> StackRun<'a> {
             change.action != Action::Adopt || !change.paths.is_empty() || address.is_kubernetes();
         let is_done =
             |(sent, _): &(Json, Remote)| looked == Looked::Taken && *sent == kind.recordable(&spec);
+        let before = self.shared().remotes.get(address).cloned();
         let remote = if let Some((_, remote)) = found.filter(is_done) {
             Some(remote)
         } else if calls {
@@ -134,7 +163,8 @@ impl<'a> StackRun<'a> {
         }
         self.learn(kind, address, &spec, &remote);
         if self.wait && resource.meta.wait {
-            self.wait_until_ready(kind, change, resource, &spec, remote.clone()).await?;
+            let since = Since { before: before.as_ref(), written: &remote };
+            self.wait_until_ready(kind, change, resource, &spec, since).await?;
         }
         Ok(Some(remote.id))
     }
@@ -202,7 +232,8 @@ impl<'a> StackRun<'a> {
         let (sent, remote) = {
             let shared = self.shared();
             let sent = shared.state.resources.get(address).map(|recorded| recorded.sent.clone());
-            (sent.unwrap_or(Json::Null), shared.remotes.get(address).cloned())
+            let there = shared.remotes.get(address).or_else(|| self.going.get(address));
+            (sent.unwrap_or(Json::Null), there.cloned())
         };
         let scope = self.scope();
         let mark = fingerprint::mark(&scope.lineage, address);
@@ -236,8 +267,11 @@ impl<'a> StackRun<'a> {
         resource: Option<&Resource>,
     ) -> Result<Option<Remote>, StepError> {
         let began = self.context.outside.elapsed_ms();
-        let limit = resource.and_then(|resource| resource.meta.timeout_s);
-        let limit = limit.unwrap_or_else(|| kind.timeout_s(work.spec)).saturating_mul(1000);
+        let limit = match resource {
+            Some(resource) => self.limit_ms(kind, resource, work.spec),
+            // What is deleted has no settings any more.
+            None => self.context.timing.step_ms,
+        };
         // What is recorded when a create begins is gone.
         let gone = (work.verb == Verb::Create).then(|| self.recorded_id(&change.address)).flatten();
         let mut answers: Vec<Answer> = Vec::new();
@@ -260,7 +294,7 @@ impl<'a> StackRun<'a> {
                 return Err(StepError::other("the step did not come to an end"));
             }
             if last.as_ref().is_some_and(|last| *last == call && !call.mutating) {
-                self.pace(change, began, limit, looks, answers.last()).await?;
+                self.pace(kind, change, began, limit, looks, answers.last()).await?;
                 looks += 1;
             }
             let announced = self.intent(kind, change, work, resource, &call).map(|intent| Intent {

@@ -284,7 +284,7 @@ async fn restarts_leave_the_plan_empty_and_deletes_end() {
     assert_eq!(boxctl::kinds::kubernetes::object::restart_text(&raw), Some("token@2"));
     assert_eq!(world.plan(&socket, &[]).await, Some(Diffed::default()));
     let remote = world.read(&socket).await.unwrap();
-    assert!(!matches!(Object.readiness(&remote), Readiness::Failed(_)));
+    assert!(!matches!(Object.readiness(&remote, None), Readiness::Failed(_)));
     let (_, done) = world.step(Verb::Delete, &socket, &[], None).await.unwrap();
     assert!(done.is_none());
     assert!(world.read(&socket).await.is_none());

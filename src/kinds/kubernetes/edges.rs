@@ -6,6 +6,7 @@ use crate::model::Json;
 use crate::model::address::Address;
 
 use super::names::{defines, group_of, has_pod_template, kind_of, name, namespace};
+use super::pod_names::{Named, pod_needs, pod_specs};
 
 const SSM_PARAMETER: &str = "ssm_parameter";
 const ESO: &str = "external-secrets.io";
@@ -117,11 +118,21 @@ fn needs<'a>(index: &Index<'a>, spec: &Json) -> Vec<&'a Address> {
         found.push(index.object("", "Namespace", None, ns));
     }
     found.push(index.definitions.get(&(group_of(spec), kind_of(spec).1)).copied());
+    if let Some((group, version)) = kind_of(spec).0.split_once('/') {
+        let name = format!("{version}.{group}");
+        found.push(index.object("apiregistration.k8s.io", "APIService", None, &name));
+    }
     if defines(spec).is_none() {
         kind_needs(index, spec, ns, &mut found);
         pods_need(index, spec, ns, &mut found);
     }
     found.into_iter().flatten().collect()
+}
+
+/// The Service behind which something answers the API server.
+fn server<'a>(index: &Index<'a>, service: Option<&Json>) -> Option<&'a Address> {
+    let (namespace, name) = (text(service?, "/namespace")?, text(service?, "/name")?);
+    index.object("", "Service", Some(namespace), name)
 }
 
 fn storage_class<'a>(index: &Index<'a>, name: Option<&str>) -> Option<&'a Address> {
@@ -163,11 +174,49 @@ fn kind_needs<'a>(
             found.push(storage_class(index, text(spec, "/spec/storageClassName")));
             let volume = text(spec, "/spec/volumeName");
             found.push(volume.and_then(|v| index.object("", "PersistentVolume", None, v)));
+            // It is filled from another one.
+            for source in ["/spec/dataSource", "/spec/dataSourceRef"] {
+                let source = spec.pointer(source);
+                let claim = source.filter(|s| text(s, "/kind") == Some("PersistentVolumeClaim"));
+                let name = claim.and_then(|claim| text(claim, "/name"));
+                found.push(name.and_then(|n| index.object("", "PersistentVolumeClaim", ns, n)));
+            }
         }
         ("", "PersistentVolume") => {
             found.push(storage_class(index, text(spec, "/spec/storageClassName")))
         }
-        ("networking.k8s.io", "Ingress") => ingress(index, spec, ns, found),
+        ("", "ServiceAccount") => {
+            let names = items(spec, "/imagePullSecrets").filter_map(|one| text(one, "/name"));
+            found.extend(names.map(|name| index.secret(ns, name)));
+        }
+        // A token of an account that is not there is taken away again.
+        ("", "Secret") => {
+            let annotations = spec.pointer("/metadata/annotations");
+            let account = annotations
+                .and_then(|all| all.get("kubernetes.io/service-account.name"))
+                .and_then(Json::as_str);
+            found.push(account.and_then(|n| index.object("", "ServiceAccount", ns, n)));
+        }
+        ("networking.k8s.io", "Ingress") => {
+            let class = text(spec, "/spec/ingressClassName");
+            let of = |name| index.object("networking.k8s.io", "IngressClass", None, name);
+            found.push(class.and_then(of));
+            ingress(index, spec, ns, found);
+        }
+        ("cert-manager.io", "Certificate") => {
+            let issuer = text(spec, "/spec/issuerRef/name");
+            let kind = text(spec, "/spec/issuerRef/kind").unwrap_or("Issuer");
+            let within = ns.filter(|_| kind == "Issuer");
+            found.push(issuer.and_then(|n| index.object("cert-manager.io", kind, within, n)));
+        }
+        ("admissionregistration.k8s.io", _) => {
+            for webhook in items(spec, "/webhooks") {
+                found.push(server(index, webhook.pointer("/clientConfig/service")));
+            }
+        }
+        ("apiregistration.k8s.io", "APIService") => {
+            found.push(server(index, spec.pointer("/spec/service")));
+        }
         ("argoproj.io", "Application") => {
             let project = text(spec, "/spec/project").unwrap_or("default");
             found.push(index.object("argoproj.io", "AppProject", ns, project));
@@ -266,72 +315,6 @@ fn ingress<'a>(
     }
     for tls in items(spec, "/spec/tls") {
         found.push(text(tls, "/secretName").and_then(|name| index.secret(ns, name)));
-    }
-}
-
-/// Every pod spec in a manifest, wherever it stands: what has a list of containers.
-fn pod_specs<'a>(value: &'a Json, visit: &mut impl FnMut(&'a Json)) {
-    match value {
-        Json::Object(map) => {
-            if map.get("containers").is_some_and(Json::is_array) {
-                visit(value);
-            }
-            map.values().for_each(|inner| pod_specs(inner, visit));
-        }
-        Json::Array(list) => list.iter().for_each(|inner| pod_specs(inner, visit)),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
-}
-
-/// What a pod names.
-#[derive(Clone, Copy, PartialEq)]
-enum Named {
-    /// A Secret.
-    Secret,
-    /// Another object of the core group in its namespace.
-    Object(&'static str),
-    PriorityClass,
-    RuntimeClass,
-    StorageClass,
-}
-
-/// Everything that a pod names.
-fn pod_needs<'a>(pod: &'a Json, visit: &mut impl FnMut(Named, &'a str)) {
-    let mut see = |what: Named, value: &'a Json, pointer: &str| {
-        if let Some(name) = text(value, pointer) {
-            visit(what, name);
-        }
-    };
-    let config_map = Named::Object("ConfigMap");
-    see(Named::Object("ServiceAccount"), pod, "/serviceAccountName");
-    see(Named::Object("ServiceAccount"), pod, "/serviceAccount");
-    see(Named::PriorityClass, pod, "/priorityClassName");
-    see(Named::RuntimeClass, pod, "/runtimeClassName");
-    for pull in items(pod, "/imagePullSecrets") {
-        see(Named::Secret, pull, "/name");
-    }
-    for volume in items(pod, "/volumes") {
-        see(Named::Object("PersistentVolumeClaim"), volume, "/persistentVolumeClaim/claimName");
-        see(config_map, volume, "/configMap/name");
-        see(Named::Secret, volume, "/secret/secretName");
-        see(Named::Secret, volume, "/csi/nodePublishSecretRef/name");
-        see(Named::StorageClass, volume, "/ephemeral/volumeClaimTemplate/spec/storageClassName");
-        for source in items(volume, "/projected/sources") {
-            see(config_map, source, "/configMap/name");
-            see(Named::Secret, source, "/secret/name");
-        }
-    }
-    for list in ["/containers", "/initContainers", "/ephemeralContainers"] {
-        for container in items(pod, list) {
-            for variable in items(container, "/env") {
-                see(Named::Secret, variable, "/valueFrom/secretKeyRef/name");
-                see(config_map, variable, "/valueFrom/configMapKeyRef/name");
-            }
-            for source in items(container, "/envFrom") {
-                see(Named::Secret, source, "/secretRef/name");
-                see(config_map, source, "/configMapRef/name");
-            }
-        }
     }
 }
 

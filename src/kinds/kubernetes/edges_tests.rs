@@ -175,3 +175,80 @@ fn every_way_of_naming_makes_an_edge() {
     found.sort();
     assert_eq!(found, expected);
 }
+
+#[test]
+fn what_else_objects_name_comes_before_them() {
+    let object = |api: &str, kind: &str, namespace: Option<&str>, name: &str, more: Json| {
+        let mut object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}});
+        if let Some(namespace) = namespace {
+            object["metadata"]["namespace"] = namespace.into();
+        }
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let group = Some(group_of(&object)).filter(|g| g.contains('.') && !g.ends_with(".k8s.io"));
+        (Address::kubernetes(kind, group, namespace, name), object.clone())
+    };
+    let a = Some("a");
+    let service = json!({"service": {"namespace": "a", "name": "hooks"}});
+    let mut token = object("v1", "Secret", a, "token", json!({}));
+    token.1["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "robot"});
+    let resources: BTreeMap<Address, Json> = [
+        object("v1", "Service", a, "hooks", json!({})),
+        object("v1", "Secret", a, "pull", json!({})),
+        object("v1", "ServiceAccount", a, "robot", json!({"imagePullSecrets": [{"name": "pull"}]})),
+        token,
+        object("v1", "PersistentVolumeClaim", a, "old", json!({})),
+        object(
+            "v1",
+            "PersistentVolumeClaim",
+            a,
+            "new",
+            json!({"spec": {"dataSource": {"kind": "PersistentVolumeClaim", "name": "old"}}}),
+        ),
+        object("networking.k8s.io/v1", "IngressClass", None, "nginx", json!({})),
+        object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            a,
+            "i",
+            json!({"spec": {"ingressClassName": "nginx"}}),
+        ),
+        object("cert-manager.io/v1", "ClusterIssuer", None, "acme", json!({})),
+        object(
+            "cert-manager.io/v1",
+            "Certificate",
+            a,
+            "c",
+            json!({"spec": {"issuerRef": {"kind": "ClusterIssuer", "name": "acme"}}}),
+        ),
+        object(
+            "admissionregistration.k8s.io/v1",
+            "ValidatingWebhookConfiguration",
+            None,
+            "w",
+            json!({"webhooks": [{"clientConfig": service}]}),
+        ),
+        object(
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            None,
+            "v1.example.dev",
+            json!({"spec": service}),
+        ),
+        object("example.dev/v1", "Thing", a, "t", json!({})),
+    ]
+    .into();
+    let edges = found(&resources);
+    for (needs, needed) in [
+        ("k8s.ServiceAccount/a/robot", "k8s.Secret/a/pull"),
+        ("k8s.Secret/a/token", "k8s.ServiceAccount/a/robot"),
+        ("k8s.PersistentVolumeClaim/a/new", "k8s.PersistentVolumeClaim/a/old"),
+        ("k8s.Ingress/a/i", "k8s.IngressClass/nginx"),
+        ("k8s.Certificate.cert-manager.io/a/c", "k8s.ClusterIssuer.cert-manager.io/acme"),
+        ("k8s.ValidatingWebhookConfiguration/w", "k8s.Service/a/hooks"),
+        ("k8s.APIService/v1.example.dev", "k8s.Service/a/hooks"),
+        ("k8s.Thing.example.dev/a/t", "k8s.APIService/v1.example.dev"),
+    ] {
+        assert!(edges.contains(&(needs.into(), needed.into())), "{needs} → {needed}: {edges:#?}");
+    }
+    assert_eq!(edges.len(), 8, "{edges:#?}");
+}

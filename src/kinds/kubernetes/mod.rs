@@ -2,18 +2,28 @@
 
 mod bodies;
 pub mod compare;
+mod custom;
+mod delete;
 pub mod edges;
+mod explain;
 pub mod fields;
 pub mod handover;
+mod held;
+mod interrupts;
 pub mod limits;
 mod local;
 pub mod names;
 pub mod object;
+pub mod order;
 pub mod owners;
+mod pod_names;
+mod pods;
 pub mod preview;
 pub mod ready;
 mod refused;
 pub mod secret;
+mod status;
+mod workloads;
 pub mod write;
 
 #[cfg(test)]

@@ -83,6 +83,20 @@ pub fn defines(manifest: &Json) -> Option<(&str, &str)> {
     Some((text("/spec/group")?, text("/spec/names/kind")?))
 }
 
+/// The versions of a kind that a CustomResourceDefinition has the API serve: `apiVersion` and kind.
+pub fn served_versions(manifest: &Json) -> Vec<(String, String)> {
+    let Some((group, kind)) = defines(manifest) else { return Vec::new() };
+    let versions = manifest.pointer("/spec/versions").and_then(Json::as_array);
+    let served = |version: &&Json| version.get("served").and_then(Json::as_bool) == Some(true);
+    versions
+        .into_iter()
+        .flatten()
+        .filter(served)
+        .filter_map(|version| version.get("name")?.as_str())
+        .map(|version| (format!("{group}/{version}"), kind.to_owned()))
+        .collect()
+}
+
 /// The versions of parameters that an object was made to read, as it stands there.
 pub fn restart_text(raw: &Json) -> Option<&str> {
     let metadata = if has_pod_template(raw) {

@@ -6,18 +6,20 @@ use serde_json::json;
 use crate::model::address::KUBERNETES;
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::kind::{
-    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Shows, Work, Written,
+    Awaited, Diffed, Disturbance, Explain, Facts, Kind, KindError, Locate, Next, Output, Problem,
+    Readiness, Shows, Since, Wave, Work, Written,
 };
 use crate::model::observed::Remote;
 use crate::model::scope::{ApiResource, Need, Scope};
+use crate::model::state::{End, Recorded};
 use crate::model::{Json, JsonMap};
 
 use super::names::{
     self, collection_path, group_of, id, kind_of, name, namespace, object_path, parse_id,
-    path_of_id,
+    path_of_id, served_versions,
 };
 use super::owners::{self, Managed, managed};
-use super::{compare, limits, preview, ready, secret, write};
+use super::{compare, explain, held, interrupts, limits, order, preview, ready, secret, write};
 use crate::kinds::support::moment;
 
 pub use super::names::{RESTART_ANNOTATION, defines, is_going, restart_text, served};
@@ -345,6 +347,11 @@ impl Kind for Object {
         secret::hide(spec)
     }
 
+    fn is_anothers(&self, recorded: &Recorded, remote: &Remote) -> bool {
+        let (then, now) = (recorded.outputs.get("uid"), remote.outputs.get("uid"));
+        then.is_some() && then != now && !managed(&remote.raw).iter().any(Managed::is_ours)
+    }
+
     fn tracked_by(&self, remote: &Remote) -> Option<String> {
         tracker(&remote.raw)
     }
@@ -373,8 +380,41 @@ impl Kind for Object {
         preview::preview(work)
     }
 
-    fn readiness(&self, remote: &Remote) -> Readiness {
-        ready::readiness(&remote.raw)
+    fn readiness(&self, remote: &Remote, since: Option<&Since<'_>>) -> Readiness {
+        ready::readiness(&remote.raw, since)
+    }
+
+    fn explain(
+        &self,
+        remote: &Remote,
+        awaited: Awaited,
+        answers: &[Option<Answer>],
+        _: &Scope,
+    ) -> Explain {
+        match awaited {
+            Awaited::Ready => explain::not_ready(&remote.raw, answers),
+            Awaited::Gone => held::not_gone(&remote.raw, answers),
+        }
+    }
+
+    fn held(&self, raw: &Json) -> String {
+        held::held(raw)
+    }
+
+    fn ended(&self, remote: &Remote) -> Option<End> {
+        ready::ended(&remote.raw)
+    }
+
+    fn is_spent(&self, sent: &Json, end: Option<End>) -> bool {
+        ready::is_spent(sent, end)
+    }
+
+    fn interrupts(&self, change: &Disturbance<'_>) -> Option<String> {
+        interrupts::interrupts(change)
+    }
+
+    fn serves(&self, spec: &Json) -> Vec<(String, String)> {
+        served_versions(spec)
     }
 
     fn timeout_s(&self, spec: &Json) -> u64 {
@@ -382,7 +422,11 @@ impl Kind for Object {
     }
 
     fn rank(&self, spec: &Json) -> u32 {
-        ready::rank(spec)
+        order::rank(spec)
+    }
+
+    fn wave(&self, spec: &Json) -> Option<Wave> {
+        Some(order::wave(spec))
     }
 }
 

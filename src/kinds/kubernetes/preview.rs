@@ -37,7 +37,10 @@ pub fn preview_from(answer: &Answer) -> Preview {
     }
     let message = message(answer).trim_end().to_owned();
     match answer.status {
-        403 => Preview::Unchecked(format!("a dry-run needs the permission to patch it: {message}")),
+        // Nobody may make anything in a namespace that ends.
+        403 if !message.contains("because it is being terminated") => {
+            Preview::Unchecked(format!("a dry-run needs the permission to patch it: {message}"))
+        }
         404 => Preview::Unchecked(format!("there is no place for it yet: {message}")),
         status => Preview::Refused {
             status,

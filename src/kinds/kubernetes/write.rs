@@ -1,4 +1,4 @@
-//! The calls that make, change and delete objects, one after the other.
+//! The calls that make and change objects, one after the other.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use super::fields::Path;
 use super::handover::handover;
 use super::owners::{MANAGER, RESTART_MANAGER, RETAINED_MANAGER, managed, resolve, retained};
 use super::refused::{Refusal, is_immutable};
-use super::{bodies, names, object, secret};
+use super::{bodies, delete, names, object, secret};
 
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
@@ -22,7 +22,7 @@ const MOST_LOOKS: usize = 5;
 /// Where an object is.
 pub(super) struct Place<'a> {
     resource: &'a ApiResource,
-    path: String,
+    pub(super) path: String,
 }
 
 pub(super) fn place<'a>(manifest: &Json, scope: &'a Scope) -> Result<Place<'a>, KindError> {
@@ -50,7 +50,7 @@ pub(super) fn place<'a>(manifest: &Json, scope: &'a Scope) -> Result<Place<'a>, 
 pub fn next(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
     match work.verb {
         Verb::Create | Verb::Update | Verb::Widen => apply(work, answers),
-        Verb::Delete => delete(work, answers),
+        Verb::Delete => delete::next(work, answers),
     }
 }
 
@@ -233,7 +233,7 @@ pub(super) fn message(answer: &Answer) -> &str {
     answer.body.get("message").and_then(Json::as_str).unwrap_or_default()
 }
 
-fn refused(answer: &Answer) -> KindError {
+pub(super) fn refused(answer: &Answer) -> KindError {
     let message = message(answer).trim_end().to_owned();
     let hint = if is_immutable(&message) {
         Some("put the field back as it is, or delete the object and let it be made again".into())
@@ -299,44 +299,6 @@ fn merge(place: &Place<'_>, body: Json) -> Call {
         .body(body);
     call.content_type = Some(MERGE);
     call
-}
-
-fn delete(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
-    let path = match place(work.spec, work.scope) {
-        Ok(place) => place.path,
-        Err(error) => {
-            work.remote.and_then(|remote| names::path_of_id(&remote.id, work.scope)).ok_or(error)?
-        }
-    };
-    let uid = work.remote.and_then(|remote| remote.outputs.get("uid")).and_then(Json::as_str);
-    let Some(last) = answers.last() else {
-        let mut options = json!({
-            "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background",
-        });
-        if let (Some(uid), Json::Object(map)) = (uid, &mut options) {
-            map.insert("preconditions".to_owned(), json!({"uid": uid}));
-        }
-        let call = Call::change(Service::Kubernetes, Method::Delete, path)
-            .body(options)
-            .key(object::key(work.spec))
-            .tolerate(&[404, 409])
-            .purpose("deleting the object");
-        return Ok(Next::call(call));
-    };
-    if last.status == 404 {
-        return Ok(Next::gone());
-    }
-    if !last.is_success() {
-        return Err(refused(last));
-    }
-    let there = last.body.pointer("/metadata/uid").and_then(Json::as_str);
-    if answers.len() > 1 && uid.is_some() && there.is_some() && there != uid {
-        return Ok(Next::gone());
-    }
-    let call = Call::get(Service::Kubernetes, path)
-        .tolerate(&[404])
-        .purpose("waiting until the object is gone");
-    Ok(Next::call(call))
 }
 
 #[cfg(test)]
