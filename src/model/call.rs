@@ -94,6 +94,10 @@ pub struct Call {
     pub tolerate: Vec<u16>,
     /// What is being done, to be read after "while": `creating the tunnel`.
     pub purpose: String,
+    /// How long it may be sent again, in milliseconds: what is left of its step's time. None: as
+    /// long as a whole step may take.
+    #[serde(skip)]
+    pub within_ms: Option<u64>,
 }
 
 impl Call {
@@ -111,6 +115,7 @@ impl Call {
             key: JsonMap::new(),
             tolerate: Vec::new(),
             purpose: String::new(),
+            within_ms: None,
         }
     }
 

@@ -97,7 +97,8 @@ impl Retry {
         F: Future<Output = Result<T, CallError>>,
     {
         let start = Instant::now();
-        let limit = Duration::from_millis(self.timing.step_ms);
+        let whole = self.timing.step_ms;
+        let limit = Duration::from_millis(call.within_ms.map_or(whole, |left| left.min(whole)));
         let mut failed = 0;
         let pauses = ExponentialBuilder::default()
             .with_jitter()
@@ -231,6 +232,18 @@ mod tests {
         let mut error = failure(Failure::Throttled, 429, "10100", "");
         error.retry_after_ms = Some(60_000);
         assert_eq!(attempts(&call, error).await, 1);
+    }
+
+    #[tokio::test]
+    async fn the_calls_of_a_step_share_its_time() {
+        let mut call = Call::get(Service::Cloudflare, "/zones");
+        let throttled = failure(Failure::Throttled, 429, "10100", "");
+        call.within_ms = Some(0);
+        assert_eq!(attempts(&call, throttled.clone()).await, 1);
+        call.within_ms = Some(60_000);
+        let mut long = throttled;
+        long.retry_after_ms = Some(1_000);
+        assert_eq!(attempts(&call, long).await, 1, "a step's whole time is never exceeded");
     }
 
     #[tokio::test]

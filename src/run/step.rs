@@ -301,7 +301,10 @@ impl<'a> StackRun<'a> {
                 id: intent.id.filter(|id| Some(id) != gone.as_ref()),
                 ..intent
             });
-            let (answer, number) = self.send(&call, announced.clone()).await?;
+            let spent = self.context.outside.elapsed_ms().saturating_sub(began);
+            let left = self.context.timing.step_ms.max(limit).saturating_sub(spent);
+            let sent = Call { within_ms: Some(left), ..call.clone() };
+            let (answer, number) = self.send(&sent, announced.clone()).await?;
             let answer = self.take_secrets(kind, &change.address, answer);
             let tail = answer.clone();
             answers.push(answer);
