@@ -58,8 +58,7 @@ pub fn drift(
                 continue;
             }
             Some(Observed::Unreadable(why)) => {
-                let report = Report::error(format!("{address} could not be read"));
-                found.checks.push(report.code("unreadable").about(address).cause(why));
+                found.checks.push(Report::unreadable(address, why));
                 continue;
             }
         };

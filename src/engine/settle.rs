@@ -32,12 +32,7 @@ impl<'a> Planner<'a> {
         let recorded = self.recorded.get(address).cloned();
         match (self.observed(address), recorded) {
             (Observed::Unreadable(why), _) => {
-                self.checks.push(
-                    Report::error(format!("{address} could not be read"))
-                        .code("unreadable")
-                        .about(address)
-                        .cause(why),
-                );
+                self.checks.push(Report::unreadable(address, why));
                 self.blocked.insert(address.clone());
                 None
             }

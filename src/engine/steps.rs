@@ -248,7 +248,7 @@ pub(super) fn leave_out(planner: &mut Planner<'_>) {
     planner.checks.retain(|check| {
         let Some(address) = &check.address else { return true };
         // What could not be read has no change, and refuses only what it has a part in.
-        let unread = check.code.as_deref() == Some("unreadable") && is_left(address);
+        let unread = check.is_unreadable() && is_left(address);
         !unread && (!all.contains(address) || wanted.contains(address))
     });
 }

@@ -217,14 +217,7 @@ impl<'a> Planner<'a> {
                 record: None,
                 shown: true,
             }),
-            Observed::Unreadable(why) => {
-                self.checks.push(
-                    Report::error(format!("{address} could not be read"))
-                        .code("unreadable")
-                        .about(address)
-                        .cause(why),
-                );
-            }
+            Observed::Unreadable(why) => self.checks.push(Report::unreadable(address, why)),
             observed @ (Observed::Present(_) | Observed::Going(_)) => {
                 let said = self.input.stack.protect_settings.iter().rev().find(|(pattern, _)| {
                     pattern.parse::<AddressGlob>().is_ok_and(|glob| glob.matches(address))

@@ -184,6 +184,22 @@ impl Report {
         }
     }
 
+    /// The code of reports of what could not be read.
+    pub const UNREADABLE: &str = "unreadable";
+
+    /// The error that a resource could not be read, and why.
+    pub fn unreadable(address: &Address, why: impl fmt::Display) -> Self {
+        Report::error(format!("{address} could not be read"))
+            .code(Report::UNREADABLE)
+            .about(address)
+            .cause(why)
+    }
+
+    /// Whether this says that something could not be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.code.as_deref() == Some(Report::UNREADABLE)
+    }
+
     /// A warning with a code.
     pub fn warning(code: &str, message: impl Into<String>) -> Self {
         Report { level: Level::Warning, code: Some(code.to_owned()), ..Report::error(message) }

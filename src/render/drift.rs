@@ -111,8 +111,7 @@ fn found(view: &DriftView, options: &RenderOptions) -> String {
 fn verdict(view: &DriftView, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     if view.drift.is_empty() {
-        let unread = |check: &Report| check.code.as_deref() == Some("unreadable");
-        let text = match view.checks.iter().any(unread) {
+        let text = match view.checks.iter().any(Report::is_unreadable) {
             true => "What could be read is as it was recorded.",
             false => "Everything is as it was recorded.",
         };

@@ -37,7 +37,7 @@ pub fn report(report: &Report, options: &RenderOptions) -> String {
 /// What reports of many objects come to as one, by their code.
 const AS_ONE: [(&str, &str); 2] = [
     ("adopt", "objects are there already, as the files say"),
-    ("unreadable", "resources could not be read, and are left out"),
+    (Report::UNREADABLE, "resources could not be read, and are left out"),
 ];
 /// From how many on.
 const MANY: usize = 3;

@@ -65,7 +65,7 @@ pub async fn check(
             Ok(held) => reports.extend(judge(change, &held, plan, state, options, scope)),
             Err(error) => reports.push(
                 Report::error(format!("what {} holds could not be read", change.address))
-                    .code("unreadable")
+                    .code(Report::UNREADABLE)
                     .about(&change.address)
                     .call(&error),
             ),

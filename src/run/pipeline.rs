@@ -109,7 +109,7 @@ pub async fn plan(
         let found = contents::check(context, &observations.scope, plan, state, options).await;
         planned.plan.checks.extend(found);
     }
-    let counts = planned.iter().flat_map(|planned| &planned.plan.checks).any(is_unreadable);
+    let counts = planned.iter().flat_map(|planned| &planned.plan.checks).any(Report::is_unreadable);
     if let Some(first) = planned.first_mut() {
         let level = if counts { Level::Error } else { Level::Warning };
         let away = observations.away.reports().map(|report| Report { level, ..report });
@@ -129,10 +129,6 @@ pub async fn plan(
         requests,
     };
     Ok((plan, observations))
-}
-
-fn is_unreadable(check: &Report) -> bool {
-    check.code.as_deref() == Some("unreadable")
 }
 
 /// Looks for drift: recorded against observed.
