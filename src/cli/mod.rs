@@ -63,6 +63,7 @@ pub fn main() -> ExitCode {
             stop.exit
         }
     };
+    let exit = if Ui::is_unwritten() { exit.and(Exit::Error) } else { exit };
     ExitCode::from(exit.code())
 }
 

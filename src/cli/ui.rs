@@ -1,10 +1,13 @@
 //! Where output goes: results to stdout, everything else to stderr; the only place that prints.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::Json;
 use crate::model::error::{Exit, Report};
 use crate::render::{self, RenderOptions};
+
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 
 /// How the user wants output.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +25,23 @@ pub struct Ui {
 impl Ui {
     /// A result, to stdout.
     pub fn print(&self, text: &str) {
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut out = std::io::stdout().lock();
-        // A closed pipe is the reader's decision, and no error of ours.
-        let _ = out.write_all(text.as_bytes());
-        if !text.is_empty() && !text.ends_with('\n') {
-            let _ = out.write_all(b"\n");
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+        match written.and_then(|()| out.flush()) {
+            // A closed pipe is the reader's decision, and no error of ours.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                if !UNWRITTEN.swap(true, Ordering::SeqCst) {
+                    self.reports(&[Report::error("the result could not be written").cause(error)]);
+                }
+            }
+            Ok(()) | Err(_) => {}
         }
-        let _ = out.flush();
+    }
+
+    /// Whether a result was not written: who reads it has half of it, and must not take it for all.
+    pub fn is_unwritten() -> bool {
+        UNWRITTEN.load(Ordering::SeqCst)
     }
 
     /// A JSON result, to stdout.

@@ -109,3 +109,15 @@ fn every_mistake_is_told_at_once_with_its_place() {
     }
     assert!(lab.requests().is_empty(), "without a network");
 }
+
+#[test]
+fn a_result_that_could_not_be_written_is_an_error() {
+    let lab = Lab::of("openhands");
+    for arguments in [&["plan"][..], &["plan", "--json"], &["expand"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = lab.command().args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        assert!(said.contains("the result could not be written"), "{said}");
+    }
+}
