@@ -64,6 +64,8 @@ pub enum Locate {
     By(Call),
     /// Nowhere: what holds it is not there.
     Nowhere,
+    /// It can't be asked for, and why.
+    Away(String),
 }
 
 /// What a comparison rests on.

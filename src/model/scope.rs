@@ -29,7 +29,8 @@ pub struct ApiResource {
     pub group: String,
     /// The version.
     pub version: String,
-    /// The kind.
+    /// The kind; empty where the version is announced and what serves it does not answer, so that
+    /// its kinds are not known.
     pub kind: String,
     /// The name in paths.
     pub plural: String,
@@ -67,6 +68,12 @@ impl Scope {
                     || hostname.strip_suffix(&zone.name).is_some_and(|rest| rest.ends_with('.'))
             })
             .max_by_key(|zone| zone.name.len())
+    }
+
+    /// Whether something of an API group is announced, and what serves it does not answer: what is
+    /// not known of the group is not known to be missing.
+    pub fn is_away(&self, group: &str) -> bool {
+        self.api_resources.iter().flatten().any(|r| r.group == group && r.kind.is_empty())
     }
 
     /// The resource that serves a kind, for `group/version` or the core group's `version`.

@@ -1,9 +1,11 @@
 //! Sends calls to a Kubernetes API server, and tells what became of them.
 
+use std::borrow::Cow;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{Request, Response};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, KubeconfigError};
@@ -11,12 +13,12 @@ use kube::{Client, Config};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::model::Json;
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::project::Timing;
 use crate::model::scope::ApiResource;
 use crate::model::secret::{Secret, SecretId, Secrets};
+use crate::model::{Json, JsonMap};
 
 use super::clock::Clock;
 use super::{proxy, scrub};
@@ -24,6 +26,8 @@ use super::{proxy, scrub};
 mod discovery;
 mod refusal;
 
+/// The content type of a server-side apply.
+const APPLY: &str = "application/apply-patch+yaml";
 /// How often a list whose continuation has expired is begun again.
 const LIST_ATTEMPTS: usize = 3;
 
@@ -284,7 +288,37 @@ fn build(call: &Call, body: Option<&Json>) -> Result<Request<Body>, http::Error>
         let content_type = call.content_type.unwrap_or("application/json");
         request = request.header(http::header::CONTENT_TYPE, content_type);
     }
-    request.body(body.map_or_else(Body::empty, |body| Body::from(body.to_string().into_bytes())))
+    let text = body.map(|body| match call.content_type {
+        Some(APPLY) => as_kept(body).to_string(),
+        _ => body.to_string(),
+    });
+    request.body(text.map_or_else(Body::empty, |text| Body::from(text.into_bytes())))
+}
+
+/// An applied object as the server keeps it: a Secret's `stringData` as `data`. Sent as it is, it
+/// would be owned as `stringData` and kept as `data`, which then nobody owns: a key that is applied
+/// no more would stay (kubernetes/kubernetes#108008). What is no text is left for the server to
+/// refuse under its own name.
+fn as_kept(body: &Json) -> Cow<'_, Json> {
+    let is_secret = body.get("kind").and_then(Json::as_str) == Some("Secret")
+        && body.get("apiVersion").and_then(Json::as_str) == Some("v1");
+    let texts = body.get("stringData").and_then(Json::as_object).filter(|_| is_secret);
+    let Some(texts) = texts.filter(|texts| texts.values().all(Json::is_string)) else {
+        return Cow::Borrowed(body);
+    };
+    let mut data = match body.get("data") {
+        None | Some(Json::Null) => JsonMap::new(),
+        Some(Json::Object(data)) => data.clone(),
+        Some(_) => return Cow::Borrowed(body),
+    };
+    let encoded = |text: &Json| BASE64_STANDARD.encode(text.as_str().unwrap_or_default());
+    data.extend(texts.iter().map(|(key, text)| (key.clone(), encoded(text).into())));
+    let mut kept = body.clone();
+    if let Some(kept) = kept.as_object_mut() {
+        kept.shift_remove("stringData");
+        kept.insert("data".to_owned(), Json::Object(data));
+    }
+    Cow::Owned(kept)
 }
 
 fn list_items(page: Json) -> Vec<Json> {

@@ -58,6 +58,9 @@ fn patience(call: &Call, error: &CallError) -> (Patience, &'static str) {
     let code = error.code.as_deref();
     let access = call.service == Service::Cloudflare && call.path.contains("/access/");
     match error.failure {
+        Failure::Throttled if error.status == Some(500) => {
+            (Patience::Long, "a webhook that it asks first does not answer")
+        }
         Failure::Throttled => (Patience::Long, "it has had too many requests"),
         Failure::NotSent if code == Some(CONNECT) => (Patience::Times(3), "it can't be reached"),
         Failure::NotSent | Failure::NotFound => (Patience::None, ""),

@@ -155,6 +155,17 @@ impl StackRun<'_> {
             }
             Some(Locate::By(call)) => self.see_by(kind, &call).await,
             Some(Locate::Nowhere) | None => Ok(Vec::new()),
+            Some(Locate::Away(why)) => Err(CallError {
+                service: kind.service(),
+                operation: "looking at what is there".to_owned(),
+                failure: Failure::NotSent,
+                status: None,
+                code: None,
+                message: why,
+                request_id: None,
+                hint: None,
+                retry_after_ms: None,
+            }),
         }
     }
 

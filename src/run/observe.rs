@@ -305,7 +305,7 @@ impl Reader {
                         calls.push(call.clone());
                     }
                 }
-                Locate::Nowhere => {}
+                Locate::Nowhere | Locate::Away(_) => {}
             }
         }
         let merged = context.transport.merge(&listings);
@@ -345,6 +345,7 @@ impl Reader {
         let mut remotes: Vec<Remote> = Vec::new();
         let reads: Vec<&Read> = match &found.locate {
             Locate::Nowhere => Vec::new(),
+            Locate::Away(why) => return Seen::At(Observed::Unreadable(why.clone())),
             Locate::In(listings) => {
                 let of = |listing| self.lists.iter().find(|(known, _)| known == listing);
                 listings.iter().filter_map(of).map(|(_, read)| read).collect()

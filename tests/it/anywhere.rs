@@ -320,6 +320,20 @@ fn what_kubectl_applied_is_taken_over_with_what_leaves_the_file() {
 }
 
 #[test]
+fn a_key_of_a_secret_that_leaves_the_file_goes() {
+    let place = Place::new();
+    place.manifest(
+        "secret",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nstringData: {a: one, b: two}\n",
+    );
+    place.apply();
+    assert_eq!(place.get("secrets", "app")["data"], json!({"a": "b25l", "b": "dHdv"}));
+    place.edit("secret", ", b: two", "");
+    place.apply();
+    assert_eq!(place.get("secrets", "app")["data"], json!({"a": "b25l"}));
+}
+
+#[test]
 fn what_can_not_be_changed_is_made_anew_unless_it_is_protected() {
     let place = Place::new();
     place.manifest("claim", CLAIM);

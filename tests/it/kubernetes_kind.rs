@@ -105,7 +105,7 @@ impl World {
         let items = match Object.locate(Some(manifest), None, &self.scope).unwrap() {
             Locate::In(lists) => self.client.list(&lists[0]).await.unwrap(),
             Locate::By(call) => vec![self.client.send(&call, None).await.unwrap().body],
-            Locate::Nowhere => Vec::new(),
+            Locate::Nowhere | Locate::Away(_) => Vec::new(),
         };
         let mut found = items.iter().flat_map(|item| Object.read(item, &self.scope));
         found.find(|remote| Object.fits(manifest, remote))

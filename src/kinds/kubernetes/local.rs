@@ -13,11 +13,12 @@ use super::secret;
 /// Fields that left the manifest, of those that boxctl applied.
 pub fn removed(facts: &Facts<'_>, declared: &Json) -> Vec<String> {
     let answered = facts.answered.and_then(Json::as_object);
+    let (declared, sent) = (secret::kept(declared), facts.sent.map(secret::kept));
     let gone = |text: &&String| {
         Path::parse(text)
-            .is_some_and(|path| path.get(declared).is_none() && !covered(facts.ignore, &path))
-            && facts
-                .sent
+            .is_some_and(|path| path.get(&declared).is_none() && !covered(facts.ignore, &path))
+            && sent
+                .as_ref()
                 .is_some_and(|sent| Path::parse(text).is_some_and(|p| p.get(sent).is_some()))
     };
     answered.into_iter().flat_map(JsonMap::keys).filter(gone).cloned().collect()

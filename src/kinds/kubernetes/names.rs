@@ -48,10 +48,10 @@ pub const NOT_SERVED: &str = "not-served";
 /// It serves other versions only; or, as a warning, nothing of the kind.
 pub fn servable(manifest: &Json, scope: &Scope) -> Result<(), Problem> {
     let (api_version, kind) = kind_of(manifest);
-    if scope.api_resources.is_none() || served(manifest, scope) {
+    let group = group_of(manifest);
+    if scope.api_resources.is_none() || served(manifest, scope) || scope.is_away(group) {
         return Ok(());
     }
-    let group = group_of(manifest);
     let message = format!("the cluster does not serve {kind} in {api_version}");
     let mut others: Vec<String> = Vec::new();
     for one in scope.api_resources.iter().flatten() {

@@ -246,7 +246,13 @@ impl Kind for Object {
         // What was applied in a version that is served no more is still there in another one.
         let known = || parse_id(id?, scope);
         let Some((resource, namespace, name)) = served.or_else(known) else {
-            return Some(Locate::Nowhere);
+            let of_id = || Some(id?.split('/').next()?.split_once('.')?.1);
+            let group = spec.map(group_of).or_else(of_id).unwrap_or_default();
+            return Some(if scope.is_away(group) {
+                Locate::Away(format!("what serves {group} does not answer the API server"))
+            } else {
+                Locate::Nowhere
+            });
         };
         if resource.namespaced && namespace.is_none() {
             return Some(Locate::Nowhere);

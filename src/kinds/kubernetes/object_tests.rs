@@ -40,6 +40,7 @@ fn objects_are_found_in_lists_and_secrets_by_name() {
         Some(Locate::In(lists)) => lists.into_iter().map(|list| list.call.path).collect(),
         Some(Locate::By(call)) => vec![call.path],
         Some(Locate::Nowhere) => vec!["nowhere".into()],
+        Some(Locate::Away(_)) => vec!["away".into()],
         None => Vec::<String>::new(),
     };
     for (api, kind, expected) in [
@@ -51,6 +52,15 @@ fn objects_are_found_in_lists_and_secrets_by_name() {
         let found = paths(Object.locate(Some(&manifest(api, kind)), None, &scope));
         assert_eq!(found, [expected], "{kind}");
     }
+    let mut stale = scope.clone();
+    let mut version = stale.api_resources.as_ref().unwrap()[0].clone();
+    (version.group, version.version) = ("example.org".into(), "v1".into());
+    (version.kind, version.plural) = (String::new(), String::new());
+    stale.api_resources.as_mut().unwrap().push(version);
+    let thing = manifest("example.org/v1", "Thing");
+    assert_eq!(paths(Object.locate(Some(&thing), None, &stale)), ["away"]);
+    assert_eq!(paths(Object.locate(None, Some("things.example.org/a/n"), &stale)), ["away"]);
+    assert_eq!(paths(Object.locate(None, Some("others.example.com/a/n"), &stale)), ["nowhere"]);
     let by_id = Object.locate(None, Some("services/a/n"), &scope);
     assert_eq!(paths(by_id), ["/api/v1/namespaces/a/services"]);
     assert!(Object.locate(Some(&manifest("v1", "Service")), None, &Scope::default()).is_none());

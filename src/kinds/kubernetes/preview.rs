@@ -36,17 +36,41 @@ pub fn preview_from(answer: &Answer) -> Preview {
         return Preview::Object(secret::mark(&answer.body));
     }
     let message = message(answer).trim_end().to_owned();
-    match answer.status {
-        // Nobody may make anything in a namespace that ends.
-        403 if !message.contains("because it is being terminated") => {
-            Preview::Unchecked(format!("a dry-run needs the permission to patch it: {message}"))
+    if let Some(why) = unchecked(answer.status, &message) {
+        return Preview::Unchecked(format!("{why}: {message}"));
+    }
+    Preview::Refused {
+        status: answer.status,
+        message,
+        fields: causes(answer).map(|(field, _)| field.to_owned()).collect(),
+        conflict: answer.status == 409,
+    }
+}
+
+/// Why a refusal says nothing of the manifest, where it does not.
+fn unchecked(status: u16, message: &str) -> Option<&'static str> {
+    match status {
+        // A webhook with side effects is left out of no dry-run: the request is refused instead
+        // (k8s.io/apiserver/pkg/admission/plugin/webhook/errors, `NewDryRunUnsupportedErr`).
+        400 if message.contains("does not support dry run") => {
+            Some("a webhook of the cluster takes no dry-run")
         }
-        404 => Preview::Unchecked(format!("there is no place for it yet: {message}")),
-        status => Preview::Refused {
-            status,
-            message,
-            fields: causes(answer).map(|(field, _)| field.to_owned()).collect(),
-            conflict: status == 409,
-        },
+        // Nobody may make anything in a namespace that ends.
+        403 if message.contains("because it is being terminated") => None,
+        403 if message.contains(" cannot ") && message.contains(" resource ") => {
+            Some("a dry-run needs the permission to patch it")
+        }
+        // Quotas, pod security, accounts and classes that pods name: what goes before it in the
+        // same plan may change that.
+        403 => Some("as the cluster is now, it would refuse this"),
+        404 => Some("there is no place for it yet"),
+        // What does not fit its schema is answered so, too.
+        500 if !["failed to create typed patch object", "failed to convert"]
+            .iter()
+            .any(|text| message.contains(text)) =>
+        {
+            Some("the cluster could not check it")
+        }
+        _ => None,
     }
 }

@@ -308,6 +308,45 @@ fn a_dry_run_changes_nothing_and_its_answer_is_told_apart() {
 }
 
 #[test]
+fn what_keeps_a_dry_run_from_telling_is_no_refusal_of_the_manifest() {
+    for (status, message, why) in [
+        (400, "admission webhook \"w.example.org\" does not support dry run", "takes no dry-run"),
+        (
+            403,
+            "deployments.apps \"d\" is forbidden: User \"u\" cannot patch resource \"deployments\" in \
+             API group \"apps\" in the namespace \"default\"",
+            "needs the permission to patch",
+        ),
+        (403, "pods \"p\" is forbidden: exceeded quota: q, requested: pods=1", "as the cluster is"),
+        (
+            403,
+            "pods \"p\" is forbidden: error looking up service account a/s: serviceaccount \"s\" \
+             not found",
+            "as the cluster is",
+        ),
+        (404, "namespaces \"a\" not found", "no place"),
+        (
+            500,
+            "Internal error occurred: failed calling webhook \"w.example.org\": failed to call \
+             webhook: Post \"https://w.a.svc:443/\": context deadline exceeded",
+            "could not check",
+        ),
+    ] {
+        let answer = Answer { status, body: json!({"message": message}), warnings: Vec::new() };
+        let Preview::Unchecked(said) = preview_from(&answer) else { panic!("{message}") };
+        assert!(said.contains(why) && said.contains(message), "{said}");
+    }
+    for (status, message) in [
+        (400, "admission webhook \"w.example.org\" denied the request: no"),
+        (500, "failed to create typed patch object (a/b; v1, Kind=Service): .spec.x: not declared"),
+        (403, "unable to create new content in namespace a because it is being terminated"),
+    ] {
+        let answer = Answer { status, body: json!({"message": message}), warnings: Vec::new() };
+        assert!(matches!(preview_from(&answer), Preview::Refused { .. }), "{message}");
+    }
+}
+
+#[test]
 fn a_delete_is_done_when_the_object_is_gone() {
     let lines = recordings::lines("12-strategy-switch-by-claim-and-drop.jsonl");
     let live = lines[0].body();

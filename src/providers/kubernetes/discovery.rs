@@ -31,12 +31,34 @@ pub async fn read(client: &KubernetesClient) -> Result<Vec<ApiResource>, CallErr
             // An aggregated API whose server is away takes its own kinds away, not the others'.
             match client.send(&call, None).await {
                 Ok(answer) => found.extend(listed(&answer.body)),
-                Err(error) if error.status.is_some_and(|s| s == 404 || s == 503) => {}
+                Err(error) if error.status == Some(404) => {}
+                Err(error) if error.status == Some(503) => {
+                    let group_version = call.path.trim_start_matches(root).trim_start_matches('/');
+                    let (group, version) = split(group_version);
+                    found.push(away(group, version));
+                }
                 Err(error) => return Err(error),
             }
         }
     }
     Ok(found)
+}
+
+/// `group/version`, or the core group's `version`.
+fn split(group_version: &str) -> (&str, &str) {
+    group_version.split_once('/').unwrap_or(("", group_version))
+}
+
+/// A version that is announced and whose kinds can't be told.
+fn away(group: &str, version: &str) -> ApiResource {
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: String::new(),
+        plural: String::new(),
+        namespaced: false,
+        verbs: Vec::new(),
+    }
 }
 
 fn text<'a>(value: &'a Json, pointer: &str) -> &'a str {
@@ -56,6 +78,11 @@ fn aggregated(body: &Json) -> Vec<ApiResource> {
     let mut found = Vec::new();
     for group in items(body, "items") {
         for version in items(group, "versions") {
+            // What the aggregator could not fetch lately is as it was then, or left out.
+            let is_stale = text(version, "/freshness") == "Stale";
+            if is_stale && items(version, "resources").next().is_none() {
+                found.push(away(text(group, "/metadata/name"), text(version, "/version")));
+            }
             for resource in items(version, "resources") {
                 let own = |pointer: &str, other: &str| match text(resource, pointer) {
                     "" => other.to_owned(),
@@ -85,7 +112,7 @@ fn version_paths(root: &str, body: &Json) -> Vec<String> {
 /// The kinds of an `APIResourceList`.
 fn listed(body: &Json) -> Vec<ApiResource> {
     let group_version = text(body, "/groupVersion");
-    let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
+    let (group, version) = split(group_version);
     items(body, "resources")
         .filter(|resource| !text(resource, "/name").contains('/'))
         .map(|resource| ApiResource {
@@ -113,6 +140,14 @@ mod tests {
             })
             .map(|mut line| line["response"]["body"].take())
             .unwrap()
+    }
+
+    #[test]
+    fn a_version_whose_server_is_away_is_known_to_be_unknown() {
+        let version = |version: &str, freshness: &str| serde_json::json!({"version": version, "freshness": freshness, "resources": []});
+        let body = serde_json::json!({"items": [{"metadata": {"name": "metrics.k8s.io"},
+            "versions": [version("v1", "Stale"), version("v1beta1", "Current")]}]});
+        assert_eq!(aggregated(&body), [away("metrics.k8s.io", "v1")]);
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl Refusal {
         self.message.contains("because it is being terminated")
     }
 
+    /// Whether an admission webhook could not be asked (k8s.io/apiserver/pkg/admission/plugin/webhook,
+    /// `ErrCallingWebhook`).
+    fn is_uncalled(&self) -> bool {
+        self.message.contains("failed calling webhook")
+    }
+
     fn failure(&self) -> Failure {
         match self.status {
             401 => Failure::Denied,
@@ -91,6 +97,8 @@ impl Refusal {
             // A manifest that does not fit its schema is answered so, and will be again.
             500 if self.message.contains("failed to create typed patch object") => Failure::Refused,
             500 if self.message.contains("failed to convert") => Failure::Refused,
+            // Admission comes before anything is stored, and a webhook that is not up yet will be.
+            500 if self.is_uncalled() => Failure::Throttled,
             status if status >= 500 => Failure::Unknown,
             _ => Failure::Refused,
         }
@@ -107,8 +115,13 @@ impl Refusal {
                 Some("wait until the namespace is gone, and run it again".to_owned())
             }
             403 => denied(&self.message).or_else(|| {
-                Some("the cluster's roles do not allow this to the user of the context".to_owned())
+                let text = "this is no missing permission: a quota or an admission policy of the \
+                            cluster refuses it, as the text says";
+                Some(text.to_owned()).filter(|_| self.message.contains(" is forbidden: "))
             }),
+            500 if self.is_uncalled() => Some(
+                "nothing was done: see to the webhook's own service, then run it again".to_owned(),
+            ),
             404 if self.reason.is_none() => Some(
                 "the cluster does not serve this kind in this version: is its definition installed?"
                     .to_owned(),
@@ -155,9 +168,13 @@ mod tests {
                            Kind=Deployment): .spec.replicas: expected numeric (int or float), got string"});
         let ending = json!({"reason": "Forbidden", "message": "services \"a\" is forbidden: unable to \
                             create new content in namespace a because it is being terminated"});
+        let uncalled = json!({"reason": "InternalError", "message": "Internal error occurred: failed \
+            calling webhook \"w\": failed to call webhook: Post \"https://w.a.svc:443/\": no endpoints \
+            available for service \"w\""});
         for (status, body, failure) in [
             (500, typed, Failure::Refused),
             (500, json!({"message": "etcdserver: request timed out"}), Failure::Unknown),
+            (500, uncalled, Failure::Throttled),
             (403, ending, Failure::Conflict),
             (403, json!({"reason": "Forbidden"}), Failure::Denied),
             (401, json!({"reason": "Unauthorized"}), Failure::Denied),
@@ -185,6 +202,14 @@ mod tests {
                  in API group \"\" in the namespace \"openhands\""
             )
         );
+    }
+
+    #[test]
+    fn what_no_role_forbids_is_not_told_as_a_missing_permission() {
+        let quota =
+            json!({"reason": "Forbidden", "message": "pods \"p\" is forbidden: exceeded quota: q"});
+        let error = refusal(403, quota).into_error("PATCH /x".into());
+        assert!(error.hint.is_some_and(|hint| hint.contains("quota")));
     }
 
     #[test]

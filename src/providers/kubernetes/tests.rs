@@ -32,6 +32,29 @@ fn a_request_bears_query_type_and_body() {
     assert!(build(&Call::get(Service::Kubernetes, "/a b"), None).is_err());
 }
 
+#[test]
+fn an_applied_secret_is_sent_as_the_server_keeps_it() {
+    let secret = |fields: Json| {
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}});
+        secret.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        secret
+    };
+    for (said, kept) in [
+        (
+            json!({"data": {"a": "eA==", "b": "eQ=="}, "stringData": {"b": "two"}}),
+            json!({"data": {"a": "eA==", "b": "dHdv"}}),
+        ),
+        (json!({"data": null, "stringData": {"b": ""}}), json!({"data": {"b": ""}})),
+        (json!({"data": {"a": "eA=="}}), json!({"data": {"a": "eA=="}})),
+        // For the server to refuse.
+        (json!({"stringData": {"a": 1}}), json!({"stringData": {"a": 1}})),
+    ] {
+        assert_eq!(*as_kept(&secret(said.clone())), secret(kept), "{said}");
+    }
+    let other = json!({"apiVersion": "example.org/v1", "kind": "Secret", "stringData": {"a": "b"}});
+    assert_eq!(*as_kept(&other), other);
+}
+
 /// A server that answers each request with the next of these: status line with headers, and
 /// body. What was asked comes back when all were answered.
 async fn answering(

@@ -345,3 +345,17 @@ fn discovery_is_the_same_plain_and_aggregated() {
         }
     }
 }
+
+#[test]
+fn what_is_applied_as_string_data_is_owned_as_that_and_never_taken_away() {
+    let mut world = World::new();
+    let path = "/api/v1/namespaces/default/secrets/s?fieldManager=m";
+    let secret = |texts: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": texts});
+    world.send("PATCH", path, APPLY, &secret(json!({"a": "one", "b": "two"})));
+    let (status, live) = world.send("PATCH", path, APPLY, &secret(json!({"a": "three"})));
+    assert_eq!(status, 200, "{live}");
+    assert_eq!(live["data"], json!({"a": "dGhyZWU=", "b": "dHdv"}));
+    assert_eq!(live.get("stringData"), None);
+    let owned = &live["metadata"]["managedFields"][0]["fieldsV1"];
+    assert_eq!(owned, &json!({"f:stringData": {"f:a": {}}}));
+}

@@ -116,7 +116,8 @@ fn absent(key: &str, member: &Value, in_env: bool) -> bool {
     }
 }
 
-/// `stringData` of a Secret is write-only: its values move to `data`.
+/// `stringData` of a Secret is write-only: its values move to `data` where the object is decoded. Who
+/// applied them owns `stringData` all the same, and `data` nobody.
 pub fn fold_string_data(object: &mut Value) {
     use base64::prelude::*;
     let Some(plain) = fields(object).shift_remove("stringData") else { return };

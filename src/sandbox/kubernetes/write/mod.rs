@@ -189,9 +189,6 @@ impl Cluster {
             let live = live.ok_or_else(|| route.not_found())?;
             return self.write_scale(write, &live, &config);
         }
-        if resource.is("", "secrets") {
-            normalise::fold_string_data(&mut config);
-        }
         if let Some(live) = &live {
             check_version(resource, &config, live)?;
             set_member(&mut config, "resourceVersion", None);
@@ -367,6 +364,9 @@ fn finish(resource: &Resource, mut object: Value) -> Result<Value, Failure> {
     match &resource.custom {
         Some(custom) => crd::apply_defaults(&custom.schema, &mut object),
         None => {
+            if resource.is("", "secrets") {
+                normalise::fold_string_data(&mut object);
+            }
             normalise::quantities(&schema_of(resource), &mut object)
                 .map_err(|why| Failure::bad_request(unreadable(resource, why)))?;
             normalise::leave_out_zeros(&mut object);
