@@ -264,9 +264,8 @@ async fn one_stack(
     let run = StackRun::new(
         context,
         scope,
-        &plan.stack,
+        plan,
         &subject.stack.resources,
-        &plan.needs,
         &wiring.readers,
         lookups,
         world,

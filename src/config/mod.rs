@@ -423,6 +423,11 @@ fn finished(drafts: Drafts, secrets: &mut Secrets, diagnostics: &mut Diagnostics
             .iter()
             .filter_map(|s| Some((s.glob.as_str().to_owned(), s.file.protect?)))
             .collect(),
+        timeout_settings: drafts
+            .settings
+            .iter()
+            .filter_map(|s| Some((s.glob.as_str().to_owned(), s.file.timeout_s()?)))
+            .collect(),
         ignore_settings: drafts
             .settings
             .iter()

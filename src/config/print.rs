@@ -56,8 +56,8 @@ pub fn expanded_yaml(stack: &Stack) -> String {
         .map(|lookup| (lookup.address.to_string(), lookup.query.clone()))
         .collect();
     insert(&mut root, "lookups", lookups);
-    for (pattern, protect) in &stack.protect_settings {
-        settings.entry(pattern.clone()).or_insert_with(|| json!({"protect": protect}));
+    for (pattern, what) in patterns(stack) {
+        settings.entry(pattern).or_insert(what);
     }
     insert(&mut root, "settings", settings);
     if !stack.forget.is_empty() {
@@ -68,6 +68,22 @@ pub fn expanded_yaml(stack: &Stack) -> String {
     insert(&mut root, "accept", accept);
     let mut out = left;
     mapping(&mut out, &root, 0);
+    out
+}
+
+/// What `settings` say of resources that have left the files.
+fn patterns(stack: &Stack) -> JsonMap {
+    let protect =
+        stack.protect_settings.iter().map(|(at, protect)| (at, "protect", json!(protect)));
+    let timeout =
+        stack.timeout_settings.iter().map(|(at, seconds)| (at, "timeout", json!(seconds)));
+    let mut out = JsonMap::new();
+    for (pattern, key, value) in protect.chain(timeout) {
+        let said = out.entry(pattern.clone()).or_insert_with(|| json!({}));
+        if let Some(said) = said.as_object_mut() {
+            said.insert(key.to_owned(), value);
+        }
+    }
     out
 }
 

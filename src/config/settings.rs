@@ -149,6 +149,12 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 impl MetaFile {
+    /// How long apply waits, in seconds, where this says so.
+    pub fn timeout_s(&self) -> Option<u64> {
+        let timeout = self.timeout.as_ref().and_then(DurationFile::milliseconds);
+        timeout.map(|timeout| timeout.div_ceil(1000))
+    }
+
     /// Puts what this says over what is there; `exact`: said of that one address.
     pub fn onto(&self, exact: bool, meta: &mut Meta) {
         if let Some(addresses) = &self.depends_on {
@@ -173,9 +179,7 @@ impl MetaFile {
             None => {}
         }
         meta.wait = self.wait.unwrap_or(meta.wait);
-        if let Some(timeout) = self.timeout.as_ref().and_then(DurationFile::milliseconds) {
-            meta.timeout_s = Some(timeout.div_ceil(1000));
-        }
+        meta.timeout_s = self.timeout_s().or(meta.timeout_s);
         if let Some(address) = self.renamed_from.as_ref().and_then(|text| text.parse().ok()) {
             meta.renamed_from = Some(address);
         }

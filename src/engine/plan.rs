@@ -355,6 +355,7 @@ impl<'a> Planner<'a> {
             accept: self.input.stack.accept.clone(),
             public: self.input.stack.public.clone(),
             protect_settings: self.input.stack.protect_settings.clone(),
+            timeout_settings: self.input.stack.timeout_settings.clone(),
             partial: self.input.stack.partial,
             file: self.input.stack.file.clone(),
             retired: self.input.retired,

@@ -93,6 +93,9 @@ pub struct StackPlan {
     /// Patterns of `settings` with their `protect`.
     #[serde(default)]
     pub protect_settings: Vec<(String, bool)>,
+    /// Patterns of `settings` with their `timeout`, in seconds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeout_settings: Vec<(String, u64)>,
     /// Whether objects are missing that commands of the files would print, since they were not run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
@@ -220,6 +223,7 @@ impl StackPlan {
             accept: self.accept.clone(),
             public: self.public.clone(),
             protect_settings: self.protect_settings.clone(),
+            timeout_settings: self.timeout_settings.clone(),
             partial: self.partial,
             ignore_settings: Vec::new(),
         }

@@ -179,6 +179,9 @@ pub struct Stack {
     pub public: BTreeSet<String>,
     /// Patterns of `settings` with their `protect`, for resources that have left the files.
     pub protect_settings: Vec<(String, bool)>,
+    /// Patterns of `settings` with their `timeout` in seconds, for resources that have left the
+    /// files.
+    pub timeout_settings: Vec<(String, u64)>,
     /// Whether objects are missing that commands of the files would print, since they were not run.
     /// What is recorded of such a stack and not declared has not left its files.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

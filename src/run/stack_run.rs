@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::engine::resolve::{Known, Outputs};
-use crate::model::address::Address;
+use crate::model::address::{Address, AddressGlob};
 use crate::model::change::StepId;
 use crate::model::error::CallError;
 use crate::model::journal::{Effect, Entry, Journal, OpenIntent, Outcome, Settled};
 use crate::model::kind::KindError;
 use crate::model::observed::{Observed, Remote, World};
+use crate::model::plan::StackPlan;
 use crate::model::resource::Resource;
 use crate::model::scope::Scope;
 use crate::model::state::State;
@@ -48,6 +49,9 @@ pub struct StackRun<'a> {
     pub needs: &'a BTreeMap<Address, BTreeSet<Address>>,
     /// The objects that read each parameter.
     pub readers: &'a BTreeMap<Address, Vec<Address>>,
+    /// How long resources may take that are not declared, in seconds, by patterns; later ones are
+    /// stronger.
+    timeouts: &'a [(String, u64)],
     /// Whether apply waits until things are ready.
     pub wait: bool,
     /// Objects that nobody has recorded, for those that are taken over.
@@ -127,9 +131,8 @@ impl<'a> StackRun<'a> {
     pub fn new(
         context: &'a Context<'a>,
         scope: Scope,
-        stack: &'a str,
+        plan: &'a StackPlan,
         declared: &[Resource],
-        needs: &'a BTreeMap<Address, BTreeSet<Address>>,
         readers: &'a BTreeMap<Address, Vec<Address>>,
         lookups: &Known,
         world: &World,
@@ -180,15 +183,30 @@ impl<'a> StackRun<'a> {
         StackRun {
             context,
             scope,
-            stack,
+            stack: &plan.stack,
             declared,
-            needs,
+            needs: &plan.needs,
             readers,
+            timeouts: &plan.timeout_settings,
             wait,
             candidates,
             going,
             shared,
         }
+    }
+
+    /// How long it may take until something is gone, in milliseconds: as its settings say, also where
+    /// it has left the files.
+    pub(super) fn removal_ms(&self, address: &Address) -> u64 {
+        let fits =
+            |pattern: &str| pattern.parse::<AddressGlob>().is_ok_and(|glob| glob.matches(address));
+        let said =
+            || self.timeouts.iter().rev().find(|(pattern, _)| fits(pattern)).map(|(_, s)| *s);
+        let limit = match self.declared.get(address) {
+            Some(resource) => resource.meta.timeout_s,
+            None => said(),
+        };
+        limit.map_or(self.context.timing.step_ms, |seconds| seconds.saturating_mul(1000))
     }
 
     /// What was observed under an earlier address is known under its new one.

@@ -123,7 +123,7 @@ impl<'a> StackRun<'a> {
         }
         let spec = self.spec(kind, resource).await?;
         if change.reason.as_deref().is_some_and(|_| change.action == Action::Create) {
-            self.wait_until_gone(kind, change, resource).await?;
+            self.wait_until_gone(kind, change).await?;
         }
         let verb = match (change.action, change.phase) {
             (_, Phase::Widen) => Verb::Widen,
@@ -269,8 +269,7 @@ impl<'a> StackRun<'a> {
         let began = self.context.outside.elapsed_ms();
         let limit = match resource {
             Some(resource) => self.limit_ms(kind, resource, work.spec),
-            // What is deleted has no settings any more.
-            None => self.context.timing.step_ms,
+            None => self.removal_ms(&change.address),
         };
         // What is recorded when a create begins is gone.
         let gone = (work.verb == Verb::Create).then(|| self.recorded_id(&change.address)).flatten();

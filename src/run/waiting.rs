@@ -22,8 +22,8 @@ const LONGER: &str =
     "`timeout` in `settings` waits longer, `wait: false` or `--no-wait` not at all";
 /// What to do where something does not go.
 const HELD: &str = "run it again when what holds it has let go (a finalizer is taken away by the \
-                    controller that set it): it goes on where it stopped; `timing: {step: …}` in \
-                    boxctl.yaml waits longer";
+                    controller that set it): it goes on where it stopped; `timeout` in `settings` \
+                    waits longer";
 
 /// When a wait began, and when the reason for it is looked for next.
 struct Watch {
@@ -190,7 +190,6 @@ impl<'a> StackRun<'a> {
         &self,
         kind: &dyn Kind,
         change: &Change,
-        resource: &Resource,
     ) -> Result<(), StepError> {
         let address = &change.address;
         let recorded = self.shared().state.resources.get(address).map(|r| r.id.clone());
@@ -198,8 +197,7 @@ impl<'a> StackRun<'a> {
         let Some(call) = there.and_then(|id| kind.fetch(&id, &self.scope())) else {
             return Ok(());
         };
-        let limit = resource.meta.timeout_s.map(|s| s.saturating_mul(1000));
-        let limit = limit.unwrap_or(self.context.timing.step_ms);
+        let limit = self.removal_ms(address);
         let watch = self.watch();
         let mut looks = 0;
         loop {

@@ -271,7 +271,8 @@ fn what_a_finalizer_holds_is_named_and_gone_on_with() {
     place.settings(&["k8s.ConfigMap/NS/held: {timeout: 1s}"]);
     place.apply();
     place.without("held");
-    place.lab.run(&["apply", "--yes"]).exits(3).says("example.org/hold");
+    let held = place.lab.run(&["apply", "--yes"]).exits(3);
+    held.says("after 1 s").says("example.org/hold");
     let path = place.path("configmaps", "held");
     place.patch(&path, "kubectl-edit", json!({"metadata": {"finalizers": null}}));
     place.apply();

@@ -246,9 +246,8 @@ impl World {
         let run = StackRun::new(
             &context,
             Scope { lineage, ..seen.scope.clone() },
-            "edits",
+            &plan,
             resources,
-            &plan.needs,
             &wiring.readers,
             &seen.lookups[0],
             &seen.worlds[0],
