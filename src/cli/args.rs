@@ -529,7 +529,7 @@ pub enum SandboxCommand {
         /// A list in YAML or JSON. Which: `service` (cloudflare, ssm, sts, kubernetes), `method`,
         /// `path` (a glob over all of it, or a regular expression with `^` or `$`), `mutating`; the
         /// `nth` that fits (from 1) and so many `times`, or with a `chance` by a `seed`. What:
-        /// `status`, `body`, `headers` (with `effect: true` after it took effect), `delay_ms`,
+        /// `status`, `code` and `message` or `body`, `headers` (with `effect: true` after it took effect), `delay_ms`,
         /// `drop: before|after` its effect (`reset: true`: with a reset), `truncate: true`,
         /// `late: N` (it takes effect N calls later), `lag: true` (answered from before the last
         /// change), `hold: before|after` (never answered; `tell: ADDR` is connected to), `ask:

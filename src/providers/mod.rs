@@ -263,6 +263,7 @@ pub(crate) fn tolerated(error: &CallError) -> crate::model::call::Answer {
             "code": error.code,
             "reason": error.code,
             "message": error.message,
+            "hint": error.hint,
             "causes": [],
         }),
         warnings: Vec::new(),

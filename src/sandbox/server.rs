@@ -503,7 +503,13 @@ impl Shared {
 /// The answer that a fault gives instead of `reply`, or on top of it.
 fn faulty(fault: &Fault, service: Service, reply: Option<Reply>) -> Reply {
     let mut reply = match (fault.status, &fault.body) {
-        (Some(status), None) => Reply::refusal(service, status, "a planned fault"),
+        (Some(status), None) => {
+            let message = fault.message.as_deref().unwrap_or("a planned fault");
+            match &fault.code {
+                Some(code) => Reply::refusal_with(service, status, code, message),
+                None => Reply::refusal(service, status, message),
+            }
+        }
         (status, Some(body)) => {
             let status = status.or(reply.map(|reply| reply.status)).unwrap_or(200);
             match body {

@@ -37,4 +37,5 @@ mod rollback;
 mod secrets;
 mod stacks;
 mod state_lost;
+mod told;
 mod tools;
