@@ -305,6 +305,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             faults,
             log,
             mangle,
+            quirks,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -315,6 +316,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 faults: faults.clone(),
                 log: log.clone(),
                 mangle: *mangle,
+                quirks: quirks.clone(),
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

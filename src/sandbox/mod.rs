@@ -15,6 +15,7 @@ pub mod kubernetes;
 pub mod log;
 pub mod mangle;
 pub mod options;
+pub mod quirks;
 mod server;
 pub mod ssm;
 mod upstream;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 
 pub use directory::{dump, reset, running_environment};
 pub use options::{Options, Preset};
+pub use quirks::Quirks;
 pub use server::{Running, start};
 
 /// Why a sandbox can't be served, read or emptied.

@@ -106,7 +106,11 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let address = listener.local_addr().map_err(listen)?;
     let url = format!("http://{address}");
 
-    let mut env = Env { now: Timestamp::now(), ids: Ids::random(), quirks: options.mangle };
+    let mut env = Env {
+        seed: options.mangle,
+        quirks: options.quirks.clone(),
+        ..Env::new(Timestamp::now(), Ids::random())
+    };
     let kept = directory.world()?;
     let fresh = kept.is_none();
     let mut world = kept.unwrap_or_else(|| World::new(env.now, &mut env.ids));

@@ -198,7 +198,7 @@ mod tests {
 
     fn world() -> (World, Env) {
         let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        let mut env = Env { now, ids: Ids::seeded(5), quirks: None };
+        let mut env = Env::new(now, Ids::seeded(5));
         let mut world = World::new(now, &mut env.ids);
         let preset = Preset {
             account_id: "a".repeat(32),

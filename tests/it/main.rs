@@ -28,6 +28,7 @@ mod official_schema;
 mod owners;
 mod partial;
 mod planning;
+mod quirks;
 mod readiness;
 mod readme;
 mod readonly;

@@ -5,6 +5,7 @@ pub mod access;
 mod dns;
 mod dns_content;
 mod dns_list;
+mod quirky;
 pub mod reply;
 mod tunnel_config;
 pub mod tunnels;
@@ -90,7 +91,8 @@ impl<'a> Call<'a> {
 
 /// Answers one request: HTTP status and envelope.
 pub fn handle(state: &mut State, call: &Call<'_>, env: &mut Env) -> (u16, Value) {
-    match route(state, call, env) {
+    let outcome = route(state, call, env);
+    match quirky::after(outcome, call, env) {
         Ok(answer) => (answer.status, answer.envelope()),
         Err(error) => (error.status, error.envelope()),
     }
@@ -107,6 +109,7 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
     if token.read_only && needs_write(call.method, &segments) {
         return Err(ApiError::forbidden());
     }
+    quirky::before(state, call, &segments, env)?;
     match segments.as_slice() {
         ["user", "tokens", "verify"] if call.method == "GET" => Ok(verified(&token)),
         ["accounts"] if call.method == "GET" => zones::accounts(state, call),
