@@ -546,6 +546,10 @@ pub enum SandboxCommand {
         /// (a wrong name lists them)
         #[arg(long, value_name = "NAMES", default_value = "none")]
         quirks: crate::sandbox::Quirks,
+        /// How many requests the Cloudflare API takes in which time; more are answered with 429 for
+        /// as long again
+        #[arg(long, value_name = "N/SECONDS", default_value = "1200/300")]
+        budget: crate::sandbox::Budget,
         /// Refuse mutating calls that no journal announces; one for each stack
         #[arg(long, value_name = "FILE")]
         journal: Vec<PathBuf>,

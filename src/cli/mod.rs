@@ -306,6 +306,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             log,
             mangle,
             quirks,
+            budget,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -317,6 +318,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 log: log.clone(),
                 mangle: *mangle,
                 quirks: quirks.clone(),
+                budget: *budget,
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

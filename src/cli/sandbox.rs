@@ -31,6 +31,8 @@ pub struct ServeCommand {
     pub mangle: Option<u64>,
     /// Doubts of the references that go the other way.
     pub quirks: sandbox::Quirks,
+    /// How many requests the Cloudflare API takes in which time.
+    pub budget: sandbox::Budget,
     /// Journals that must announce each mutating call.
     pub journals: Vec<PathBuf>,
 }
@@ -100,6 +102,7 @@ pub async fn join(
         log: None,
         mangle: None,
         quirks: sandbox::Quirks::default(),
+        budget: sandbox::Budget::default(),
         journals: Vec::new(),
         preset: preset(Some(project)),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
@@ -150,6 +153,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         log: command.log.clone(),
         mangle: command.mangle,
         quirks: command.quirks.clone(),
+        budget: command.budget,
         journals: command.journals.clone(),
         preset: preset(project.as_ref()),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod hints;
 pub mod kubernetes;
 pub mod merge;
+mod pace;
 mod proxy;
 pub mod retry;
 pub mod ssm;

@@ -3,6 +3,7 @@
 //! Handlers are pure functions over a [`world::World`]; `server` gives them a port, a directory
 //! and the time.
 
+pub mod budget;
 pub mod cloudflare;
 mod connection;
 mod core;
@@ -23,6 +24,7 @@ pub mod world;
 
 use std::path::PathBuf;
 
+pub use budget::Budget;
 pub use directory::{dump, reset, running_environment};
 pub use options::{Options, Preset};
 pub use quirks::Quirks;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::quirks::Quirks;
 
 /// How to serve a sandbox.
@@ -25,6 +26,8 @@ pub struct Options {
     pub mangle: Option<u64>,
     /// Behaviours that the references doubt and that go the other way (see [`super::quirks`]).
     pub quirks: Quirks,
+    /// How many requests the Cloudflare API takes in which time.
+    pub budget: Budget,
     /// Journals of which one must hold an open intent for each mutating call
     /// (see [`super::journal`]); none checks nothing.
     pub journals: Vec<PathBuf>,

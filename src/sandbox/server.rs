@@ -141,7 +141,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         log,
         upstream,
         loopback: address.ip().is_loopback(),
-        core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle)),
+        core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle, options.budget)),
         stopping: AtomicBool::new(false),
     });
     let mut core = shared.core.lock().await;
@@ -441,6 +441,10 @@ impl Shared {
 
     /// The request without faults; `lag`: as if the last change had not been made yet.
     async fn handled(&self, received: &Received, lag: bool) -> Reply {
+        let refusal = self.core.lock().await.admit(received);
+        if let Some(refusal) = refusal {
+            return refusal;
+        }
         match self.announced(received) {
             Ok(()) => self.carried_out(received, lag).await,
             Err(text) => Reply::refusal(received.service, 409, &text),

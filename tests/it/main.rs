@@ -9,6 +9,7 @@
 mod anywhere;
 mod arrows;
 mod as_kubectl_reads;
+mod budget;
 mod cluster_oddities;
 mod deletion;
 mod drift;
