@@ -73,11 +73,11 @@ impl Account {
         let Budget { requests, time } = self.budget;
         let left = requests.saturating_sub(self.used);
         [
+            ("ratelimit".to_owned(), format!("\"default\";r={left};t={}", self.seconds_left(now))),
             (
-                "ratelimit".to_owned(),
-                format!("\"default\";r={left};t={}", self.seconds_left(now)),
+                "ratelimit-policy".to_owned(),
+                format!("\"default\";q={requests};w={}", time.as_secs()),
             ),
-            ("ratelimit-policy".to_owned(), format!("\"default\";q={requests};w={}", time.as_secs())),
         ]
     }
 

@@ -148,7 +148,7 @@ pub fn preset_cloudflare(
     if state.tokens.is_empty() {
         for read_only in [false, true] {
             let (id, value) = (env.ids.hex(32), env.ids.token(40));
-            state.tokens.push(ApiToken { id, value, read_only });
+            state.tokens.push(ApiToken { id, value, read_only, grants: None });
         }
     }
     let account = match (account, state.accounts.first()) {

@@ -28,6 +28,7 @@ mod network;
 mod official_schema;
 mod owners;
 mod partial;
+mod permissions;
 mod planning;
 mod quirks;
 mod readiness;
