@@ -529,8 +529,8 @@ pub enum SandboxCommand {
         /// A list in YAML or JSON. Which: `service` (cloudflare, ssm, sts, kubernetes), `method`,
         /// `path` (a glob over all of it, or a regular expression with `^` or `$`), `mutating`; the
         /// `nth` that fits (from 1) and so many `times`, or with a `chance` by a `seed`. What:
-        /// `status`, `body`, `headers` (with `effect: true` after it took effect), `delay_ms`,
-        /// `drop: before|after` its effect (`reset: true`: with a reset), `truncate: true`,
+        /// `status`, `code` and `message` (or a whole `body`), `headers` (with `effect: true` after
+        /// it took effect), `delay_ms`, `drop: before|after` its effect (`reset: true`: with a reset), `truncate: true`,
         /// `late: N` (it takes effect N calls later), `lag: true` (answered from before the last
         /// change), `hold: before|after` (never answered; `tell: ADDR` is connected to), `ask:
         /// ADDR` (waits until who listens there closes the connection).
@@ -542,6 +542,14 @@ pub enum SandboxCommand {
         /// Answer in normal forms that no table knows
         #[arg(long, value_name = "SEED")]
         mangle: Option<u64>,
+        /// What the references doubt goes the other way: names apart by commas, `all` or `none`
+        /// (a wrong name lists them)
+        #[arg(long, value_name = "NAMES", default_value = "none")]
+        quirks: crate::sandbox::Quirks,
+        /// How many requests the Cloudflare API takes in which time; more are answered with 429 for
+        /// as long again
+        #[arg(long, value_name = "N/SECONDS", default_value = "1200/300")]
+        budget: crate::sandbox::Budget,
         /// Refuse mutating calls that no journal announces; one for each stack
         #[arg(long, value_name = "FILE")]
         journal: Vec<PathBuf>,

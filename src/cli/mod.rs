@@ -306,6 +306,8 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             faults,
             log,
             mangle,
+            quirks,
+            budget,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -316,6 +318,8 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 faults: faults.clone(),
                 log: log.clone(),
                 mangle: *mangle,
+                quirks: quirks.clone(),
+                budget: *budget,
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

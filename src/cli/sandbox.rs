@@ -29,6 +29,10 @@ pub struct ServeCommand {
     pub log: Option<PathBuf>,
     /// Answer in normal forms that no table knows.
     pub mangle: Option<u64>,
+    /// Doubts of the references that go the other way.
+    pub quirks: sandbox::Quirks,
+    /// How many requests the Cloudflare API takes in which time.
+    pub budget: sandbox::Budget,
     /// Journals that must announce each mutating call.
     pub journals: Vec<PathBuf>,
 }
@@ -97,6 +101,8 @@ pub async fn join(
         faults: None,
         log: None,
         mangle: None,
+        quirks: sandbox::Quirks::default(),
+        budget: sandbox::Budget::default(),
         journals: Vec::new(),
         preset: preset(Some(project)),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
@@ -146,6 +152,8 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         faults: command.faults.clone(),
         log: command.log.clone(),
         mangle: command.mangle,
+        quirks: command.quirks.clone(),
+        budget: command.budget,
         journals: command.journals.clone(),
         preset: preset(project.as_ref()),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),

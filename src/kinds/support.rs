@@ -233,14 +233,15 @@ pub fn remote_of(read: Vec<Remote>) -> Result<Remote, KindError> {
     read.into_iter().next().ok_or_else(|| KindError::Answer("id".to_owned()))
 }
 
-/// The refusal of an answer that the kind asked to see.
+/// The refusal of an answer that the kind asked to see; without a hint of the kind's own, with what
+/// is known of the service's code.
 pub fn refused(answer: &Answer, hint: Option<&str>) -> KindError {
     let message = text(&answer.body, "message").unwrap_or("the service gave no reason");
     let code = code_of(answer).map(|code| format!(" (code {code})")).unwrap_or_default();
     KindError::Refused {
         status: answer.status,
         message: format!("answered {}{code}: {message}", answer.status),
-        hint: hint.map(str::to_owned),
+        hint: hint.or_else(|| text(&answer.body, "hint")).map(str::to_owned),
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::clock::Clock;
+use super::pace::Pace;
 use super::retry::{self, Retry};
 use super::{chain, hints, host_of, not_sent, proxy, reveal, scrub, tolerated};
 use crate::model::Json;
@@ -29,7 +30,7 @@ pub struct Cloudflare {
     token: RwLock<Secrets>,
     retry: Retry,
     sent: AtomicU64,
-    pause_until: Mutex<Option<Instant>>,
+    pace: Mutex<Pace>,
     clock: Clock,
 }
 
@@ -69,7 +70,7 @@ impl Cloudflare {
             token: RwLock::new(secrets),
             retry,
             sent: AtomicU64::new(0),
-            pause_until: Mutex::new(None),
+            pace: Mutex::default(),
             clock: Clock::default(),
         }
     }
@@ -153,10 +154,11 @@ impl Cloudflare {
     async fn once(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Page, CallError> {
         let operation = operation(call);
         let request = self.request(call, &operation, secrets)?;
-        self.wait().await;
+        let place = self.place(&operation).await;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let sent = request.send().await;
+        drop(place);
         let elapsed = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let response = sent.map_err(|error| self.lost(&operation, error, secrets))?;
         let status = response.status().as_u16();
@@ -180,8 +182,9 @@ impl Cloudflare {
         let now = now.checked_add(skew).unwrap_or(now);
         let retry_after_ms =
             header("retry-after").and_then(|text| retry::retry_after_ms(&text, now));
-        if let Some(pause) = header("ratelimit").and_then(|limit| pause_of(&limit)) {
-            self.hold_back(pause);
+        if let Some(limit) = header("ratelimit") {
+            let policy = header("ratelimit-policy");
+            self.pace().learn(&limit, policy.as_deref(), Instant::now());
         }
         // Others that send at the same time would only be refused, too.
         if let Some(ms) = retry_after_ms.filter(|_| status == 429) {
@@ -253,46 +256,42 @@ impl Cloudflare {
         lost
     }
 
-    /// Waits while the service has said that there is no room (contract 1.5).
-    async fn wait(&self) {
-        let until = *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = until.filter(|until| *until > Instant::now()) {
-            tokio::time::sleep_until(until.into()).await;
+    /// Waits until the service has room for one more request (contract 1.5).
+    async fn place(&self, operation: &str) -> Place<'_> {
+        let mut told = false;
+        loop {
+            let taken = self.pace().take(Instant::now());
+            let Err(pause) = taken else { return Place(self) };
+            if !told {
+                self.retry.tell_pause(&format!("Cloudflare {operation}"), pause);
+                told = true;
+            }
+            // Another may have taken the place meanwhile.
+            tokio::time::sleep(pause + Duration::from_millis(1)).await;
         }
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hold_back(&self, pause: Duration) {
         let pause = pause.min(Duration::from_millis(self.retry.timing.step_ms));
-        let then = Instant::now() + pause;
-        let mut until = self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = Some(until.map_or(then, |until| until.max(then)));
+        self.pace().hold_back(pause, Instant::now());
+    }
+}
+
+/// The place of a request that is on its way.
+struct Place<'a>(&'a Cloudflare);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.pace().ended();
     }
 }
 
 fn operation(call: &Call) -> String {
     format!("{} {}", call.method.as_str(), call.path)
-}
-
-/// How long the next request has to wait by a `Ratelimit` header: the fewer are left, the longer.
-fn pause_of(limit: &str) -> Option<Duration> {
-    let (remaining, reset) = rate_limit(limit)?;
-    match remaining {
-        0 => Some(reset),
-        1..10 => Some(reset / u32::try_from(remaining + 1).unwrap_or(1)),
-        _ => None,
-    }
-}
-
-/// The smallest remaining number of a `Ratelimit` header and the time until it is reset:
-/// `"default";r=50;t=30`, several items apart by commas.
-fn rate_limit(header: &str) -> Option<(u64, Duration)> {
-    let item = |item: &str| {
-        let parameter = |name: &str| {
-            item.split(';').find_map(|part| part.trim().strip_prefix(name)?.parse::<u64>().ok())
-        };
-        Some((parameter("r=")?, Duration::from_secs(parameter("t=")?)))
-    };
-    header.split(',').filter_map(item).min_by_key(|(remaining, _)| *remaining)
 }
 
 /// Whether a list ends here. Totals are not believed (contract 1.2): a short page ends it, and so

@@ -94,11 +94,6 @@ fn lists_end_at_short_pages_and_pages_by_number() {
     assert!(is_last(1, 100, 0, &info(json!({"total_pages": 0}))));
     assert!(!is_last(1, 1000, 25, &info(json!({"per_page": 25, "total_pages": 2}))));
     assert!(is_last(2, 1000, 25, &info(json!({"per_page": 25, "total_pages": 2}))));
-    assert_eq!(
-        rate_limit("\"default\";r=50;t=30, \"burst\";r=2;t=7"),
-        Some((2, Duration::from_secs(7)))
-    );
-    assert_eq!(rate_limit("nonsense"), None);
 }
 
 #[tokio::test]

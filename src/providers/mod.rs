@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod hints;
 pub mod kubernetes;
 pub mod merge;
+mod pace;
 mod proxy;
 pub mod retry;
 pub mod ssm;
@@ -263,6 +264,7 @@ pub(crate) fn tolerated(error: &CallError) -> crate::model::call::Answer {
             "code": error.code,
             "reason": error.code,
             "message": error.message,
+            "hint": error.hint,
             "causes": [],
         }),
         warnings: Vec::new(),

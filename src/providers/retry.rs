@@ -128,6 +128,18 @@ impl Retry {
             .await
     }
 
+    /// Tells of a wait for room in a service's budget, where it is worth a line.
+    pub fn tell_pause(&self, operation: &str, pause: Duration) {
+        if let Some(events) = self.events.as_ref().filter(|_| pause >= BRIEF) {
+            events.emit(Event::Retrying {
+                operation: operation.to_owned(),
+                status: None,
+                reason: "its budget of requests is used up".to_owned(),
+                pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+    }
+
     fn tell(&self, call: &Call, error: &CallError, pause: Duration) {
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(

@@ -1,17 +1,15 @@
 //! How the world answers one request after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
+use super::budget::{Account, Budget};
 use super::env::Env;
 use super::exchange::{Received, Reply, Service};
 use super::mangle::Mangler;
 use super::world::World;
 use super::{cloudflare, kubernetes, ssm};
-
-/// Requests that Cloudflare grants, and in which time (contract 1.5).
-const GRANTED: (u64, Duration) = (1200, Duration::from_secs(300));
 
 /// What one request at a time may have.
 pub struct Core {
@@ -24,22 +22,34 @@ pub struct Core {
     mangler: Option<Mangler>,
     /// When the secret store last looked.
     pub store_read: Option<Instant>,
-    /// When Cloudflare's count of requests began, and how far it is.
-    window: (Instant, u64),
+    /// Cloudflare's budget of requests.
+    account: Account,
 }
 
 impl Core {
-    /// `world`, answered in the forms that `mangle` is the seed of.
-    pub fn new(world: World, env: Env, mangle: Option<u64>) -> Core {
-        let window = (Instant::now(), 0);
+    /// `world`, answered in the forms that `mangle` is the seed of, within `budget`.
+    pub fn new(world: World, env: Env, mangle: Option<u64>, budget: Budget) -> Core {
+        let account = Account::new(budget, Instant::now());
         Core {
             world,
             env,
             before: None,
             mangler: mangle.map(Mangler::new),
             store_read: None,
-            window,
+            account,
         }
+    }
+
+    /// Counts a request; the refusal of one that is too many.
+    pub fn admit(&mut self, received: &Received) -> Option<Reply> {
+        if received.service != Service::Cloudflare {
+            return None;
+        }
+        let seconds = self.account.count(Instant::now()).err()?;
+        let mut reply = Reply::refusal(Service::Cloudflare, 429, &self.account.refusal());
+        reply.headers.push(("retry-after".to_owned(), seconds.to_string()));
+        reply.headers.push(("cf-ray".to_owned(), format!("{}-NRT", self.env.ids.hex(16))));
+        Some(reply)
     }
 
     /// What the service answers, in its own order and forms unless they are to be mangled.
@@ -152,16 +162,9 @@ impl Core {
         match received.service {
             Service::Cloudflare => {
                 add("cf-ray", format!("{}-NRT", self.env.ids.hex(16)));
-                let (granted, time) = GRANTED;
-                if self.window.0.elapsed() >= time {
-                    self.window = (Instant::now(), 0);
+                for (name, value) in self.account.headers(Instant::now()) {
+                    add(&name, value);
                 }
-                self.window.1 += 1;
-                // Nobody is blocked, so no more than half of what is granted counts as used.
-                let left = granted - self.window.1.min(granted / 2);
-                let seconds = time.saturating_sub(self.window.0.elapsed()).as_secs().max(1);
-                add("ratelimit", format!("\"default\";r={left};t={seconds}"));
-                add("ratelimit-policy", format!("\"default\";q={granted};w={}", time.as_secs()));
             }
             Service::Ssm | Service::Sts => add("x-amzn-requestid", self.env.ids.uuid()),
             Service::Kubernetes | Service::Sandbox => {}

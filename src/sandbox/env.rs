@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
+use super::quirks::{Quirk, Quirks};
+
 /// A source of fresh identifiers and secrets.
 pub struct Ids {
     rng: StdRng,
@@ -68,18 +70,25 @@ pub struct Env {
     pub now: Timestamp,
     /// Where new identifiers come from.
     pub ids: Ids,
-    /// Where the references leave a behaviour open, which way it goes; `None` is always the first.
-    pub quirks: Option<u64>,
+    /// Seeds the ways that behaviours go which the references leave open; none: all the usual way.
+    pub seed: Option<u64>,
+    /// Which of them go the other way whatever the seed.
+    pub quirks: Quirks,
+    /// Calls of Access so far, while some are throttled.
+    pub access_calls: u64,
 }
 
 impl Env {
-    /// One of `ways` behaviours that the references leave open, numbered from 0; the same `name`
-    /// goes the same way as long as the sandbox has the same seed.
-    pub fn open_question(&self, name: &str, ways: u64) -> u64 {
-        match self.quirks {
-            Some(seed) if ways > 0 => super::mangle::hash(seed, name) % ways,
-            _ => 0,
-        }
+    /// The usual ways.
+    pub fn new(now: Timestamp, ids: Ids) -> Self {
+        Env { now, ids, seed: None, quirks: Quirks::default(), access_calls: 0 }
+    }
+
+    /// Whether a quirk is on, or the seed has it so; the same one is as long as the sandbox has the
+    /// same seed.
+    pub fn open(&self, quirk: Quirk) -> bool {
+        let seeded = |seed| super::mangle::hash(seed, &format!("quirk {}", quirk.name())) % 2 == 1;
+        self.quirks.has(quirk) || self.seed.is_some_and(seeded)
     }
 
     /// The time as the Cloudflare API writes it: RFC 3339 in UTC with microseconds.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::cloudflare::{self, reply::ApiError};
 use super::kubernetes::Watch;
-use super::ssm::{self, AwsError};
+use super::ssm;
 
 /// What answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,49 +165,50 @@ impl Reply {
         Reply { status, headers, body: body.into(), watch: None }
     }
 
-    /// A refusal worded as the service words its own.
+    /// A refusal worded as the service words its own, with the code that goes with the status.
     pub fn refusal(service: Service, status: u16, message: &str) -> Reply {
+        let code = match (service, status) {
+            (Service::Cloudflare, 429) => "10100",
+            (Service::Cloudflare, 403) => "10000",
+            (Service::Cloudflare, _) => "1000",
+            (Service::Sts, 403) => "AccessDenied",
+            (Service::Sts, _) => "Throttling",
+            (Service::Ssm, 400 | 429) => "ThrottlingException",
+            (Service::Ssm, 403) => "AccessDeniedException",
+            (Service::Ssm, 409) => "UnannouncedCallException",
+            (Service::Ssm, _) => "InternalServerError",
+            (Service::Kubernetes | Service::Sandbox, 401) => "Unauthorized",
+            (Service::Kubernetes | Service::Sandbox, 403) => "Forbidden",
+            (Service::Kubernetes | Service::Sandbox, 404) => "NotFound",
+            (Service::Kubernetes | Service::Sandbox, 409) => "Conflict",
+            (Service::Kubernetes | Service::Sandbox, 429) => "TooManyRequests",
+            (Service::Kubernetes | Service::Sandbox, 503) => "ServiceUnavailable",
+            (Service::Kubernetes | Service::Sandbox, _) => "InternalError",
+        };
+        Reply::refusal_with(service, status, code, message)
+    }
+
+    /// A refusal worded as the service words its own; Cloudflare's codes are numbers.
+    pub fn refusal_with(service: Service, status: u16, code: &str, message: &str) -> Reply {
         match service {
             Service::Cloudflare => {
-                let code = match status {
-                    429 => 10100,
-                    403 => 10000,
-                    _ => 1000,
-                };
-                Reply::json(status, &ApiError::new(status, code, message).envelope())
+                let number: u32 = code.parse().unwrap_or_default();
+                Reply::json(status, &ApiError::new(status, number, message).envelope())
             }
             Service::Sts => {
-                let kind = if status == 403 { "AccessDenied" } else { "Throttling" };
-                let error = AwsError { status, kind, message: message.to_owned() };
-                Reply::text(status, "text/xml", ssm::xml_error(&error, "planned"))
+                Reply::text(status, "text/xml", ssm::xml_error(code, message, "planned"))
             }
             Service::Ssm => {
-                let kind = match status {
-                    400 | 429 => "ThrottlingException",
-                    403 => "AccessDeniedException",
-                    409 => "UnannouncedCallException",
-                    _ => "InternalServerError",
-                };
-                let error = AwsError { status, kind, message: message.to_owned() };
                 let content_type = "application/x-amz-json-1.1";
-                let body = ssm::error_body(&error).to_string();
+                let body = ssm::error_body(code, message).to_string();
                 let mut reply = Reply::text(status, content_type, body);
-                reply.headers.push(("x-amzn-errortype".to_owned(), kind.to_owned()));
+                reply.headers.push(("x-amzn-errortype".to_owned(), code.to_owned()));
                 reply
             }
             Service::Kubernetes | Service::Sandbox => {
-                let reason = match status {
-                    401 => "Unauthorized",
-                    403 => "Forbidden",
-                    404 => "NotFound",
-                    409 => "Conflict",
-                    429 => "TooManyRequests",
-                    503 => "ServiceUnavailable",
-                    _ => "InternalError",
-                };
                 let body = json!({
                     "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "message": message, "reason": reason, "code": status,
+                    "message": message, "reason": code, "code": status,
                 });
                 Reply::json(status, &body)
             }

@@ -6,6 +6,7 @@
 //! ```yaml
 //! - {service: cloudflare, method: POST, path: "*/dns_records", drop: after}
 //! - {service: ssm, path: PutParameter, nth: 2, times: 3, status: 400, body: {__type: ThrottlingException}}
+//! - {method: POST, path: "*/dns_records", status: 400, code: 81058, message: An identical record already exists.}
 //! - {path: "^/client/v4/accounts/[^/]+/access/", status: 429, headers: {retry-after: "1"}, delay_ms: 50}
 //! - {mutating: true, nth: 7, hold: after, tell: "127.0.0.1:9000"}
 //! - {method: POST, path: "*/cfd_tunnel", ask: "127.0.0.1:9000"}
@@ -48,6 +49,8 @@ struct Written {
     #[serde(default = "one")]
     times: u64,
     status: Option<u16>,
+    code: Option<Code>,
+    message: Option<String>,
     body: Option<Value>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -70,6 +73,14 @@ struct Written {
     lag: bool,
     #[serde(default)]
     truncate: bool,
+}
+
+/// A service's own code; Cloudflare's are numbers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Code {
+    Number(u32),
+    Name(String),
 }
 
 fn one() -> u64 {
@@ -99,6 +110,10 @@ pub struct Fault {
     pub reset: bool,
     /// Answers this status.
     pub status: Option<u16>,
+    /// Answers with this code of the service's own.
+    pub code: Option<String>,
+    /// Answers with this message in the service's envelope.
+    pub message: Option<String>,
     /// Answers this body; a string as it is, anything else as JSON.
     pub body: Option<Value>,
     /// Adds these headers to the answer.
@@ -181,6 +196,10 @@ impl Faults {
             {
                 return Err(format!("service of rule {}: unknown: {service}", at + 1));
             }
+            let coded = written.code.is_some() || written.message.is_some();
+            if coded && (written.status.is_none() || written.body.is_some()) {
+                return Err(format!("rule {}: a code goes with a status, without a body", at + 1));
+            }
             Ok(Rule { written, pattern, seen: 0 })
         };
         let rules = written.into_iter().enumerate().map(rule).collect::<Result<_, _>>()?;
@@ -238,6 +257,11 @@ fn fault(written: &Written) -> Fault {
         drop,
         reset: written.reset,
         status: written.status,
+        code: written.code.as_ref().map(|code| match code {
+            Code::Number(number) => number.to_string(),
+            Code::Name(name) => name.clone(),
+        }),
+        message: written.message.clone(),
         body: written.body.clone(),
         headers: written.headers.clone().into_iter().collect(),
         effect: written.effect,
@@ -296,7 +320,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for wrong in ["- {pth: x}", "- {path: '^('}", "- {service: s3}", "- {drop: never}"] {
+        for wrong in
+            ["- {pth: x}", "- {code: 1013}", "- {path: '^('}", "- {service: s3}", "- {drop: never}"]
+        {
             assert!(Faults::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -3,6 +3,7 @@
 //! Handlers are pure functions over a [`world::World`]; `server` gives them a port, a directory
 //! and the time.
 
+pub mod budget;
 pub mod cloudflare;
 mod connection;
 mod core;
@@ -15,6 +16,7 @@ pub mod kubernetes;
 pub mod log;
 pub mod mangle;
 pub mod options;
+pub mod quirks;
 mod server;
 pub mod ssm;
 mod upstream;
@@ -22,8 +24,10 @@ pub mod world;
 
 use std::path::PathBuf;
 
+pub use budget::Budget;
 pub use directory::{dump, reset, running_environment};
 pub use options::{Options, Preset};
+pub use quirks::Quirks;
 pub use server::{Running, start};
 
 /// Why a sandbox can't be served, read or emptied.

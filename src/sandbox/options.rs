@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::budget::Budget;
+use super::quirks::Quirks;
+
 /// How to serve a sandbox.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -21,6 +24,10 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Answer in unusual normal forms made from this seed (see [`super::mangle`]).
     pub mangle: Option<u64>,
+    /// Behaviours that the references doubt and that go the other way (see [`super::quirks`]).
+    pub quirks: Quirks,
+    /// How many requests the Cloudflare API takes in which time.
+    pub budget: Budget,
     /// Journals of which one must hold an open intent for each mutating call
     /// (see [`super::journal`]); none checks nothing.
     pub journals: Vec<PathBuf>,

@@ -106,7 +106,11 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let address = listener.local_addr().map_err(listen)?;
     let url = format!("http://{address}");
 
-    let mut env = Env { now: Timestamp::now(), ids: Ids::random(), quirks: options.mangle };
+    let mut env = Env {
+        seed: options.mangle,
+        quirks: options.quirks.clone(),
+        ..Env::new(Timestamp::now(), Ids::random())
+    };
     let kept = directory.world()?;
     let fresh = kept.is_none();
     let mut world = kept.unwrap_or_else(|| World::new(env.now, &mut env.ids));
@@ -137,7 +141,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         log,
         upstream,
         loopback: address.ip().is_loopback(),
-        core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle)),
+        core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle, options.budget)),
         stopping: AtomicBool::new(false),
     });
     let mut core = shared.core.lock().await;
@@ -437,6 +441,10 @@ impl Shared {
 
     /// The request without faults; `lag`: as if the last change had not been made yet.
     async fn handled(&self, received: &Received, lag: bool) -> Reply {
+        let refusal = self.core.lock().await.admit(received);
+        if let Some(refusal) = refusal {
+            return refusal;
+        }
         match self.announced(received) {
             Ok(()) => self.carried_out(received, lag).await,
             Err(text) => Reply::refusal(received.service, 409, &text),
@@ -503,7 +511,13 @@ impl Shared {
 /// The answer that a fault gives instead of `reply`, or on top of it.
 fn faulty(fault: &Fault, service: Service, reply: Option<Reply>) -> Reply {
     let mut reply = match (fault.status, &fault.body) {
-        (Some(status), None) => Reply::refusal(service, status, "a planned fault"),
+        (Some(status), None) => {
+            let message = fault.message.as_deref().unwrap_or("a planned fault");
+            match &fault.code {
+                Some(code) => Reply::refusal_with(service, status, code, message),
+                None => Reply::refusal(service, status, message),
+            }
+        }
         (status, Some(body)) => {
             let status = status.or(reply.map(|reply| reply.status)).unwrap_or(200);
             match body {

@@ -148,7 +148,7 @@ pub fn preset_cloudflare(
     if state.tokens.is_empty() {
         for read_only in [false, true] {
             let (id, value) = (env.ids.hex(32), env.ids.token(40));
-            state.tokens.push(ApiToken { id, value, read_only });
+            state.tokens.push(ApiToken { id, value, read_only, grants: None });
         }
     }
     let account = match (account, state.accounts.first()) {
@@ -198,7 +198,7 @@ mod tests {
 
     fn world() -> (World, Env) {
         let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        let mut env = Env { now, ids: Ids::seeded(5), quirks: None };
+        let mut env = Env::new(now, Ids::seeded(5));
         let mut world = World::new(now, &mut env.ids);
         let preset = Preset {
             account_id: "a".repeat(32),

@@ -10,6 +10,7 @@ use super::reply::{Answer, ApiError, Outcome};
 use super::zones::Zone;
 use super::{Call, State, dns_list, is_hex_id, text};
 use crate::sandbox::env::Env;
+use crate::sandbox::quirks::Quirk;
 
 /// A DNS record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,10 +129,16 @@ fn write(
     let mut record = drafted(body, Some(base), zone, env)?;
     record.comment_modified_on = match (&record.comment, record.comment == before.comment) {
         (None, _) => None,
-        (Some(_), true) => before.comment_modified_on,
+        (Some(_), true) => before.comment_modified_on.clone(),
         (Some(_), false) => Some(env.stamp()),
     };
     check_neighbours(state, &record)?;
+    if env.quirks.has(Quirk::NoOpUnmodified) {
+        let same = Record { modified_on: before.modified_on.clone(), ..record.clone() };
+        if same == before {
+            record = before;
+        }
+    }
     state.records[at] = record.clone();
     Ok(record)
 }
@@ -228,7 +235,8 @@ fn drafted(
         return Err(ApiError::new(400, 9000, "DNS name is invalid."));
     }
     fill_content(&mut record, body)?;
-    fill_serving(&mut record, body)?;
+    as_doubted(&mut record, body, env);
+    fill_serving(&mut record, body, env)?;
     fill_notes(&mut record, body)?;
     if fresh && record.comment.is_some() {
         record.comment_modified_on = Some(env.stamp());
@@ -270,7 +278,21 @@ fn fill_content(record: &mut Record, body: &Map<String, Value>) -> Result<(), Ap
     Ok(())
 }
 
-fn fill_serving(record: &mut Record, body: &Map<String, Value>) -> Result<(), ApiError> {
+/// Contents in the forms that are possible, too (contract 12, 13).
+fn as_doubted(record: &mut Record, body: &Map<String, Value>, env: &Env) {
+    if record.kind == "AAAA"
+        && env.quirks.has(Quirk::Ipv6AsSent)
+        && let Some(sent) = text(body, "content")
+    {
+        record.content = sent.to_owned();
+    }
+    let quoted = record.content.starts_with('"');
+    if record.kind == "TXT" && env.quirks.has(Quirk::TxtQuoted) && !quoted {
+        record.content = format!("\"{}\"", record.content.replace('"', "\\\""));
+    }
+}
+
+fn fill_serving(record: &mut Record, body: &Map<String, Value>, env: &Env) -> Result<(), ApiError> {
     match body.get("proxied") {
         None | Some(Value::Null) => {}
         Some(Value::Bool(proxied)) => record.proxied = *proxied,
@@ -287,7 +309,7 @@ fn fill_serving(record: &mut Record, body: &Map<String, Value>) -> Result<(), Ap
         let text = "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.";
         record.ttl = ttl.ok_or_else(|| ApiError::new(400, 9021, text))?;
     }
-    if record.proxied {
+    if record.proxied && !env.quirks.has(Quirk::TtlAsSent) {
         record.ttl = 1;
     }
     if let Some(settings) = body.get("settings").and_then(Value::as_object) {

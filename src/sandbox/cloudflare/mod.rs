@@ -5,11 +5,14 @@ pub mod access;
 mod dns;
 mod dns_content;
 mod dns_list;
+mod quirky;
 pub mod reply;
+pub mod tokens;
 mod tunnel_config;
 pub mod tunnels;
 mod zones;
 
+pub use tokens::ApiToken;
 pub use zones::Zone;
 
 use serde::{Deserialize, Serialize};
@@ -28,17 +31,6 @@ pub struct Account {
     pub id: String,
     /// Its name.
     pub name: String,
-}
-
-/// An API token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ApiToken {
-    /// Its id, which `verify` tells.
-    pub id: String,
-    /// The text that is sent as a bearer token.
-    pub value: String,
-    /// It has read permissions only.
-    pub read_only: bool,
 }
 
 /// Everything the Cloudflare API of a sandbox holds.
@@ -90,7 +82,8 @@ impl<'a> Call<'a> {
 
 /// Answers one request: HTTP status and envelope.
 pub fn handle(state: &mut State, call: &Call<'_>, env: &mut Env) -> (u16, Value) {
-    match route(state, call, env) {
+    let outcome = route(state, call, env);
+    match quirky::after(outcome, call, env) {
         Ok(answer) => (answer.status, answer.envelope()),
         Err(error) => (error.status, error.envelope()),
     }
@@ -104,12 +97,15 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
         ["user", "tokens", "verify"] | ["accounts", _, "tokens", "verify"]
     );
     let token = authenticate(state, call, verify)?;
-    if token.read_only && needs_write(call.method, &segments) {
+    if !token.permits(state, call.method, &segments) {
         return Err(ApiError::forbidden());
     }
+    quirky::before(state, call, &segments, env)?;
     match segments.as_slice() {
         ["user", "tokens", "verify"] if call.method == "GET" => Ok(verified(&token)),
+        ["user", "tokens", rest @ ..] => tokens::handle(state, call, &token, rest, env),
         ["accounts"] if call.method == "GET" => zones::accounts(state, call),
+        ["zones"] if call.method == "GET" => zones::list(state, call, &token),
         ["zones", rest @ ..] => zones::handle(state, call, rest, env),
         ["accounts", account, rest @ ..] => {
             known_account(state, call, account)?;
@@ -158,12 +154,6 @@ fn authenticate(state: &State, call: &Call<'_>, verify: bool) -> Result<ApiToken
         false => ApiError::new(403, 9109, "Invalid access token"),
     };
     state.tokens.iter().find(|token| token.value == value).cloned().ok_or_else(unknown)
-}
-
-/// Also the token of a tunnel wants a write permission, although it is only read (contract 1.3).
-fn needs_write(method: &str, segments: &[&str]) -> bool {
-    let tunnel_token = matches!(segments, ["accounts", _, "cfd_tunnel", _, "token"]);
-    tunnel_token || !matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
 fn known_account(state: &State, call: &Call<'_>, id: &str) -> Result<(), ApiError> {

@@ -20,7 +20,7 @@ impl Sandbox {
     /// One account, the zone `b0xp.io`, both tokens, the preset identity providers.
     pub fn new() -> Self {
         let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        let mut env = Env { now, ids: Ids::seeded(1), quirks: None };
+        let mut env = Env::new(now, Ids::seeded(1));
         let mut state = State::default();
         preset_cloudflare(&mut state, &"a".repeat(32), &["b0xp.io".to_owned()], &mut env);
         let token = state.tokens[0].value.clone();

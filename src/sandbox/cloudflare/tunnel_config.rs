@@ -7,6 +7,7 @@ use super::Call;
 use super::reply::{Answer, ApiError, Outcome};
 use super::tunnels::Tunnel;
 use crate::sandbox::env::Env;
+use crate::sandbox::quirks::Quirk;
 
 /// The last configuration that was put.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,11 +40,9 @@ pub fn handle(tunnel: &mut Tunnel, call: &Call<'_>, env: &mut Env) -> Outcome {
             Ok(shown(*version as i64, json!(created_at), config.clone()))
         }
         // What an unconfigured tunnel answers is not known (contract 12, 10).
-        None => match env.open_question("unconfigured", 3) {
-            0 => Ok(shown(0, Value::Null, Value::Null)),
-            1 => Ok(shown(-1, Value::Null, Value::Null)),
-            _ => Err(not_found()),
-        },
+        None if env.open(Quirk::UnconfiguredMissing) => Err(not_found()),
+        None if env.open(Quirk::UnconfiguredMinusOne) => Ok(shown(-1, Value::Null, Value::Null)),
+        None => Ok(shown(0, Value::Null, Value::Null)),
     }
 }
 

@@ -11,6 +11,7 @@ use super::reply::{Answer, ApiError, Outcome, Paging, page};
 use super::tunnel_config::{self, Configuration};
 use super::{Call, State, is_uuid, text};
 use crate::sandbox::env::{Env, stamp};
+use crate::sandbox::quirks::Quirk;
 
 /// A tunnel; deleted ones stay as tombstones (contract 4.4).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -178,7 +179,7 @@ fn create(state: &mut State, call: &Call<'_>, account: &str, env: &mut Env) -> O
         return Err(name_conflict());
     }
     let now = env.stamp();
-    let inactive_since = (env.open_question("inactive-since", 2) == 0).then(|| now.clone());
+    let inactive_since = (!env.open(Quirk::NeverInactive)).then(|| now.clone());
     let tunnel = Tunnel {
         id: env.ids.uuid(),
         account_id: account.to_owned(),
@@ -235,9 +236,9 @@ fn update(state: &mut State, call: &Call<'_>, at: usize) -> Outcome {
 fn delete(state: &mut State, call: &Call<'_>, at: usize, env: &mut Env) -> Outcome {
     let tunnel = &mut state.tunnels[at];
     if tunnel.deleted_at.is_some() {
-        return match env.open_question("delete-tombstone", 2) {
-            0 => Err(gone()),
-            _ => Ok(Answer::ok(shown(tunnel))),
+        return match env.open(Quirk::TombstonesDeleted) {
+            false => Err(gone()),
+            true => Ok(Answer::ok(shown(tunnel))),
         };
     }
     let cascade = call.query().flag("cascade") == Some(true);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::access;
 use super::reply::{Answer, ApiError, Outcome, Paging, counted_page, page};
-use super::{Account, Call, State, dns, is_hex_id};
+use super::{Account, ApiToken, Call, State, dns, is_hex_id};
 use crate::sandbox::env::Env;
 
 /// A zone.
@@ -26,10 +26,7 @@ const PAGING: Paging = Paging { default: 20, min: 5, max: 50 };
 /// `/zones/…`.
 pub fn handle(state: &mut State, call: &Call<'_>, rest: &[&str], env: &mut Env) -> Outcome {
     let [id, rest @ ..] = rest else {
-        return match call.method {
-            "GET" => list(state, call),
-            method => Err(ApiError::no_method(method)),
-        };
+        return Err(ApiError::no_method(call.method));
     };
     if !is_hex_id(id) {
         return Err(ApiError::no_route(call.path));
@@ -50,7 +47,8 @@ pub fn handle(state: &mut State, call: &Call<'_>, rest: &[&str], env: &mut Env) 
     }
 }
 
-fn list(state: &State, call: &Call<'_>) -> Outcome {
+/// `GET /zones`: those that the token sees.
+pub fn list(state: &State, call: &Call<'_>, token: &ApiToken) -> Outcome {
     let query = call.query();
     let any = query.get("match") == Some("any");
     let mut zones: Vec<&Zone> = Vec::new();
@@ -69,7 +67,7 @@ fn list(state: &State, call: &Call<'_>) -> Outcome {
             true => verdicts.contains(&true),
             false => !verdicts.contains(&false),
         };
-        if wanted {
+        if wanted && token.sees_zone(state, &zone.id) {
             zones.push(zone);
         }
     }

@@ -187,7 +187,7 @@ pub fn handle(state: &mut State, call: &Call<'_>, env: &mut Env) -> Response {
     let outcome = dispatch(state, call, env);
     let (status, error, json) = match outcome {
         Ok(value) => (200, None, value),
-        Err(error) => (error.status, Some(error.kind), error_body(&error)),
+        Err(error) => (error.status, Some(error.kind), error_body(error.kind, &error.message)),
     };
     let content_type = "application/x-amz-json-1.1";
     Response { status, content_type, error, json: Some(json), text: String::new() }
@@ -199,8 +199,8 @@ pub fn handle_sts(state: &State, call: &Call<'_>, env: &mut Env) -> Response {
 }
 
 /// The body of a refusal.
-pub fn error_body(error: &AwsError) -> Value {
-    json!({ "__type": error.kind, "message": error.message })
+pub fn error_body(kind: &str, message: &str) -> Value {
+    json!({ "__type": kind, "message": message })
 }
 
 /// Who asks, and where: an access key and the region of the signature's scope.

@@ -30,19 +30,20 @@ pub fn handle(state: &State, call: &Call<'_>, env: &mut Env) -> Response {
                 caller.arn, caller.user_id, state.account
             ),
         ),
-        Err(error) => (error.status, Some(error.kind), error_text(&error, &request)),
+        Err(error) => {
+            (error.status, Some(error.kind), error_text(error.kind, &error.message, &request))
+        }
     };
     Response { status, content_type: "text/xml", error, json: None, text }
 }
 
 /// A refusal as XML.
-pub fn error_text(error: &AwsError, request: &str) -> String {
-    let message = error.message.replace('&', "&amp;").replace('<', "&lt;");
+pub fn error_text(kind: &str, message: &str, request: &str) -> String {
+    let message = message.replace('&', "&amp;").replace('<', "&lt;");
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <Error>\n    \
-         <Type>Sender</Type>\n    <Code>{}</Code>\n    <Message>{message}</Message>\n  </Error>\n  \
-         <RequestId>{request}</RequestId>\n</ErrorResponse>\n",
-        error.kind
+         <Type>Sender</Type>\n    <Code>{kind}</Code>\n    <Message>{message}</Message>\n  </Error>\n  \
+         <RequestId>{request}</RequestId>\n</ErrorResponse>\n"
     )
 }
 

@@ -15,7 +15,7 @@ struct Sandbox {
 impl Sandbox {
     fn new() -> Self {
         let now = "2026-01-02T03:04:05.25Z".parse().unwrap();
-        let mut env = Env { now, ids: Ids::seeded(3), quirks: None };
+        let mut env = Env::new(now, Ids::seeded(3));
         let mut state = State::default();
         preset_aws(&mut state, &mut env);
         let key = state.keys[0].id.clone();

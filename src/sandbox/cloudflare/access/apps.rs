@@ -10,6 +10,7 @@ use super::{PAGING, Scope, State};
 use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, Query, page};
 use crate::sandbox::cloudflare::{Call, State as Cloudflare, is_hex_id, is_uuid};
 use crate::sandbox::env::Env;
+use crate::sandbox::quirks::Quirk;
 
 /// An application.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub fn handle(
     let access = &mut state.access;
     let [id, rest @ ..] = rest else {
         return match call.method {
-            "GET" => list(access, scope, call.query()),
+            "GET" => list(access, scope, call.query(), env),
             "POST" => create(access, call, scope, env),
             method => Err(ApiError::no_method(method)),
         };
@@ -48,7 +49,7 @@ pub fn handle(
     if !is_uuid(id) && !is_hex_id(id) {
         return Err(ApiError::new(400, 12045, "access.api.error.invalid_application_id"));
     }
-    let at = access.apps.iter().position(|app| app.id == **id && app.is_in(scope));
+    let at = access.apps.iter().position(|app| app.id == **id && app.is_in(scope, env));
     let at = at.ok_or_else(|| ApiError::new(404, 11021, "access.api.error.unknown_application"))?;
     match (call.method, rest) {
         ("GET", []) => Ok(Answer::ok(access.apps[at].shown(access))),
@@ -61,15 +62,15 @@ pub fn handle(
     }
 }
 
-fn list(access: &State, scope: &Scope, query: Query<'_>) -> Outcome {
+fn list(access: &State, scope: &Scope, query: Query<'_>, env: &Env) -> Outcome {
     let exact = query.flag("exact") == Some(true);
     let fits = |wanted: &str, value: &str| match exact {
         true => value.eq_ignore_ascii_case(wanted),
         false => value.to_lowercase().contains(&wanted.to_lowercase()),
     };
     let rows = access.apps.iter().filter(|app| {
-        let name = super::super::text(&app.fields, "name").unwrap_or_default();
-        app.is_in(scope)
+        let name = app.name().unwrap_or_default();
+        app.is_in(scope, env)
             && query.get("name").is_none_or(|wanted| fits(wanted, name))
             && query.get("aud").is_none_or(|wanted| app.aud == wanted)
             && query.get("domain").is_none_or(|wanted| app.domains().any(|d| fits(wanted, d)))
@@ -261,10 +262,17 @@ impl App {
         }
     }
 
-    /// Applications of either scope are seen at the account's; a zone sees its own.
-    fn is_in(&self, scope: &Scope) -> bool {
+    /// Applications of either scope are seen at the account's, unless those of zones stand apart;
+    /// a zone sees its own.
+    fn is_in(&self, scope: &Scope, env: &Env) -> bool {
+        let seen = self.zone_id.is_none() || !env.quirks.has(Quirk::ZoneAppsApart);
         self.account_id == scope.account
-            && scope.zone.as_ref().is_none_or(|zone| self.zone_id.as_ref() == Some(zone))
+            && scope.zone.as_ref().map_or(seen, |zone| self.zone_id.as_ref() == Some(zone))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Option<&str> {
+        super::super::text(&self.fields, "name")
     }
 
     fn domains(&self) -> impl Iterator<Item = &str> {

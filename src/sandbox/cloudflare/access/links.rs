@@ -9,6 +9,7 @@ use super::policies::Policy;
 use crate::sandbox::cloudflare::reply::ApiError;
 use crate::sandbox::cloudflare::text;
 use crate::sandbox::env::Env;
+use crate::sandbox::quirks::Quirk;
 
 /// A policy at its place in an application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,7 +88,7 @@ pub fn resolve(
         }
         resolved.links.push(Link { id, precedence });
     }
-    if reusable && fresh {
+    if reusable && fresh && !env.quirks.has(Quirk::MixedPolicies) {
         let text = "reusable and inline policies are mutually exclusive";
         return Err(ApiError::invalid_request(text));
     }

@@ -7,6 +7,7 @@ use super::{Scope, State, duration, required_name, rules};
 use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, Paging, page};
 use crate::sandbox::cloudflare::{Call, is_uuid};
 use crate::sandbox::env::Env;
+use crate::sandbox::quirks::Quirk;
 
 /// A policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,7 +19,8 @@ pub struct Policy {
     /// The application that owns it; a reusable policy has none.
     pub app: Option<String>,
     fields: Map<String, Value>,
-    created_at: String,
+    /// When it was made.
+    pub created_at: String,
     updated_at: String,
 }
 
@@ -67,7 +69,7 @@ pub fn handle(
 fn delete(state: &mut State, at: usize, env: &Env) -> Outcome {
     let id = state.policies[at].id.clone();
     let users = state.apps.iter().filter(|app| app.policies.iter().any(|l| l.id == id)).count();
-    if users > 0 && env.open_question("delete-attached", 2) == 0 {
+    if users > 0 && !env.open(Quirk::DetachingDelete) {
         let text = format!("policy {id} is used by {users} application(s)");
         return Err(ApiError::invalid_request(text));
     }

@@ -8,6 +8,7 @@ use super::{PAGING, Scope, State, is_duration, required_name};
 use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, page};
 use crate::sandbox::cloudflare::{Call, text};
 use crate::sandbox::env::{Env, stamp};
+use crate::sandbox::quirks::Quirk;
 
 /// A service token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,8 +55,10 @@ pub fn handle(
         ("GET", []) => Ok(Answer::ok(state.service_tokens[at].shown())),
         ("PUT", []) => {
             let token = &mut state.service_tokens[at];
+            let before = token.client_secret.clone();
             token.update(&call.object()?, env)?;
-            Ok(Answer::ok(token.shown()))
+            let tells = token.client_secret != before && env.quirks.has(Quirk::PutTellsSecret);
+            Ok(Answer::ok(if tells { token.shown_with_secret() } else { token.shown() }))
         }
         ("DELETE", []) => Ok(Answer::ok(state.service_tokens.remove(at).shown())),
         ("POST", ["rotate"]) if scope.zone.is_none() => {

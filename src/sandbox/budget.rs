@@ -1,0 +1,123 @@
+//! How many requests the Cloudflare API takes in which time (contract 1.5).
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// So many requests in so long; more block all calls for as long again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    requests: u64,
+    time: Duration,
+}
+
+impl Default for Budget {
+    /// What Cloudflare grants: 1,200 requests in 5 minutes.
+    fn default() -> Self {
+        Budget { requests: 1200, time: Duration::from_secs(300) }
+    }
+}
+
+impl FromStr for Budget {
+    type Err = String;
+
+    /// `N/SECONDS`.
+    fn from_str(text: &str) -> Result<Budget, String> {
+        let wrong = || "write it as REQUESTS/SECONDS, both at least 1".to_owned();
+        let (requests, seconds) = text.split_once('/').ok_or_else(wrong)?;
+        let number = |text: &str| text.parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(wrong);
+        Ok(Budget { requests: number(requests)?, time: Duration::from_secs(number(seconds)?) })
+    }
+}
+
+/// A budget as it is used up.
+#[derive(Debug)]
+pub struct Account {
+    budget: Budget,
+    since: Instant,
+    used: u64,
+    blocked: bool,
+}
+
+impl Account {
+    /// Nothing used yet.
+    pub fn new(budget: Budget, now: Instant) -> Account {
+        Account { budget, since: now, used: 0, blocked: false }
+    }
+
+    /// Counts one request.
+    ///
+    /// # Errors
+    /// The budget is exceeded: the seconds until it is granted anew, rounded up.
+    pub fn count(&mut self, now: Instant) -> Result<(), u64> {
+        if now.duration_since(self.since) >= self.budget.time {
+            *self = Account::new(self.budget, now);
+        }
+        if self.used >= self.budget.requests && !self.blocked {
+            self.since = now;
+            self.blocked = true;
+        }
+        if self.blocked {
+            return Err(self.seconds_left(now));
+        }
+        self.used += 1;
+        Ok(())
+    }
+
+    fn seconds_left(&self, now: Instant) -> u64 {
+        let left = self.budget.time.saturating_sub(now.duration_since(self.since));
+        (left + Duration::from_millis(999)).as_secs().max(1)
+    }
+
+    /// The headers `Ratelimit` and `Ratelimit-Policy`.
+    pub fn headers(&self, now: Instant) -> [(String, String); 2] {
+        let Budget { requests, time } = self.budget;
+        let left = requests.saturating_sub(self.used);
+        [
+            ("ratelimit".to_owned(), format!("\"default\";r={left};t={}", self.seconds_left(now))),
+            (
+                "ratelimit-policy".to_owned(),
+                format!("\"default\";q={requests};w={}", time.as_secs()),
+            ),
+        ]
+    }
+
+    /// What is said to who exceeds it.
+    pub fn refusal(&self) -> String {
+        let Budget { requests, time } = self.budget;
+        format!(
+            "More than {requests} requests per {} seconds reached. Please wait and consider \
+             throttling your request speed",
+            time.as_secs()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_is_granted_blocks_for_as_long_again() {
+        let budget: Budget = "2/10".parse().unwrap();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut account = Account::new(budget, start);
+        assert_eq!(account.count(at(1)), Ok(()));
+        assert_eq!(account.headers(at(1))[0].1, "\"default\";r=1;t=9");
+        assert_eq!(account.count(at(8)), Ok(()));
+        assert_eq!(account.headers(at(8))[0].1, "\"default\";r=0;t=2");
+        assert_eq!(account.headers(at(8))[1].1, "\"default\";q=2;w=10");
+        assert_eq!(account.count(at(9)), Err(10));
+        assert_eq!(account.count(at(18)), Err(1));
+        assert_eq!(account.count(at(19)), Ok(()));
+        assert_eq!(account.count(at(29)), Ok(()), "who waits is not blocked");
+    }
+
+    #[test]
+    fn budgets_are_written_as_requests_in_seconds() {
+        assert_eq!("1200/300".parse(), Ok(Budget::default()));
+        for wrong in ["", "5", "0/5", "5/0", "a/b", "-1/5"] {
+            assert!(wrong.parse::<Budget>().is_err(), "{wrong}");
+        }
+    }
+}
