@@ -398,7 +398,8 @@ fn tell_two(first: &Claim<'_>, second: &Claim<'_>, what: &str, diagnostics: &mut
 /// Text that is the same for two resources that are one object; None where only the network tells,
 /// or where names need not be unique.
 fn object_key(draft: &Draft, drafts: &Drafts, context: &Context<'_>) -> Option<String> {
-    const NOT_UNIQUE: [&str; 3] = ["access_policy", "access_application_policy", "service_token"];
+    const NOT_UNIQUE: [&str; 4] =
+        ["access_group", "access_policy", "access_application_policy", "service_token"];
     let kind = draft.address.kind();
     if draft.address.is_kubernetes() {
         return Some(draft.address.to_string());

@@ -125,8 +125,7 @@ impl Kind for AccessApplicationPolicy {
     }
 
     fn needs(&self, spec: &Json) -> Vec<Need> {
-        let named = SETS.iter().any(|field| access_rules::names_providers(items(spec, field)));
-        if named { vec![Need::IdentityProviders] } else { Vec::new() }
+        access_rules::needs(spec)
     }
 
     fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {

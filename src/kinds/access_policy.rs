@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::access_rules::{self, Rule};
 use super::compare::{self, Compared};
+use super::marked::{self, Collection};
 use super::support::{
-    duration, fields, is_gone, items, moment, pick, refused, remote_of, required_text, text,
-    with_ignored,
+    duration, fields, items, moment, pick, remote_of, required_text, text, with_ignored,
 };
-use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
 };
@@ -233,61 +233,19 @@ pub(super) fn replacement_body(work: &Work<'_>, remote: &Remote, raw: &Json) -> 
     body
 }
 
-fn marked(name: &Json, mark: &str) -> Json {
-    match name.as_str() {
-        Some(name) => json!(format!("{name} [boxctl {mark}]")),
-        None => name.clone(),
-    }
-}
-
-/// A name and the mark in it: `policy [boxctl 1f2e]`.
-fn split_mark(name: &str) -> Option<(&str, &str)> {
-    let (plain, mark) = name.strip_suffix(']')?.rsplit_once(" [boxctl ")?;
-    Some((plain, mark))
+fn policies(scope: &Scope) -> Collection {
+    Collection { path: collection(scope), noun: "policy" }
 }
 
 impl AccessPolicy {
-    fn replace(&self, work: &Work<'_>, id: &str, body: JsonMap) -> Call {
-        let path = format!("{}/{id}", collection(work.scope));
-        Call::change(Service::Cloudflare, Method::Put, path).body(Json::Object(body))
-    }
-
-    fn create(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
-        let mut body = policy_body(work.spec);
-        match answers {
-            [] => {
-                let name = marked(body.get("name").unwrap_or(&Json::Null), work.mark);
-                body.insert("name".to_owned(), name.clone());
-                let mut key = JsonMap::new();
-                key.insert("name".to_owned(), name);
-                let call = Call::change(Service::Cloudflare, Method::Post, collection(work.scope))
-                    .body(Json::Object(body))
-                    .key(key)
-                    .purpose("creating the policy");
-                Ok(Next::call(call))
-            }
-            [created] => {
-                let id = text(&created.body, "id");
-                let id = id.ok_or_else(|| KindError::Answer("id".to_owned()))?;
-                let call = self.replace(work, id, body).purpose("giving the policy its name");
-                Ok(Next::call(call))
-            }
-            [_, renamed, ..] => Ok(Next::done(remote_of(self.read(&renamed.body, work.scope))?)),
-        }
-    }
-
     fn update(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
         let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
-        let path = format!("{}/{}", collection(work.scope), remote.id);
+        let policies = policies(work.scope);
         match answers {
-            [] => Ok(Next::call(
-                Call::get(Service::Cloudflare, path)
-                    .purpose("reading the policy before its change"),
-            )),
+            [] => Ok(Next::call(policies.get(&remote.id))),
             [read] => {
                 let body = replacement_body(work, remote, &read.body);
-                let call = self.replace(work, &remote.id, body).purpose("changing the policy");
-                Ok(Next::call(call))
+                Ok(Next::call(policies.put(&remote.id, body)))
             }
             [_, written, ..] => Ok(Next::done(remote_of(self.read(&written.body, work.scope))?)),
         }
@@ -327,8 +285,7 @@ impl Kind for AccessPolicy {
     }
 
     fn needs(&self, spec: &Json) -> Vec<Need> {
-        let named = SETS.iter().any(|field| access_rules::names_providers(items(spec, field)));
-        if named { vec![Need::IdentityProviders] } else { Vec::new() }
+        access_rules::needs(spec)
     }
 
     fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
@@ -361,15 +318,11 @@ impl Kind for AccessPolicy {
     }
 
     fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {
-        let path = format!("{}/{id}", collection(scope));
-        Some(Call::get(Service::Cloudflare, path).purpose("reading the policy"))
+        Some(policies(scope).get(id))
     }
 
     fn fits(&self, spec: &Json, remote: &Remote) -> bool {
-        let (Some(wanted), Some(name)) = (text(spec, "name"), text(&remote.spec, "name")) else {
-            return false;
-        };
-        wanted == name || split_mark(name).is_some_and(|(plain, _)| plain == wanted)
+        marked::fits(spec, remote)
     }
 
     fn key(&self, spec: &Json) -> JsonMap {
@@ -377,8 +330,7 @@ impl Kind for AccessPolicy {
     }
 
     fn mark_of(&self, remote: &Remote) -> Option<String> {
-        let (_, mark) = split_mark(text(&remote.spec, "name")?)?;
-        Some(mark.to_owned())
+        marked::mark_of(remote)
     }
 
     fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
@@ -391,19 +343,13 @@ impl Kind for AccessPolicy {
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
-        match (work.verb, answers.last()) {
-            (Verb::Create, _) => self.create(work, answers),
-            (Verb::Update | Verb::Widen, _) => self.update(work, answers),
-            (Verb::Delete, None) => {
-                let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
-                let path = format!("{}/{}", collection(work.scope), remote.id);
-                let call = Call::change(Service::Cloudflare, Method::Delete, path)
-                    .tolerate(&[404])
-                    .purpose("deleting the policy");
-                Ok(Next::call(call))
+        match work.verb {
+            Verb::Create => {
+                let body = policy_body(work.spec);
+                policies(work.scope).create(self, work, answers, body.clone(), body)
             }
-            (Verb::Delete, Some(answer)) if is_gone(answer) => Ok(Next::gone()),
-            (Verb::Delete, Some(answer)) => Err(refused(answer, None)),
+            Verb::Update | Verb::Widen => self.update(work, answers),
+            Verb::Delete => policies(work.scope).delete(work, answers.last()),
         }
     }
 }

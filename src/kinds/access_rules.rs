@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::support::{fields, is_id, is_special, text};
+use super::access_policy::SETS;
+use super::support::{fields, is_id, is_special, items, text};
 use crate::model::kind::Problem;
-use crate::model::scope::Scope;
+use crate::model::scope::{Need, Scope};
 use crate::model::{Json, JsonMap};
 
 /// One rule: exactly one of these fields.
@@ -25,7 +26,7 @@ pub struct Rule {
     pub email_domain: Option<Selector>,
     /// A list of email addresses, by id.
     pub email_list: Option<Selector>,
-    /// An Access group, by id.
+    /// An Access group: its name, its id, or a reference.
     pub group: Option<Selector>,
     /// An address or network.
     pub ip: Option<Selector>,
@@ -185,12 +186,61 @@ pub fn provider_id(name: &str, path: &str, scope: &Scope) -> Result<String, Prob
 }
 
 /// Whether a list of rules names identity providers by something other than their ids.
-pub fn names_providers(rules: &[Json]) -> bool {
+fn names_providers(rules: &[Json]) -> bool {
     let named = |value: Option<&Json>| value.and_then(Json::as_str).is_some_and(|v| !is_id(v));
     rules.iter().filter_map(only_entry).any(|(key, value)| {
         named(value.get(PROVIDER))
             || (key == "login_method" && (named(Some(&value)) || named(value.get("id"))))
     })
+}
+
+/// The id of an Access group, given by id or name.
+///
+/// # Errors
+/// Nothing, or several things, have that name.
+fn group_id(name: &str, path: &str, scope: &Scope) -> Result<String, Problem> {
+    if is_id(name) {
+        return Ok(name.to_owned());
+    }
+    let Some(known) = &scope.access_groups else { return Ok(name.to_owned()) };
+    let found: Vec<_> = known.iter().filter(|group| group.name == name).collect();
+    match found.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => {
+            let names = known.iter().map(|group| group.name.clone()).collect();
+            let there_are = super::lookup::there_are(names);
+            Err(Problem::error(path, format!("there is no Access group `{name}`")).hint(format!(
+                "{there_are}; one that this stack makes is `${{access_group.NAME.id}}`"
+            )))
+        }
+        several => {
+            let ids: Vec<&str> = several.iter().map(|group| group.id.as_str()).collect();
+            Err(Problem::error(path, format!("several Access groups are called `{name}`"))
+                .hint(format!("write the id of one of them: {}", ids.join(", "))))
+        }
+    }
+}
+
+/// What the rules of a policy or group name by something other than an id.
+pub fn needs(spec: &Json) -> Vec<Need> {
+    let lists = || SETS.iter().map(|field| items(spec, field));
+    let mut needs = Vec::new();
+    if lists().any(names_providers) {
+        needs.push(Need::IdentityProviders);
+    }
+    if lists().any(names_groups) {
+        needs.push(Need::AccessGroups);
+    }
+    needs
+}
+
+/// Whether a list of rules names groups by something other than their ids.
+fn names_groups(rules: &[Json]) -> bool {
+    let named = |value: Option<&Json>| value.and_then(Json::as_str).is_some_and(|v| !is_id(v));
+    rules
+        .iter()
+        .filter_map(only_entry)
+        .any(|(key, value)| key == "group" && (named(Some(&value)) || named(value.get("id"))))
 }
 
 fn canonical_rule(rule: &Json, path: &str, scope: &Scope) -> Result<Json, Problem> {
@@ -212,6 +262,7 @@ fn canonical_rule(rule: &Json, path: &str, scope: &Scope) -> Result<Json, Proble
                 ("ip", _) => network(&inner),
                 ("geo", Some(code)) => json!(code.to_ascii_uppercase()),
                 ("login_method", Some(name)) => json!(provider_id(name, path, scope)?),
+                ("group", Some(name)) => json!(group_id(name, path, scope)?),
                 ("user_risk_score", Some(level)) => json!([level]),
                 _ => inner,
             }
@@ -280,7 +331,7 @@ pub fn from_wire(rules: &Json, scope: &Scope) -> Json {
 
 /// What is wrong with a list of rules.
 pub fn check(spec: &Json, field: &str, problems: &mut Vec<Problem>) {
-    let rules = super::support::items(spec, field);
+    let rules = items(spec, field);
     for (index, rule) in rules.iter().enumerate() {
         let path = format!("{field}[{index}]");
         if is_special(rule) || rule.as_str().is_some_and(|n| by_name(n) == Some(Shape::Flag)) {

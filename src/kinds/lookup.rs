@@ -102,7 +102,8 @@ pub fn providers_there_are(scope: &Scope) -> String {
     there_are(known.map(|provider| format!("{} ({})", provider.name, provider.kind)).collect())
 }
 
-fn there_are(names: Vec<String>) -> String {
+/// A sentence that names what there is.
+pub fn there_are(names: Vec<String>) -> String {
     if names.is_empty() {
         "there is none at all, or the token may not read them".to_owned()
     } else {

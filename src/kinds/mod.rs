@@ -6,6 +6,7 @@ pub mod access_application;
 mod access_application_body;
 pub mod access_application_policy;
 pub mod access_application_spec;
+pub mod access_group;
 pub mod access_policy;
 pub mod access_rules;
 pub mod compare;
@@ -14,6 +15,7 @@ pub mod dns_record;
 pub mod dns_record_spec;
 pub mod kubernetes;
 pub mod lookup;
+pub mod marked;
 pub mod origin;
 pub mod ssm_parameter;
 pub mod ssm_parameter_spec;
@@ -29,6 +31,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &tunnel::Tunnel,
     &tunnel_config::TunnelConfig,
     &dns_record::DnsRecord,
+    &access_group::AccessGroup,
     &access_policy::AccessPolicy,
     &access_application::AccessApplication,
     &access_application_policy::AccessApplicationPolicy,

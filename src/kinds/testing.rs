@@ -12,6 +12,9 @@ use crate::model::{Json, JsonMap};
 /// The id of the provider `GitHub`.
 pub const GITHUB: &str = "aa0a4aab-672b-4bdb-bc33-a59f1130a11f";
 
+/// The id of the Access group `staff`.
+pub const STAFF: &str = "cc0a4aab-672b-4bdb-bc33-a59f1130a11f";
+
 /// One account, two zones, two identity providers.
 pub fn scope() -> Scope {
     let zone = |id: &str, name: &str| Zone { id: id.to_owned(), name: name.to_owned() };
@@ -26,6 +29,11 @@ pub fn scope() -> Scope {
         identity_providers: Some(vec![
             provider(GITHUB, "GitHub", "github"),
             provider("bb0a4aab-672b-4bdb-bc33-a59f1130a11f", "PIN", "onetimepin"),
+        ]),
+        access_groups: Some(vec![
+            zone(STAFF, "staff"),
+            zone("dd0a4aab-672b-4bdb-bc33-a59f1130a11f", "twins"),
+            zone("ee0a4aab-672b-4bdb-bc33-a59f1130a11f", "twins"),
         ]),
         lineage: "l".to_owned(),
         ..Scope::default()

@@ -49,6 +49,8 @@ pub struct Scope {
     pub zones: Vec<Zone>,
     /// Identity providers; None until read.
     pub identity_providers: Option<Vec<IdentityProvider>>,
+    /// Access groups by name and id, for rules that name them; None until read.
+    pub access_groups: Option<Vec<Zone>>,
     /// Live tunnels by name and id, for lookups; None until read.
     pub tunnels: Option<Vec<Zone>>,
     /// What the cluster serves; None until read.
@@ -93,6 +95,8 @@ pub enum Need {
     Zones,
     /// The identity providers.
     IdentityProviders,
+    /// The Access groups by name.
+    AccessGroups,
     /// The tunnels by name.
     Tunnels,
     /// What the cluster serves.

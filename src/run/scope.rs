@@ -72,6 +72,11 @@ pub fn listing(need: Need, account: &str) -> Option<Listing> {
                 .purpose("reading the identity providers"),
             paging: Paging::Pages(1000),
         },
+        Need::AccessGroups => Listing {
+            call: get(format!("/accounts/{account}/access/groups"))
+                .purpose("reading the Access groups"),
+            paging: Paging::Pages(1000),
+        },
         Need::Tunnels => Listing {
             call: get(format!("/accounts/{account}/cfd_tunnel"))
                 .query("is_deleted", "false")
@@ -173,6 +178,13 @@ pub async fn read(
                         })
                         .collect(),
                 );
+            }
+            Need::AccessGroups => {
+                let items = list.map_err(|error| unread("the Access groups", &error))?;
+                let named = items.iter().filter_map(|item| {
+                    Some(Zone { id: text(item, "id")?, name: text(item, "name")? })
+                });
+                scope.access_groups = Some(named.collect());
             }
             Need::Tunnels => {
                 let items = list.map_err(|error| unread("the tunnels", &error))?;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed, and says what it leaves out"
 )]
 
+mod access;
 mod anywhere;
 mod arrows;
 mod as_kubectl_reads;

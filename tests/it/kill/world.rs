@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// What differs from run to run and says nothing about what was done.
-const VOLATILE: [&str; 28] = [
+const VOLATILE: [&str; 32] = [
     "id",
     "uid",
     "aud",
@@ -29,6 +29,10 @@ const VOLATILE: [&str; 28] = [
     "ever_connected",
     "cleaned",
     "secret",
+    "client_id",
+    "client_secret",
+    "client_secret_version",
+    "expires_at",
     "version",
     "kubectl.kubernetes.io/restartedAt",
     "boxctl/parameter-versions",
@@ -54,6 +58,9 @@ pub fn outline(dump: &Value) -> Value {
     learn(&cloudflare["access"]["policies"], &|item| item["fields"]["name"].clone());
     learn(&cloudflare["access"]["apps"], &|item| item["fields"]["domain"].clone());
     learn(&cloudflare["access"]["identity_providers"], &|item| item["object"]["name"].clone());
+
+    learn(&cloudflare["access"]["groups"], &|item| item["object"]["name"].clone());
+    learn(&cloudflare["access"]["service_tokens"], &|item| item["name"].clone());
 
     let tunnels = cloudflare["tunnels"].as_array().unwrap();
     let tunnels: Vec<Value> = tunnels
@@ -103,6 +110,8 @@ pub fn outline(dump: &Value) -> Value {
         "tunnels": tunnels,
         "applications": access["apps"],
         "policies": access["policies"],
+        "groups": access["groups"],
+        "service_tokens": access["service_tokens"],
         "parameters": parameters,
         "objects": objects,
     });
@@ -184,5 +193,7 @@ pub fn secrets(dump: &Value) -> Vec<String> {
         .flat_map(|(_, region)| region.as_object().into_iter().flatten())
         .flat_map(|(_, parameter)| parameter["versions"].as_array().into_iter().flatten())
         .filter_map(|version| version["value"].as_str());
-    tunnels.chain(values).map(str::to_owned).collect()
+    let tokens = dump["cloudflare"]["access"]["service_tokens"].as_array().into_iter().flatten();
+    let tokens = tokens.filter_map(|token| token["client_secret"].as_str());
+    tunnels.chain(values).chain(tokens).map(str::to_owned).collect()
 }
