@@ -140,11 +140,11 @@ fn what_tunnels_refuse_is_told() {
 fn what_a_deleted_tunnel_still_holds_is_told() {
     let gone = refusing(
         "resources:\n  tunnel.a: {name: a}\n",
-        "service: cloudflare, method: DELETE, path: '*/cfd_tunnel/*', mutating: true",
+        "service: cloudflare, method: DELETE, path: '^/client/v4/accounts/[^/]+/cfd_tunnel/[^/]+$'",
         &[(400, "1022", "Cannot delete tunnel because it has active connections", 99, "")],
     );
     gone.apply(&[]);
-    gone.run(&["destroy", "openhands", "--yes"]).exits(1).says("code 1022").says("(cloudflared)");
+    gone.run(&["destroy", "openhands", "--yes"]).exits(3).says("code 1022").says("(cloudflared)");
 }
 
 #[test]

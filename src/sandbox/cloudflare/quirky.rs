@@ -166,3 +166,7 @@ fn otherwise(mut error: ApiError, env: &Env) -> ApiError {
     }
     error
 }
+
+#[cfg(test)]
+#[path = "quirky_tests.rs"]
+mod tests;
