@@ -50,6 +50,7 @@ fn settled(count: usize) -> (Stack, State, World) {
             adopted: false,
             replacing: false,
             end: None,
+            awaited: false,
             created_at: String::new(),
             updated_at: String::new(),
         };

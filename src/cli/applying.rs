@@ -251,9 +251,10 @@ async fn one_stack(
     };
     let settled = observations.settled.get(part.at).map(|found| found.settled.clone());
     let settled = settled.filter(|settled| !settled.is_empty());
+    let waits = part.wait && !plan.awaited.is_empty();
     let found = session.store.load(&plan.stack).map_err(|error| store_stop(&error))?;
     let cut_short = found.is_some_and(|found| found.unfinished);
-    if settled.is_none() && !cut_short && is_kept(session, subject, plan) {
+    if settled.is_none() && !cut_short && !waits && is_kept(session, subject, plan) {
         return Ok(Exit::Done);
     }
     let state =
@@ -279,7 +280,7 @@ async fn one_stack(
     if let Some(settled) = settled {
         run.settle(settled).map_err(|error| unwritten(&error))?;
     }
-    let applied = if plan.changes.is_empty() {
+    let applied = if plan.changes.is_empty() && !waits {
         keep_records(&run, plan, part.plan_id)?;
         None
     } else {

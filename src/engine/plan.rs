@@ -98,6 +98,7 @@ pub(super) struct Planner<'a> {
     pub changes: BTreeMap<Address, Change>,
     pub specs: BTreeMap<Address, Json>,
     pub unchanged: BTreeSet<Address>,
+    pub awaited: BTreeSet<Address>,
     pub refresh: Vec<Refresh>,
     pub drift: Vec<Drift>,
     pub checks: Vec<Report>,
@@ -120,6 +121,7 @@ impl<'a> Planner<'a> {
             changes: BTreeMap::new(),
             specs: BTreeMap::new(),
             unchanged: BTreeSet::new(),
+            awaited: BTreeSet::new(),
             refresh: Vec::new(),
             drift: Vec::new(),
             checks: Vec::new(),
@@ -323,6 +325,8 @@ impl<'a> Planner<'a> {
             }
         }
         self.refresh_dependencies();
+        // What is written again is waited for after that.
+        self.awaited.retain(|address| !self.changes.contains_key(address));
         steps::leave_out(&mut self);
         guard::check(&mut self);
         self.note_interruptions();
@@ -362,6 +366,7 @@ impl<'a> Planner<'a> {
             rolled_back: self.input.rolled_back.clone(),
             changes,
             unchanged: self.unchanged.into_iter().collect(),
+            awaited: self.awaited.into_iter().collect(),
             drift: self.drift,
             checks,
             kept: self.kept,

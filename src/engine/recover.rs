@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::model::address::Address;
 use crate::model::error::Report;
 use crate::model::journal::{Effect, Intent, OpenIntent, Settled};
-use crate::model::kind::{Kind, Shows, Written};
+use crate::model::kind::{Kind, Readiness, Shows, Written};
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::path;
 use crate::model::state::{Recorded, State};
@@ -312,6 +312,7 @@ fn as_found(kind: &dyn Kind, then: &Recorded, remote: &Remote, whole: bool) -> R
     record.outputs.clone_from(&remote.outputs);
     record.version.clone_from(&remote.version);
     record.replacing = false;
+    record.awaited &= kind.readiness(remote, None) != Readiness::Ready;
     if whole {
         record.answered = kind
             .answered(&record.sent, remote)

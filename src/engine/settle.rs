@@ -8,7 +8,7 @@ use crate::model::address::Address;
 use crate::model::call::Service;
 use crate::model::change::{Action, Change, Confidence, Drift, DriftKind, FieldChange, Phase};
 use crate::model::error::Report;
-use crate::model::kind::{Diffed, Facts, Kind};
+use crate::model::kind::{Diffed, Facts, Kind, Readiness};
 use crate::model::observed::{Observed, Preview, Remote};
 use crate::model::path;
 use crate::model::plan::Refresh;
@@ -328,6 +328,7 @@ impl<'a> Planner<'a> {
         record.outputs.clone_from(&remote.outputs);
         record.replacing = false;
         record.end = kind.ended(remote);
+        record.awaited = self.is_awaited(kind, resource, recorded, remote);
         if record != *recorded || moved_from.is_some() {
             self.refresh.push(Refresh {
                 address: resource.address.clone(),
@@ -336,6 +337,30 @@ impl<'a> Planner<'a> {
                 record: Some(Box::new(record)),
             });
         }
+    }
+}
+
+impl Planner<'_> {
+    /// Whether what stays as it is was applied by an earlier run, and is still not what it is waited
+    /// for to be.
+    fn is_awaited(
+        &mut self,
+        kind: &dyn Kind,
+        resource: &Resource,
+        recorded: &Recorded,
+        remote: &Remote,
+    ) -> bool {
+        if !recorded.awaited || !resource.meta.wait {
+            return false;
+        }
+        if kind.readiness(remote, None) == Readiness::Ready {
+            return false;
+        }
+        let address = &resource.address;
+        let text = format!("{address} was applied earlier and is not ready: apply waits for it");
+        self.checks.push(Report::note(text).code("awaited").about(address));
+        self.awaited.insert(address.clone());
+        true
     }
 }
 

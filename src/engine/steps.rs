@@ -121,12 +121,14 @@ fn edges(
             Phase::Narrow => of(&id.address)
                 .filter(|half| half.phase == Phase::Widen)
                 .for_each(|widen| need(id, widen)),
-            Phase::Whole | Phase::Widen | Phase::Remove => {}
+            Phase::Whole | Phase::Widen | Phase::Remove | Phase::Await => {}
         }
         if makes(change) {
             for needed in planner.needs.get(&id.address).into_iter().flatten() {
                 if let Some(made) = made(needed) {
                     need(id, made);
+                } else if planner.awaited.contains(needed) {
+                    need(id, step(needed, Phase::Await));
                 }
             }
         }
@@ -245,11 +247,12 @@ pub(super) fn leave_out(planner: &mut Planner<'_>) {
         let untouched = !targets.is_empty() && !wanted.contains(address);
         untouched || excluded.iter().any(|glob| glob.matches(address))
     };
+    planner.awaited.retain(|address| !is_left(address));
     planner.checks.retain(|check| {
         let Some(address) = &check.address else { return true };
         // What could not be read has no change, and refuses only what it has a part in.
-        let unread = check.is_unreadable() && is_left(address);
-        !unread && (!all.contains(address) || wanted.contains(address))
+        let aside = check.is_unreadable() || check.code.as_deref() == Some("awaited");
+        !(aside && is_left(address)) && (!all.contains(address) || wanted.contains(address))
     });
 }
 

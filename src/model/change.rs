@@ -66,6 +66,8 @@ pub enum Phase {
     Remove,
     /// The new object of a replacement comes.
     Remake,
+    /// Nothing is sent: what an earlier run applied and did not see ready is waited for.
+    Await,
 }
 
 /// One field that differs. Secrets are references; `after` may hold unknowns.
@@ -163,6 +165,29 @@ pub struct Change {
 }
 
 impl Change {
+    /// No change: what an earlier run applied is waited for.
+    pub fn awaiting(address: Address) -> Self {
+        Change {
+            address,
+            action: Action::Update,
+            phase: Phase::Await,
+            id: None,
+            paths: Vec::new(),
+            removed: Vec::new(),
+            spec: None,
+            before: None,
+            unknown: BTreeMap::new(),
+            reason: None,
+            interrupts: None,
+            confidence: Confidence::Compared,
+            needs: Vec::new(),
+            ground: String::new(),
+            restart: BTreeMap::new(),
+            moved_from: None,
+            location: None,
+        }
+    }
+
     /// This step's name in the plan.
     pub fn step(&self) -> StepId {
         StepId { address: self.address.clone(), phase: self.phase }
@@ -183,7 +208,7 @@ pub struct StepId {
 impl std::fmt::Display for StepId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let phase = match self.phase {
-            Phase::Whole => return self.address.fmt(f),
+            Phase::Whole | Phase::Await => return self.address.fmt(f),
             Phase::Widen => "widen",
             Phase::Narrow => "narrow",
             Phase::Remove => "remove",

@@ -113,6 +113,9 @@ pub struct StackPlan {
     /// Resources that are as they should be, by address, with what the next state says of them
     /// where that differs from the last (spelling of the files, dependencies).
     pub unchanged: Vec<Address>,
+    /// What of that an earlier run applied and nobody has seen ready: apply waits for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<Address>,
     /// What is not as it was recorded.
     pub drift: Vec<Drift>,
     /// What there is to tell; errors among them refuse the apply.
@@ -178,7 +181,7 @@ impl Summary {
 
     /// Counts a change; one in two parts counts once.
     pub fn count(&mut self, change: &Change) {
-        if matches!(change.phase, Phase::Widen | Phase::Remove) {
+        if matches!(change.phase, Phase::Widen | Phase::Remove | Phase::Await) {
             return;
         }
         let count = match change.action {

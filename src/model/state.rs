@@ -123,6 +123,9 @@ pub struct Recorded {
     /// How it was seen to have run to its end (a Job, a Pod): what is gone then may not be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
+    /// Whether it was not seen to be ready since it was written last, by a run that waits for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaited: bool,
     /// When boxctl made it or took it over (RFC 3339).
     pub created_at: String,
     /// When boxctl wrote it last (RFC 3339).

@@ -217,6 +217,7 @@ pub(super) fn phase_words(phase: Phase) -> Option<&'static str> {
         Phase::Narrow => Some("last: without the old hostname"),
         Phase::Remove => Some("the old one goes"),
         Phase::Remake => Some("the new one comes"),
+        Phase::Await => Some("it is waited for"),
     }
 }
 

@@ -40,12 +40,17 @@ pub async fn apply(
     let events = run.context.events;
     let steps: BTreeMap<StepId, &Change> =
         plan.changes.iter().map(|change| (change.step(), change)).collect();
-    events.emit(Event::ApplyStarted { stack: run.stack.to_owned(), steps: steps.len() });
+    let awaited: Vec<Change> = match run.wait {
+        true => plan.awaited.iter().cloned().map(Change::awaiting).collect(),
+        false => Vec::new(),
+    };
+    let count = steps.len() + awaited.len();
+    events.emit(Event::ApplyStarted { stack: run.stack.to_owned(), steps: count });
     let mut progress = Progress::default();
     if let Err(report) = begin(run, plan, plan_id) {
         progress.told.push(report);
     } else {
-        carry_out(run, plan, refused, &mut progress).await;
+        carry_out(run, plan, &awaited, refused, &mut progress).await;
     }
     let finished = progress.failed.is_empty()
         && progress.told.is_empty()
@@ -127,19 +132,22 @@ fn begin(run: &StackRun<'_>, plan: &StackPlan, plan_id: &str) -> Result<(), Repo
 async fn carry_out(
     run: &StackRun<'_>,
     plan: &StackPlan,
+    awaited: &[Change],
     refused: &BTreeSet<StepId>,
     progress: &mut Progress,
 ) {
-    let mut open: Vec<&Change> =
-        plan.changes.iter().filter(|change| !refused.contains(&change.step())).collect();
-    let planned: BTreeSet<StepId> = plan.changes.iter().map(Change::step).collect();
+    let all = || awaited.iter().chain(&plan.changes);
+    let mut open: Vec<&Change> = all().filter(|change| !refused.contains(&change.step())).collect();
+    let planned: BTreeSet<StepId> = all().map(Change::step).collect();
+    // What only waits takes no place of what has something to do.
+    let at_once = AT_ONCE + awaited.len();
     let waves = Waves::of(&plan.changes, run.context.kinds);
     let mut running = FuturesUnordered::new();
     let mut under_way = BTreeSet::new();
     let grace = run.context.stop.grace(run.context.timing.grace_ms);
     tokio::pin!(grace);
     loop {
-        while running.len() < AT_ONCE && !run.context.stop.is_set() && !run.shared().broken {
+        while running.len() < at_once && !run.context.stop.is_set() && !run.shared().broken {
             let failed = progress.failed.iter().map(|(step, _)| step.clone());
             let given_up = waves::given_up(&plan.changes, refused, failed);
             let is_ahead = |step: &StepId| {
@@ -228,7 +236,10 @@ fn finish(
         if progress.done.contains(&step) || failed.contains(&step) || refused.contains(&step) {
             continue;
         }
-        let open = change.needs.iter().filter(|need| !progress.done.contains(need));
+        let is_open = |need: &&StepId| {
+            !progress.done.contains(need) && (run.wait || need.phase != Phase::Await)
+        };
+        let open = change.needs.iter().filter(is_open);
         let waits_for: Vec<StepId> = open.cloned().collect();
         run.context.events.emit(Event::StepSkipped {
             stack: run.stack.to_owned(),
@@ -238,7 +249,10 @@ fn finish(
         });
         waiting.push((step, waits_for));
     }
-    let something_done = !progress.done.is_empty() || run.shared().changed;
+    // What an earlier run did is left as long as it is waited for.
+    let earlier = progress.failed.iter().any(|(step, _)| step.phase == Phase::Await);
+    let now = progress.done.iter().any(|step| step.phase != Phase::Await);
+    let something_done = now || earlier || run.shared().changed;
     let left = !progress.failed.is_empty() || !waiting.is_empty();
     let mut exit = match (left, something_done) {
         (false, _) => Exit::Done,

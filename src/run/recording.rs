@@ -8,7 +8,7 @@ use crate::model::address::Address;
 use crate::model::call::Answer;
 use crate::model::change::{Action, Change, Phase};
 use crate::model::journal::Effect;
-use crate::model::kind::{Kind, Verb, Work};
+use crate::model::kind::{Kind, Readiness, Since, Verb, Work};
 use crate::model::observed::Remote;
 use crate::model::path;
 use crate::model::resource::Resource;
@@ -89,11 +89,15 @@ impl<'a> StackRun<'a> {
         let answered = kind
             .answered(&expected.sent, remote)
             .unwrap_or_else(|| path::project(&expected.sent, &remote.spec));
+        let before = self.shared().remotes.get(&resource.address).cloned();
+        let since = Since { before: before.as_ref(), written: remote };
+        let is_ready = || kind.readiness(remote, Some(&since)) == Readiness::Ready;
         Recorded {
             id: remote.id.clone(),
             answered,
             outputs: remote.outputs.clone(),
             version: remote.version.clone(),
+            awaited: expected.awaited && !is_ready(),
             ..expected
         }
     }
@@ -148,6 +152,7 @@ impl<'a> StackRun<'a> {
             adopted: old.map_or(change.action == Action::Adopt, |old| old.adopted),
             replacing: false,
             end: None,
+            awaited: self.wait && resource.meta.wait,
             created_at: old
                 .filter(|_| !created)
                 .map_or_else(|| now.clone(), |old| old.created_at.clone()),

@@ -31,9 +31,13 @@ impl<'a> StackRun<'a> {
     /// # Errors
     /// What failed, as it is told to the user.
     pub async fn run(&self, change: &Change) -> Result<Option<String>, Report> {
-        let result = self.until_known(change).await;
+        let result = match change.phase {
+            Phase::Await => self.see_ready(change).await.map(|()| change.id.clone()),
+            _ => self.until_known(change).await,
+        };
         result.map_err(|error| {
             let doing = match (change.action, change.phase) {
+                (_, Phase::Await) => "waiting for",
                 (Action::Create, _) | (_, Phase::Remake) => "creating",
                 (Action::Delete, _) | (_, Phase::Remove) => "deleting",
                 (Action::Adopt, _) => "adopting",

@@ -5,10 +5,11 @@ use crate::model::call::Answer;
 use crate::model::change::Change;
 use crate::model::error::Failure;
 use crate::model::event::Event;
-use crate::model::journal::Effect;
+use crate::model::journal::{Effect, Entry};
 use crate::model::kind::{Awaited, Explain, Kind, Readiness, Since};
 use crate::model::observed::Remote;
 use crate::model::resource::Resource;
+use crate::model::state::End;
 
 use super::read;
 use super::stack_run::{StackRun, StepError};
@@ -247,11 +248,11 @@ impl<'a> StackRun<'a> {
             }
             let reason = match kind.readiness(&remote, Some(&since)) {
                 Readiness::Ready => {
-                    self.note_end(kind, change, &remote)?;
-                    return self.until_served(change, &kind.serves(spec), Some(limit)).await;
+                    self.until_served(change, &kind.serves(spec), Some(limit)).await?;
+                    return self.note_seen(change, kind.ended(&remote), true);
                 }
                 Readiness::Failed(reason) => {
-                    self.note_end(kind, change, &remote)?;
+                    self.note_seen(change, kind.ended(&remote), false)?;
                     let causes = self.explain(kind, &remote, Awaited::Ready).await;
                     let message = format!("it was applied and failed: {reason}");
                     return Err(StepError::other(message).because(causes));
@@ -283,22 +284,54 @@ impl<'a> StackRun<'a> {
             match read {
                 Some(now) => remote = now,
                 // It ended between two looks, and was taken away as its manifest asks.
-                None if kind.is_spent(&kind.recordable(spec), None) => return Ok(()),
+                None if kind.is_spent(&kind.recordable(spec), None) => {
+                    return self.note_seen(change, None, true);
+                }
                 None => return Err(StepError::other("it was applied, and is gone again")),
             }
         }
     }
 
-    /// How something has run to its end is remembered: it may not be missing when it is gone.
-    fn note_end(&self, kind: &dyn Kind, change: &Change, remote: &Remote) -> Result<(), StepError> {
-        let Some(end) = kind.ended(remote) else { return Ok(()) };
-        let address = change.address.clone();
-        let recorded = self.shared().state.resources.get(&address).cloned();
-        let Some(mut record) = recorded.filter(|record| record.end != Some(end)) else {
+    /// Waits for what an earlier run applied and did not see ready.
+    pub(super) async fn see_ready(&self, change: &Change) -> Result<(), StepError> {
+        let address = &change.address;
+        let (recorded, remote) = {
+            let shared = self.shared();
+            let recorded = shared.state.resources.get(address).cloned();
+            (recorded, shared.remotes.get(address).cloned())
+        };
+        let resource = self.declared.get(address);
+        let kind = (self.context.kinds)(address.kind());
+        let (Some(kind), Some(resource), Some(recorded), Some(remote)) =
+            (kind, resource, recorded, remote)
+        else {
             return Ok(());
         };
-        record.end = Some(end);
-        self.effects(vec![Effect::Record { address, record: Box::new(record) }])
+        let since = Since { before: None, written: &remote };
+        self.wait_until_ready(kind, change, resource, &recorded.sent, since).await
+    }
+
+    /// What was seen of it is remembered: what is ready is waited for no more, and what has run to
+    /// its end may not be missing when it is gone.
+    fn note_seen(
+        &self,
+        change: &Change,
+        end: Option<End>,
+        is_ready: bool,
+    ) -> Result<(), StepError> {
+        let address = change.address.clone();
+        let Some(before) = self.shared().state.resources.get(&address).cloned() else {
+            return Ok(());
+        };
+        let mut record = before.clone();
+        record.end = end.or(record.end);
+        record.awaited &= !is_ready;
+        if record == before {
+            return Ok(());
+        }
+        // Nothing was changed but what is known: this alone makes no run of its own.
+        let effect = Effect::Record { address, record: Box::new(record) };
+        self.record(Entry::Effects(vec![effect])).map(|_| ())
     }
 }
 

@@ -35,6 +35,7 @@ fn recorded(id: &str) -> Recorded {
         adopted: false,
         replacing: false,
         end: None,
+        awaited: false,
         created_at: "2026-11-22T10:00:00Z".to_owned(),
         updated_at: "2026-11-22T10:00:00Z".to_owned(),
     }

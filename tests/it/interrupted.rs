@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use crate::kill::is_moto;
+use crate::kill::{Point, is_moto, kill};
 use crate::lab::Lab;
 
 /// The making of the tunnel, which waits until the test lets it go on.
@@ -233,6 +233,68 @@ fn of_two_applies_at_once_one_waits_or_is_refused() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Nothing to do") || !said.contains("created"), "{said}");
     the_next_run_does_the_rest(&lab);
+}
+
+/// A lab with a Deployment that starts when someone makes the ConfigMap `absent`.
+fn held_up() -> Lab {
+    let lab = Lab::hasty("openhands", &[]);
+    let deployment = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: default}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: main, image: 'example.dev/web:1', envFrom: [{configMapRef: {name: absent}}]}]
+";
+    lab.write("manifests/web.yaml", deployment);
+    lab.write("stacks/openhands.yaml", "manifests: [../manifests/web.yaml]\n");
+    lab
+}
+
+fn goes_on_when_it_can(lab: &Lab) {
+    let map = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "absent", "namespace": "default"}, "data": {"a": "b"}});
+    let path = "/api/v1/namespaces/default/configmaps";
+    lab.kubernetes("POST", path, Some(("application/json", map)));
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert!(!lab.read("state/openhands.json").contains("awaited"));
+}
+
+#[test]
+fn what_was_waited_for_when_a_run_ended_is_waited_for_by_the_next_one() {
+    for (signal, ended) in [("-INT", Some(130)), ("-KILL", None)] {
+        let lab = held_up();
+        let mut apply = Apply::start(&lab, &[]);
+        apply.until("waiting: 0 of 1 replicas");
+        apply.signal(signal);
+        let (code, said) = apply.end();
+        assert_eq!(code, ended, "{said}");
+        lab.is_settled(&[]);
+        let mut apply = Apply::start(&lab, &[]);
+        apply.until("k8s.Deployment/default/web: waiting for it to be ready");
+        apply.signal("-INT");
+        let (code, said) = apply.end();
+        assert_eq!(code, Some(130), "{said}");
+        goes_on_when_it_can(&lab);
+    }
+}
+
+#[test]
+fn what_a_lost_call_applied_is_waited_for_too() {
+    let mut lab = held_up();
+    let point = Point::Call("PATCH", "*/deployments/web");
+    assert!(kill(&mut lab, &["apply", "--yes"], point, &mut Vec::new()));
+    lab.restart(&[]);
+    let settings = "settings: {\"k8s.*/**\": {timeout: 1s}}\n";
+    lab.write("stacks/openhands.yaml", &format!("{}{settings}", lab.read("stacks/openhands.yaml")));
+    lab.forget_requests();
+    lab.run(&["apply", "--yes"]).exits(3).says("is not ready after 1 s");
+    assert!(lab.changes().is_empty(), "{:?}", lab.changes());
+    lab.edit("stacks/openhands.yaml", "timeout: 1s", "timeout: 60s");
+    goes_on_when_it_can(&lab);
 }
 
 #[test]

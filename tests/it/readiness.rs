@@ -159,6 +159,84 @@ fn the_container_that_can_not_start_is_named() {
     lab.apply(&[]);
 }
 
+const NEEDS_ABSENT: &str =
+    ", env: [{name: A, valueFrom: {configMapKeyRef: {name: absent, key: a}}}]";
+
+/// Someone makes the ConfigMap that a Deployment with [`NEEDS_ABSENT`] waits for.
+fn make_absent(lab: &Lab) {
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "absent", "namespace": "web"}, "data": {"a": "b"}});
+    let path = "/api/v1/namespaces/web/configmaps";
+    lab.kubernetes("POST", path, Some(("application/json", map)));
+}
+
+#[test]
+fn what_was_not_seen_ready_is_waited_for_by_the_next_apply() {
+    let lab = lab(&deployment("web", NEEDS_ABSENT), SOON);
+    lab.run(&["apply", "--yes"]).exits(3).says("is not ready after 1 s");
+    let serial = || lab.run(&["plan", "--json"]).exits(0).json()["stacks"][0]["serial"].clone();
+    let before = serial();
+    lab.forget_requests();
+    lab.is_settled(&["-v"]).says("k8s.Deployment/web/web was applied earlier and is not ready");
+    lab.run(&["apply", "--yes"])
+        .exits(3)
+        .says("waiting for k8s.Deployment/web/web failed")
+        .says("is not ready after 1 s");
+    lab.run(&["apply", "--yes", "--no-wait"]).exits(0);
+    lab.run(&["apply", "--yes", "--exclude", "k8s.Deployment/**"]).exits(0);
+    make_absent(&lab);
+    lab.edit("stacks/openhands.yaml", "timeout: 1s", "timeout: 60s");
+    lab.forget_requests();
+    lab.apply(&[]);
+    assert!(lab.changes().is_empty(), "{:?}", lab.changes());
+    // What was seen ready once is waited for no more.
+    assert!(!lab.read("state/openhands.json").contains("awaited"));
+    lab.is_settled(&[]);
+    assert_eq!(serial(), before, "waiting alone changes nothing");
+}
+
+#[test]
+fn what_was_not_seen_ready_is_waited_for_after_its_file_was_mended() {
+    let broken = deployment("web", "").replace("example.dev", "registry.invalid");
+    let lab = lab(&broken, SOON);
+    lab.run(&["apply", "--yes"]).exits(3).says("ErrImagePull");
+    lab.run(&["apply", "--yes"]).exits(3).says("ErrImagePull");
+    lab.edit("manifests/web.yaml", "registry.invalid", "example.dev");
+    lab.edit("stacks/openhands.yaml", "timeout: 1s", "timeout: 60s");
+    lab.apply(&[]).says("1 updated");
+    lab.is_settled(&[]);
+    assert!(!lab.read("state/openhands.json").contains("awaited"));
+}
+
+#[test]
+fn nobody_waits_for_what_was_said_not_to_be_waited_for() {
+    let lab = lab(&deployment("web", NEEDS_ABSENT), SOON);
+    lab.apply(&["--no-wait"]);
+    lab.apply(&[]);
+    lab.edit("manifests/web.yaml", "web:1", "web:2");
+    lab.run(&["apply", "--yes"]).exits(3);
+    lab.edit("stacks/openhands.yaml", "timeout: 1s", "timeout: 1s, wait: false");
+    lab.apply(&[]);
+    assert!(!lab.read("state/openhands.json").contains("awaited"));
+}
+
+#[test]
+fn what_needs_something_that_was_not_seen_ready_waits_with_it() {
+    let manifests = format!("{}{}", deployment("first", NEEDS_ABSENT), deployment("second", ""));
+    let settings = "settings: {\"k8s.*/**\": {timeout: 1s}, \
+                    k8s.Deployment/web/second: {depends_on: [k8s.Deployment/web/first]}}\n";
+    let lab = lab(&manifests, settings);
+    for _ in 0..2 {
+        lab.run(&["apply", "--yes"])
+            .exits(3)
+            .says("waiting  k8s.Deployment/web/second, for k8s.Deployment/web/first");
+    }
+    lab.edit("stacks/openhands.yaml", "timeout: 1s", "timeout: 60s");
+    make_absent(&lab);
+    lab.apply(&[]).says("1 created");
+    lab.is_settled(&[]);
+}
+
 #[test]
 fn the_reason_is_told_while_it_is_waited_for() {
     let env = ", envFrom: [{secretRef: {name: absent}}]";
@@ -333,6 +411,7 @@ fn a_failed_job_tells_how_it_ended_and_is_owed_when_it_is_gone() {
         .exits(3)
         .says("it was applied and failed: BackoffLimitExceeded")
         .says("container main: it ended with exit code 1");
+    lab.run(&["apply", "--yes"]).exits(3).says("it was applied and failed: BackoffLimitExceeded");
     lab.kubernetes("DELETE", JOB, None);
     lab.run(&["plan", "--detailed-exitcode"]).exits(2).says("create  k8s.Job/web/migrate");
 }
