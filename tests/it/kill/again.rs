@@ -32,6 +32,77 @@ const fn made(name: &'static str, arguments: &'static [&'static str], lost: Poin
     Case { scenario, lost }
 }
 
+/// The same with an object of its own, which has the file's text in the end; the plan is empty then.
+const fn owned(name: &'static str, edit: fn(&Lab), lost: Point) -> Case {
+    let arguments = &["apply", "--yes", "--allow-large", "--adopt"];
+    let scenario = Scenario { name, applied: true, edit, arguments, plan: Some(&[]) };
+    Case { scenario, lost }
+}
+
+const OWN: &str = "manifests/socket/own.yaml";
+const CLAIM: &str = "apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: own, namespace: openhands}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: ''
+  volumeName: nobody-made-it
+  resources: {requests: {storage: 1Gi}}
+";
+const BINDING: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: own, namespace: openhands}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: default, namespace: openhands}]
+";
+const JOB: &str = "apiVersion: batch/v1
+kind: Job
+metadata: {name: own, namespace: openhands}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: 'example.dev/own:1'}]
+";
+
+/// A field that can't be changed leaves the manifest.
+fn drop_field(lab: &Lab) {
+    lab.write(OWN, CLAIM);
+    lab.apply(&[]);
+    lab.edit(OWN, "  volumeName: nobody-made-it\n", "");
+}
+
+/// It comes back.
+fn take_back(lab: &Lab) {
+    drop_field(lab);
+    lab.apply(&[]);
+    lab.write(OWN, CLAIM);
+}
+
+/// An object that someone made with `kubectl apply` comes into the files.
+fn adopt(lab: &Lab) {
+    let last = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "own", "namespace": "openhands"}, "data": {"a": "1"}});
+    let mut map = last.clone();
+    map["metadata"]["annotations"] =
+        json!({"kubectl.kubernetes.io/last-applied-configuration": last.to_string()});
+    let path = "/api/v1/namespaces/openhands/configmaps?fieldManager=kubectl-client-side-apply";
+    lab.kubernetes("POST", path, Some(("application/json", map)));
+    lab.write(OWN, &last.to_string());
+}
+
+fn replace_binding(lab: &Lab) {
+    lab.write(OWN, BINDING);
+    lab.apply(&[]);
+    lab.edit(OWN, "name: view", "name: edit");
+}
+
+fn replace_job(lab: &Lab) {
+    lab.write(OWN, JOB);
+    lab.apply(&[]);
+    lab.edit(OWN, "own:1", "own:2");
+}
+
 /// What is published leaves the files; the workload stays.
 fn without_service(lab: &Lab) {
     let text = lab.read(STACK);
@@ -213,6 +284,12 @@ fn cases() -> Vec<Case> {
             APPLY,
             Point::Call("DELETE", "*/services/*"),
         ),
+        // The first call is refused: the server names the field.
+        owned("a field is handed over", drop_field, Point::After(2)),
+        owned("what was handed over is given up", take_back, Point::After(1)),
+        owned("managed fields are taken over", adopt, Point::After(1)),
+        owned("object replace", replace_binding, Point::After(2)),
+        owned("job replace", replace_job, Point::After(1)),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// What differs from run to run and says nothing about what was done.
-const VOLATILE: [&str; 32] = [
+const VOLATILE: [&str; 34] = [
     "id",
     "uid",
     "aud",
@@ -38,6 +38,8 @@ const VOLATILE: [&str; 32] = [
     "boxctl/parameter-versions",
     "deployment.kubernetes.io/revision",
     "zone_id",
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid",
 ];
 
 /// Kinds whose objects others make under names of chance.
