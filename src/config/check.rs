@@ -21,6 +21,7 @@ pub(super) fn stack(drafts: &mut Drafts, context: &Context<'_>, diagnostics: &mu
     known(drafts, context);
     cycles(drafts, diagnostics);
     problems(drafts, context, diagnostics);
+    precedences(drafts, diagnostics);
     workloads(drafts, diagnostics);
     settings(drafts, diagnostics);
     unguarded(drafts, context, diagnostics);
@@ -215,6 +216,30 @@ fn problems(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnostic
             let report = problem.hint.into_iter().fold(report, Report::hint);
             diagnostics.push(Some(mark), report.about(&draft.address));
         }
+    }
+}
+
+/// Two policies of one application that want the same place (contract 6.1.1: precedence is unique
+/// in an application).
+fn precedences(drafts: &Drafts, diagnostics: &mut Diagnostics) {
+    let mut places: BTreeMap<(String, u64), &Draft> = BTreeMap::new();
+    for draft in drafts.resources.iter().filter(|draft| draft.sound) {
+        if draft.address.kind() != "access_application_policy" {
+            continue;
+        }
+        let application = draft.spec.get("application");
+        let precedence = draft.spec.get("precedence").and_then(Json::as_u64);
+        let (Some(application), Some(precedence)) = (application, precedence) else { continue };
+        let key = (crate::model::value::canonical_text(application), precedence);
+        let Some(first) = places.get(&key) else {
+            places.insert(key, draft);
+            continue;
+        };
+        let mark = shape::place(&draft.marks, "precedence").unwrap_or(draft.mark);
+        let message = format!("{} has precedence {precedence} too", first.address);
+        let place = diagnostics.location(first.mark).map(|place| format!("it is at {place}"));
+        let report = Report::error(message).about(&draft.address);
+        diagnostics.push(Some(mark), place.into_iter().fold(report, Report::hint));
     }
 }
 

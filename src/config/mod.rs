@@ -17,6 +17,8 @@ mod object;
 mod print;
 mod project;
 mod reference;
+#[cfg(test)]
+mod refused_tests;
 mod rendered;
 mod scalar;
 mod schemas;

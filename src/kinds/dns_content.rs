@@ -1,6 +1,6 @@
 //! Normal forms of DNS record contents (contract 3.5).
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::json;
 
@@ -99,6 +99,29 @@ pub fn canonical_data(kind: &str, data: &Json) -> Json {
     Json::Object(out)
 }
 
+/// Whether an address is one that Cloudflare can proxy: it has to be reached from the internet
+/// (contract 3.4). Other texts are none of its business.
+pub fn is_public(content: &str) -> bool {
+    match content.trim().parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => {
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast())
+        }
+        Ok(IpAddr::V6(ip)) => {
+            !(ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local())
+        }
+        Err(_) => true,
+    }
+}
+
 /// What is wrong with a content that is known.
 pub fn check(kind: &str, content: &str) -> Option<Problem> {
     let wrong = |message: String| Some(Problem::error("content", message));
@@ -109,7 +132,7 @@ pub fn check(kind: &str, content: &str) -> Option<Problem> {
         "AAAA" if content.trim().parse::<Ipv6Addr>().is_err() => {
             wrong(format!("`{content}` is not an IPv6 address, which an AAAA record holds"))
         }
-        "CNAME" if content.trim().parse::<std::net::IpAddr>().is_ok() => {
+        "CNAME" if content.trim().parse::<IpAddr>().is_ok() => {
             let problem =
                 Problem::error("content", format!("a CNAME cannot point to the address {content}"));
             Some(problem.hint("an A or AAAA record can"))
@@ -154,6 +177,24 @@ mod tests {
         let naptr = json!({"order": 100, "preference": 10, "flags": "U", "service": "E2U+sip",
             "regex": "", "replacement": "."});
         assert_eq!(canonical_data("NAPTR", &naptr), naptr);
+    }
+
+    #[test]
+    fn addresses_within_a_network_are_not_public() {
+        for (content, public) in [
+            ("203.0.113.1", true),
+            ("192.168.10.98", false),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+            ("169.254.1.1", false),
+            ("100::", true),
+            ("fd00::1", false),
+            ("fe80::1", false),
+            ("::1", false),
+            ("a.example.com", true),
+        ] {
+            assert_eq!(is_public(content), public, "{content}");
+        }
     }
 
     #[test]

@@ -447,6 +447,13 @@ fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Probl
     if proxied && !PROXIABLE.contains(&kind) {
         problems.push(Problem::error("proxied", format!("a {kind} record cannot be proxied")));
     }
+    let address = text(spec, "content").filter(|content| !dns_content::is_public(content));
+    if let Some(address) = address.filter(|_| proxied && kind != "CNAME") {
+        problems.push(
+            Problem::error("proxied", format!("Cloudflare cannot reach {address} to proxy it"))
+                .hint("write `proxied: false`, or publish it through a tunnel"),
+        );
+    }
     match ttl {
         Some(ttl) if proxied && ttl != 1 => problems.push(
             Problem::error("ttl", "a proxied record has no ttl of its own")

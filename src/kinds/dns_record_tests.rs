@@ -91,6 +91,14 @@ fn records_that_cannot_be_are_refused() {
                 "ttl": 300}),
             "ttl",
         ),
+        (
+            json!({"name": "a.b0xp.io", "type": "A", "content": "192.168.10.98", "proxied": true}),
+            "proxied",
+        ),
+        (
+            json!({"name": "a.b0xp.io", "type": "AAAA", "content": "fd00::1", "proxied": true}),
+            "proxied",
+        ),
         (json!({"name": "a.b0xp.io", "type": "CNAME", "content": "A.b0xp.io."}), "content"),
         (json!({"name": "a.b0xp.io", "type": "MX", "content": "m.b0xp.io"}), ""),
     ] {

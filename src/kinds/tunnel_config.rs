@@ -287,6 +287,16 @@ impl Kind for TunnelConfig {
         let rules = items(spec, "ingress");
         for (index, rule) in rules.iter().enumerate() {
             check_rule(rule, index, index + 1 == rules.len(), &mut problems);
+            if let Some(earlier) = rules[..index].iter().position(|other| shadows(other, rule)) {
+                problems.push(
+                    Problem::warning(
+                        "unreachable-rule",
+                        format!("ingress[{index}]"),
+                        format!("rule {} takes all that this one would", earlier + 1),
+                    )
+                    .hint("the first rule that fits is used: put the narrower one first"),
+                );
+            }
         }
         if rules.iter().all(rule_is_default) && spec.get("origin_request").is_none() {
             problems.push(
@@ -435,6 +445,19 @@ fn rule_is_default(rule: &Json) -> bool {
     is_catch_all(rule)
         && text(rule, "service") == Some(CATCH_ALL)
         && rule.get("originRequest").is_none_or(is_empty)
+}
+
+/// Whether an earlier rule takes every request that a later one would.
+fn shadows(earlier: &Json, later: &Json) -> bool {
+    let plain = |rule: &Json, name: &str| text(rule, name).unwrap_or_default().to_owned();
+    let (host, path) = (hostname(&plain(earlier, "hostname")), plain(earlier, "path"));
+    let other = hostname(&plain(later, "hostname"));
+    if is_special(earlier) || is_special(later) || host.is_empty() || other.is_empty() {
+        return false;
+    }
+    let hosts = host == other
+        || host.strip_prefix('*').is_some_and(|end| end.len() > 1 && other.ends_with(end));
+    hosts && (path.is_empty() || path == plain(later, "path"))
 }
 
 fn check_rule(rule: &Json, index: usize, last: bool, problems: &mut Vec<Problem>) {

@@ -160,9 +160,25 @@ fn rules_that_cannot_be_are_refused() {
             "ingress[0].origin_request.connect_timeout",
         ),
     ] {
-        assert_eq!(check(json!([rule, good])), [path]);
+        let other = json!({"hostname": "z.b0xp.io", "service": "http://a:1"});
+        assert_eq!(check(json!([rule, other])), [path]);
     }
     assert_eq!(check(json!([])), ["ingress"]);
+    let rule =
+        |host: &str, path: &str| json!({"hostname": host, "path": path, "service": "http://a:1"});
+    for (first, second, shadowed) in [
+        (rule("a.b0xp.io", ""), rule("a.b0xp.io", ""), true),
+        (rule("a.b0xp.io", ""), rule("A.b0xp.io", "^/x"), true),
+        (rule("*.b0xp.io", ""), rule("a.b0xp.io", "^/x"), true),
+        (rule("a.b0xp.io", "^/x"), rule("a.b0xp.io", "^/x"), true),
+        (rule("a.b0xp.io", "^/x"), rule("a.b0xp.io", ""), false),
+        (rule("a.b0xp.io", "^/x"), rule("a.b0xp.io", "^/y"), false),
+        (rule("a.b0xp.io", ""), rule("*.b0xp.io", ""), false),
+        (rule("*.b0xp.io", ""), rule("b0xp.io", ""), false),
+    ] {
+        let expected: &[&str] = if shadowed { &["ingress[1]"] } else { &[] };
+        assert_eq!(check(json!([first, second])), expected, "{first} {second}");
+    }
 }
 
 proptest! {

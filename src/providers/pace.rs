@@ -31,16 +31,16 @@ impl Pace {
             return Err(until - now);
         }
         self.not_before = None;
-        if let Some(window) = &mut self.window {
-            if window.resets <= now {
-                match window.granted {
-                    // What it comes to is said by the next answer.
-                    Some((granted, time)) => {
-                        window.left = granted.saturating_sub(self.on_their_way).max(1);
-                        window.resets = now + time;
-                    }
-                    None => self.window = None,
+        if let Some(window) = &mut self.window
+            && window.resets <= now
+        {
+            match window.granted {
+                // What it comes to is said by the next answer.
+                Some((granted, time)) => {
+                    window.left = granted.saturating_sub(self.on_their_way).max(1);
+                    window.resets = now + time;
                 }
+                None => self.window = None,
             }
         }
         if let Some(window) = &mut self.window {

@@ -9,7 +9,7 @@ use crate::engine::resolve::{Known, Outputs, resolve};
 use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::call::{Call, Listing};
-use crate::model::error::CallError;
+use crate::model::error::{CallError, Failure};
 use crate::model::journal::OpenIntent;
 use crate::model::kind::{Kind, Locate};
 use crate::model::observed::{Observed, Remote, World};
@@ -209,6 +209,14 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
     out
 }
 
+/// Why something could not be read; where a permission lacks, with which one that is.
+fn why(error: &CallError) -> String {
+    match &error.hint {
+        Some(hint) if error.failure == Failure::Denied => format!("{error}; {hint}"),
+        _ => error.to_string(),
+    }
+}
+
 /// What was seen of one resource.
 enum Seen {
     At(Observed),
@@ -359,7 +367,7 @@ impl Reader {
                 Ok(items) => {
                     remotes.extend(items.iter().flat_map(|one| item.kind.read(one, scope)));
                 }
-                Err(error) => return Seen::At(Observed::Unreadable(error.to_string())),
+                Err(error) => return Seen::At(Observed::Unreadable(why(error))),
             }
         }
         let Some((_, id)) = item.recorded else {
@@ -383,7 +391,7 @@ impl Reader {
             Ok(Some(remote)) if item.kind.is_going(&remote) => Observed::Going(remote),
             Ok(Some(remote)) => Observed::Present(remote),
             Ok(None) => Observed::Absent,
-            Err(error) => Observed::Unreadable(error.to_string()),
+            Err(error) => Observed::Unreadable(why(&error)),
         })
     }
 }

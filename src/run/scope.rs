@@ -233,7 +233,10 @@ fn zones(project: &Project, items: &[Json]) -> Result<Vec<Zone>, Stop> {
                 reports.push(
                     Report::error(format!("there is no zone {name} in the account"))
                         .cause(there)
-                        .hint("check `cloudflare.zones` in boxctl.yaml and the token's zone resources"),
+                        .hint(
+                            "check `cloudflare.zones` in boxctl.yaml; to see a zone, the token \
+                             wants `Zone Read` for it",
+                        ),
                 );
             }
         }

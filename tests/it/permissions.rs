@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
+use crate::told::flowing;
 
 /// What a plan of the example reads with.
 const READ: [&str; 5] = [
@@ -48,15 +49,15 @@ fn a_plan_says_which_permission_its_token_lacks() {
         lab.set("CLOUDFLARE_API_TOKEN", &token);
         let plan = lab.run(&["plan"]).exits(1);
         let said = format!("`{lacking}`");
-        let all = format!("{}{}", plan.out, plan.err);
-        let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = flowing(&format!("{}{}", plan.out, plan.err));
         assert!(all.contains(&said), "{said} is not in\n{}{}", plan.out, plan.err);
         assert!(!plan.out.contains("+ create"), "unreadable is not absent:\n{}", plan.out);
     }
     lab.set("CLOUDFLARE_API_TOKEN", &enough);
     lab.is_settled(&[]);
     lab.edit("stacks/openhands.yaml", "session_duration: 24h", "session_duration: 12h");
-    lab.run(&["apply", "--yes"]).exits(1).says("Access: Apps and Policies Write");
+    let ran = lab.run(&["apply", "--yes"]).exits(3);
+    assert!(flowing(&ran.err).contains("`Access: Apps and Policies Write`"), "{}", ran.err);
     lab.set("CLOUDFLARE_API_TOKEN", &all);
     lab.apply(&[]);
     lab.is_settled(&[]);

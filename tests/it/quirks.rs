@@ -1,5 +1,7 @@
 //! What the references doubt, either way: the whole life of a project with each quirk on.
 
+use serde_json::json;
+
 use crate::lab::Lab;
 
 /// Every quirk by name; those that pass do so within the waits of a lab.
@@ -98,6 +100,18 @@ fn services_live_with_all_quirks_at_once() {
     let all = "all,stale-lists=100,late-policies=100";
     let change = ("session_duration: 24h", "session_duration: 12h");
     lives("openhands", all, "stacks/openhands.yaml", change);
+}
+
+#[test]
+fn an_application_of_the_zone_that_the_account_does_not_show_is_named() {
+    let lab = Lab::with("openhands", &["--quirks", "zone-apps-apart"]);
+    let zone = lab.only("/zones");
+    let path = format!("/zones/{}/access/apps", zone["id"].as_str().unwrap());
+    let body = json!({"type": "self_hosted", "name": "old", "domain": "openhands.b0xp.io"});
+    lab.cloudflare("POST", &path, Some(body));
+    let ran = lab.run(&["apply", "--yes"]).exits(3).says("code 11010").says("scope");
+    assert!(!ran.out.contains("dns_record.openhands: created"), "{}", ran.out);
+    assert_eq!(lab.cloudflare("GET", &lab.records(), None), json!([]), "nothing is exposed");
 }
 
 #[test]

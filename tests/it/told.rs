@@ -24,7 +24,7 @@ fn refusing(stack: &str, call: &str, cases: &[Case]) -> Lab {
 }
 
 /// The text without the times before its lines, and without its line breaks.
-fn flowing(text: &str) -> String {
+pub fn flowing(text: &str) -> String {
     let is_time = |word: &str| word.len() == 8 && word.split(':').count() == 3;
     let words = text.lines().flat_map(|line| {
         line.split_whitespace().enumerate().filter(|(at, word)| *at > 0 || !is_time(word))
