@@ -179,6 +179,11 @@ impl<'a> Planner<'a> {
                 self.checks.push(report);
             }
             None if kind.service() != Service::Kubernetes => {}
+            // A dry-run would tell what a change of that one comes to.
+            None if matches!(self.input.world.resources.get(address), Some(Observed::Going(_))) => {
+                let why = "while the one that is being deleted is there".to_owned();
+                change.confidence = Confidence::Unchecked(why);
+            }
             None => match self.place_to_come(address) {
                 Some(place) => {
                     change.confidence = Confidence::Unchecked(format!("before {place} is there"));

@@ -310,8 +310,8 @@ fn done(action: Action, phase: Phase) -> &'static str {
     match (action, phase) {
         (_, Phase::Widen) => "updated for both hostnames",
         (_, Phase::Narrow) => "updated for the new hostname only",
-        (_, Phase::Remove) => "deleted, the old one,",
-        (_, Phase::Remake) => "created, the new one,",
+        (_, Phase::Remove) => "deleted for a new one",
+        (_, Phase::Remake) => "created anew",
         (_, Phase::Await) => "ready",
         (Action::Create, _) => "created",
         (Action::Update, _) => "updated",

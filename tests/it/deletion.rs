@@ -89,6 +89,31 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 }
 
 #[test]
+fn a_replacement_whose_old_object_is_held_goes_on_when_it_is_let_go() {
+    let claim = "apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+    let lab = lab(&format!("{NAMESPACE}{claim}"));
+    lab.apply(&[]);
+    let path = "/api/v1/namespaces/web/persistentvolumeclaims/data";
+    hold(&lab, path);
+    lab.edit("manifests/web.yaml", "ReadWriteOnce", "ReadWriteMany");
+    let ran = lab.run(&["apply", "--yes"]).exits(3).says("held by").says("not created anew, waits");
+    assert!(!ran.err.contains(",,"), "{}", ran.err);
+    // What a change of the old one comes to says nothing of the new one.
+    let plan = lab.run(&["plan", "--detailed-exitcode"]).exits(2).says("it is waited for");
+    assert!(!plan.out.contains("refused"), "{}", plan.out);
+    lab.run(&["apply", "--yes"]).exits(1).says("has to be gone first").says("example.dev/hold");
+    release(&lab, path);
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    let modes = &lab.kubernetes("GET", path, None)["spec"]["accessModes"];
+    assert_eq!(modes, &json!(["ReadWriteMany"]));
+}
+
+#[test]
 fn nothing_is_made_into_an_object_that_is_going() {
     let lab = lab(&format!("{NAMESPACE}{MAP}"));
     lab.apply(&[]);

@@ -369,6 +369,18 @@ fn string_data_is_kept_as_data_where_the_server_is_not_asked() {
     assert_eq!(case.diff().changes, []);
     case.declared = manifest(&["k", "l"]);
     assert_eq!(paths(&case.diff().changes), ["data.l"]);
+
+    // A key that boxctl applied and the manifest has no more goes with the next apply.
+    let mut both = live;
+    both["data"]["l"] = json!("dw==");
+    both["metadata"]["managedFields"] = json!([{"manager": "boxctl", "operation": "Apply",
+        "fieldsV1": {"f:data": {"f:k": {}, "f:l": {}}}}]);
+    let mut case = Case::applied(manifest(&["k", "l"]), &both, &both);
+    case.declared = manifest(&["k"]);
+    case.preview = Some(Preview::Unchecked("no permission to patch".into()));
+    let found = case.diff();
+    assert_eq!(paths(&found.changes), ["data.l"]);
+    assert!(found.changes[0].secret && found.changes[0].after.is_none());
 }
 
 #[test]
