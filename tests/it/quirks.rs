@@ -3,9 +3,11 @@
 use crate::lab::Lab;
 
 /// Every quirk by name; those that pass do so within the waits of a lab.
-const QUIRKS: [&str; 22] = [
+const QUIRKS: [&str; 24] = [
     "tunnel-conflict-400",
     "active-connections-409",
+    "routes-outlive-tunnel",
+    "same-hostname-route",
     "long-secrets",
     "mixed-policies",
     "ttl-required",

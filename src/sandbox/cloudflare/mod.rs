@@ -5,6 +5,7 @@ pub mod access;
 mod dns;
 mod dns_content;
 mod dns_list;
+pub mod networks;
 mod quirky;
 pub mod reply;
 pub mod tokens;
@@ -48,6 +49,9 @@ pub struct State {
     pub tunnels: Vec<tunnels::Tunnel>,
     /// Zero Trust Access.
     pub access: access::State,
+    /// Private networks.
+    #[serde(default)]
+    pub networks: networks::State,
 }
 
 /// One request, as far as the handlers look at it.
@@ -115,6 +119,8 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
                 ["cfd_tunnel" | "tunnels", rest @ ..] => {
                     tunnels::handle(state, call, account, rest, env)
                 }
+                ["teamnet", rest @ ..] => networks::teamnet(state, call, account, rest, env),
+                ["zerotrust", rest @ ..] => networks::zerotrust(state, call, account, rest, env),
                 ["access", rest @ ..] => {
                     let scope = access::Scope { account: account.to_string(), zone: None };
                     access::handle(state, call, &scope, rest, env)
