@@ -41,8 +41,18 @@ pub struct TunnelQuery {
     pub id: Option<String>,
 }
 
+/// A virtual network, by one of these.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualNetworkQuery {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its id.
+    pub id: Option<String>,
+}
+
 /// The kinds of lookups.
-pub const KINDS: [&str; 3] = ["identity_provider", "zone", "tunnel"];
+pub const KINDS: [&str; 4] = ["identity_provider", "zone", "tunnel", "virtual_network"];
 
 /// The JSON Schema of a lookup's query.
 pub fn schema(kind: &str) -> Option<schemars::Schema> {
@@ -50,6 +60,7 @@ pub fn schema(kind: &str) -> Option<schemars::Schema> {
         "identity_provider" => Some(schemars::schema_for!(IdentityProviderQuery)),
         "zone" => Some(schemars::schema_for!(ZoneQuery)),
         "tunnel" => Some(schemars::schema_for!(TunnelQuery)),
+        "virtual_network" => Some(schemars::schema_for!(VirtualNetworkQuery)),
         _ => None,
     }
 }
@@ -63,7 +74,7 @@ pub fn outputs(kind: &str) -> &'static [Output] {
         Output { name: "cname", secret: false, doc: "What its records point to." };
     match kind {
         "identity_provider" => &[ID, NAME, TYPE],
-        "zone" => &[ID, NAME],
+        "zone" | "virtual_network" => &[ID, NAME],
         "tunnel" => &[ID, NAME, CNAME],
         _ => &[],
     }
@@ -75,6 +86,7 @@ pub fn needs(kind: &str) -> Option<Need> {
         "identity_provider" => Some(Need::IdentityProviders),
         "zone" => Some(Need::Zones),
         "tunnel" => Some(Need::Tunnels),
+        "virtual_network" => Some(Need::VirtualNetworks),
         _ => None,
     }
 }
@@ -177,6 +189,12 @@ fn candidates(kind: &str, scope: &Scope) -> Vec<Candidate> {
                 let cname = super::tunnel::cname(&known.id);
                 candidate(&known.id, &known.name, Some(("cname", cname)))
             })
+            .collect(),
+        "virtual_network" => scope
+            .virtual_networks
+            .iter()
+            .flatten()
+            .map(|known| candidate(&known.id, &known.name, None))
             .collect(),
         _ => Vec::new(),
     }

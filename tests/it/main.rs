@@ -38,6 +38,7 @@ mod readonly;
 mod recorder;
 mod refusals;
 mod rollback;
+mod routes;
 mod secrets;
 mod stacks;
 mod state_lost;

@@ -57,6 +57,7 @@ pub fn outline(dump: &Value) -> Value {
     learn(&cloudflare["tunnels"], &|item| item["name"].clone());
     learn(&cloudflare["access"]["policies"], &|item| item["fields"]["name"].clone());
     learn(&cloudflare["access"]["apps"], &|item| item["fields"]["domain"].clone());
+    learn(&cloudflare["networks"]["virtual_networks"], &|item| item["name"].clone());
     learn(&cloudflare["access"]["identity_providers"], &|item| item["object"]["name"].clone());
 
     learn(&cloudflare["access"]["groups"], &|item| item["object"]["name"].clone());
@@ -112,6 +113,7 @@ pub fn outline(dump: &Value) -> Value {
         "policies": access["policies"],
         "groups": access["groups"],
         "service_tokens": access["service_tokens"],
+        "routes": [cloudflare["networks"]["routes"], cloudflare["networks"]["hostname_routes"]],
         "parameters": parameters,
         "objects": objects,
     });
