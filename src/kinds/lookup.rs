@@ -203,7 +203,7 @@ fn candidates(kind: &str, scope: &Scope) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::scope::{IdentityProvider, Zone};
+    use crate::model::scope::{IdentityProvider, VirtualNetwork, Zone};
 
     fn scope() -> Scope {
         let provider = |id: &str, name: &str, kind: &str| IdentityProvider {
@@ -218,6 +218,15 @@ mod tests {
                 provider("2", "A", "oidc"),
                 provider("3", "B", "oidc"),
             ]),
+            tunnels: Some(vec![Zone { id: "t1".to_owned(), name: "home".to_owned() }]),
+            virtual_networks: Some(vec![
+                VirtualNetwork {
+                    id: "n1".to_owned(),
+                    name: "default".to_owned(),
+                    is_default: true,
+                },
+                VirtualNetwork { id: "n2".to_owned(), name: "lab".to_owned(), is_default: false },
+            ]),
             ..Scope::default()
         }
     }
@@ -229,6 +238,23 @@ mod tests {
         assert_eq!(Json::Object(found), json!({"id": "1", "name": "GitHub", "type": "github"}));
         let found = resolve("zone", json!({"name": "Example.com."})).unwrap();
         assert_eq!(found.get("id"), Some(&json!("z1")));
+        for (kind, query, expected) in [
+            ("zone", json!({"id": "z1"}), json!({"id": "z1", "name": "example.com"})),
+            (
+                "tunnel",
+                json!({"name": "home"}),
+                json!({"id": "t1", "name": "home", "cname": "t1.cfargotunnel.com"}),
+            ),
+            ("virtual_network", json!({"name": "lab"}), json!({"id": "n2", "name": "lab"})),
+        ] {
+            let found = resolve(kind, query).unwrap();
+            assert_eq!(Json::Object(found.clone()), expected);
+            for output in outputs(kind) {
+                assert!(found.contains_key(output.name), "{kind} {}", output.name);
+            }
+        }
+        let none = resolve("virtual_network", json!({"name": "x"})).unwrap_err();
+        assert!(none.hint.unwrap().contains("default (n1), lab (n2)"));
         let none = resolve("identity_provider", json!({"name": "GitLab"})).unwrap_err();
         assert!(none.hint.unwrap().contains("GitHub (github, 1), A (oidc, 2)"));
         let several = resolve("identity_provider", json!({"type": "oidc"})).unwrap_err();

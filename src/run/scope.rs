@@ -87,7 +87,7 @@ pub fn listing(need: Need, account: &str) -> Option<Listing> {
             call: get(format!("/accounts/{account}/teamnet/virtual_networks"))
                 .query("is_deleted", "false")
                 .purpose("reading the virtual networks"),
-            paging: Paging::Pages(1000),
+            paging: Paging::One,
         },
         Need::ApiResources => return None,
     })
