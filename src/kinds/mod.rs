@@ -19,6 +19,7 @@ pub mod lookup;
 pub mod marked;
 pub mod origin;
 mod route;
+pub mod split_tunnel;
 pub mod ssm_parameter;
 pub mod ssm_parameter_spec;
 pub mod support;
@@ -35,6 +36,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &tunnel_config::TunnelConfig,
     &tunnel_route::TunnelRoute,
     &hostname_route::HostnameRoute,
+    &split_tunnel::SplitTunnel,
     &dns_record::DnsRecord,
     &access_group::AccessGroup,
     &access_policy::AccessPolicy,

@@ -181,6 +181,7 @@ pub fn preset_cloudflare(
     }
     cloudflare::access::preset(&mut state.access, account, env);
     cloudflare::networks::preset(&mut state.networks, account, env);
+    cloudflare::devices::preset(&mut state.devices, account, env);
 }
 
 /// The AWS account, its access keys and KMS keys; what is there stays.

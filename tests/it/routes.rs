@@ -1,4 +1,5 @@
-//! Private networks: subnets and hostnames that only clients of WARP reach, through a tunnel.
+//! Private networks: subnets and hostnames that only clients of WARP reach, through a tunnel, and
+//! what their split tunnel leaves out.
 
 use serde_json::{Value, json};
 
@@ -248,4 +249,83 @@ fn a_hostname_becomes_private_and_public_again_and_is_never_open() {
     assert!(at(&changes, "POST", "/access/apps") < at(&changes, "POST", "/dns_records"));
     lab.is_settled(&[]);
     assert!(rows(&lab, HOSTNAMES).is_empty());
+}
+
+const SPLIT: &str = "resources:
+  split_tunnel.all:
+    mode: exclude
+    shared: [entries]
+    entries:
+      - {address: 10.9.8.7/16, description: lab}
+      - {host: NAS.home.arpa}
+";
+
+/// Entries in one order.
+fn sorted(mut entries: Vec<Value>) -> Vec<Value> {
+    entries.sort_by_key(|entry| format!("{} {}", entry["address"], entry["host"]));
+    entries
+}
+
+fn excluded(lab: &Lab) -> Vec<Value> {
+    sorted(rows(lab, "devices/policy/exclude"))
+}
+
+#[test]
+fn the_default_profile_is_taken_over_and_keeps_what_others_wrote() {
+    let lab = with_stack(&["--mangle", "5"], SPLIT);
+    let before = excluded(&lab);
+    lab.run(&["apply", "--yes"]).exits(5).says("split_tunnel.all is there already and differs");
+    lab.write(STACK, &SPLIT.replace("mode:", "adopt: true\n    mode:"));
+    lab.apply(&[]);
+    assert_eq!(excluded(&lab).len(), before.len() + 2);
+    lab.is_settled(&[]);
+    lab.run(&["drift"]).exits(0);
+    // Someone adds one, and takes one of ours away.
+    let mut other: Vec<Value> = excluded(&lab);
+    other.retain(|entry| entry["description"] != "lab");
+    other.push(json!({"host": "theirs.example.org"}));
+    let list = lab.account("devices/policy/exclude");
+    lab.cloudflare("PUT", &list, Some(json!(other)));
+    lab.run(&["drift"]).exits(2);
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    lab.edit(STACK, "      - {host: NAS.home.arpa}\n", "");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    let mut left = before.clone();
+    left.push(json!({"host": "theirs.example.org"}));
+    left.push(json!({"address": "10.9.0.0/16", "description": "lab"}));
+    left = sorted(left);
+    assert_eq!(excluded(&lab), left);
+    // The profile stays, less what was put in.
+    lab.run(&["destroy", "net", "--yes"]).exits(0);
+    left.retain(|entry| entry["address"] != "10.9.0.0/16");
+    assert_eq!(excluded(&lab), left);
+    let stack = lab.read(STACK);
+    lab.write(STACK, &stack.replace("resources:", "resources:\n  tunnel.t: {name: t}"));
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+}
+
+#[test]
+fn a_list_that_is_not_shared_is_the_files() {
+    let text = "resources:
+  split_tunnel.all: {mode: include, adopt: true, entries: [{address: 10.9.0.0/16}, {host: nas.lan}]}
+";
+    let lab = with_stack(&["--mangle", "6"], text);
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert!(excluded(&lab).is_empty(), "one mode ends the other");
+    assert_eq!(rows(&lab, "devices/policy/include").len(), 2);
+    let list = lab.account("devices/policy/include");
+    lab.cloudflare("PUT", &list, Some(json!([{"host": "nas.lan"}, {"host": "theirs.lan"}])));
+    lab.run(&["drift"]).exits(2);
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    let hosts = rows(&lab, "devices/policy/include");
+    assert!(hosts.iter().all(|entry| entry["host"] != "theirs.lan"), "{hosts:#?}");
+    lab.edit(STACK, "mode: include", "mode: exclude");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert_eq!(excluded(&lab).len(), 2);
 }

@@ -2,6 +2,7 @@
 //! [`State`], held to the contract (`cloudflare-api.md`).
 
 pub mod access;
+pub mod devices;
 mod dns;
 mod dns_content;
 mod dns_list;
@@ -52,6 +53,9 @@ pub struct State {
     /// Private networks.
     #[serde(default)]
     pub networks: networks::State,
+    /// Default device profiles.
+    #[serde(default)]
+    pub devices: Vec<devices::Profile>,
 }
 
 /// One request, as far as the handlers look at it.
@@ -120,6 +124,7 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
                     tunnels::handle(state, call, account, rest, env)
                 }
                 ["teamnet", rest @ ..] => networks::teamnet(state, call, account, rest, env),
+                ["devices", rest @ ..] => devices::handle(state, call, account, rest),
                 ["zerotrust", rest @ ..] => networks::zerotrust(state, call, account, rest, env),
                 ["access", rest @ ..] => {
                     let scope = access::Scope { account: account.to_string(), zone: None };

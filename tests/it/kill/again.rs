@@ -91,8 +91,37 @@ fn without_resources(lab: &Lab) {
     lab.write(STACK, text.split_once("\nresources:").unwrap().0);
 }
 
+fn with_split_tunnel(lab: &Lab) {
+    with_resources(
+        lab,
+        "  split_tunnel.all: {mode: exclude, entries: [{address: 10.9.0.0/16}], shared: [entries], \
+         adopt: true}\n",
+    );
+}
+
 fn cases() -> Vec<Case> {
     vec![
+        case("split_tunnel adopt", with_split_tunnel, APPLY, Point::Call("PUT", "*/exclude")),
+        case(
+            "split_tunnel update",
+            |lab| {
+                with_split_tunnel(lab);
+                lab.apply(&[]);
+                lab.edit(STACK, "10.9.0.0/16", "10.10.0.0/16");
+            },
+            APPLY,
+            Point::Call("PUT", "*/exclude"),
+        ),
+        case(
+            "split_tunnel delete",
+            |lab| {
+                with_split_tunnel(lab);
+                lab.apply(&[]);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("PUT", "*/exclude"),
+        ),
         case("tunnel_route create", with_routes, APPLY, Point::Call("POST", "*/teamnet/routes")),
         case(
             "tunnel_route update",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// What differs from run to run and says nothing about what was done.
-const VOLATILE: [&str; 32] = [
+const VOLATILE: [&str; 33] = [
     "id",
     "uid",
     "aud",
@@ -38,6 +38,7 @@ const VOLATILE: [&str; 32] = [
     "boxctl/parameter-versions",
     "deployment.kubernetes.io/revision",
     "zone_id",
+    "gateway_unique_id",
 ];
 
 /// Kinds whose objects others make under names of chance.
@@ -114,6 +115,7 @@ pub fn outline(dump: &Value) -> Value {
         "groups": access["groups"],
         "service_tokens": access["service_tokens"],
         "routes": [cloudflare["networks"]["routes"], cloudflare["networks"]["hostname_routes"]],
+        "devices": cloudflare["devices"],
         "parameters": parameters,
         "objects": objects,
     });
