@@ -99,6 +99,28 @@ pub fn canonical_data(kind: &str, data: &Json) -> Json {
     Json::Object(out)
 }
 
+/// Whether Cloudflare's edge can't reach an address, so that its record can't be proxied (contract
+/// 3.4). `100::` is none of them: Workers stand behind it.
+pub fn is_private(content: &str) -> bool {
+    match content.trim().parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(ip)) => {
+            let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
+            shared
+                || ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+        }
+        Ok(std::net::IpAddr::V6(ip)) => {
+            ip.is_unique_local()
+                || ip.is_unicast_link_local()
+                || ip.is_loopback()
+                || ip.is_unspecified()
+        }
+        Err(_) => false,
+    }
+}
+
 /// What is wrong with a content that is known.
 pub fn check(kind: &str, content: &str) -> Option<Problem> {
     let wrong = |message: String| Some(Problem::error("content", message));

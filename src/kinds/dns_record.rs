@@ -447,6 +447,15 @@ fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Probl
     if proxied && !PROXIABLE.contains(&kind) {
         problems.push(Problem::error("proxied", format!("a {kind} record cannot be proxied")));
     }
+    if let Some(content) = text(spec, "content").filter(|c| proxied && dns_content::is_private(c)) {
+        problems.push(
+            Problem::error(
+                "proxied",
+                format!("{content} is a private address, and such a record cannot be proxied"),
+            )
+            .hint("leave `proxied` out, or publish the service by a tunnel"),
+        );
+    }
     match ttl {
         Some(ttl) if proxied && ttl != 1 => problems.push(
             Problem::error("ttl", "a proxied record has no ttl of its own")

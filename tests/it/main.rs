@@ -36,6 +36,7 @@ mod readiness;
 mod readme;
 mod readonly;
 mod recorder;
+mod records;
 mod refusals;
 mod rollback;
 mod routes;
