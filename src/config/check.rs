@@ -310,7 +310,8 @@ fn settings(drafts: &Drafts, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Hostnames that a tunnel routes and no Access application of the stack guards.
+/// Hostnames that a tunnel routes and no Access application of the stack guards, but for private
+/// ones: they have a hostname route, and no record leads to them.
 fn unguarded(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let hostnames = |draft: &Draft| match context.kind(draft.address.kind()) {
         Some(kind) if draft.sound => kind.hostnames(&draft.spec, &context.scope),
@@ -326,9 +327,15 @@ fn unguarded(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnosti
                 .strip_prefix('*')
                 .is_some_and(|end| hostname.strip_suffix(end).is_some_and(|rest| !rest.is_empty()))
     };
+    let private: Vec<String> = of("hostname_route").flat_map(hostnames).collect();
+    let named: Vec<String> = of("dns_record").flat_map(hostnames).collect();
+    let is_private = |hostname: &String| {
+        private.contains(hostname) && !named.iter().any(|pattern| covers(pattern, hostname))
+    };
     for draft in of("tunnel_config") {
         for hostname in hostnames(draft) {
             let said = drafts.public.contains(&hostname)
+                || is_private(&hostname)
                 || guarded.iter().any(|pattern| covers(pattern, &hostname));
             if said || drafts.is_broken(&draft.address) {
                 continue;

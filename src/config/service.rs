@@ -49,8 +49,6 @@ pub(super) struct Surroundings<'a> {
     pub scope: &'a Scope,
     /// What generated connectors look like.
     pub connector: Option<&'a Connector>,
-    /// Whether there is a kind for hostname routes.
-    pub private_routes: bool,
 }
 
 /// The JSON Schema of a service.
@@ -69,7 +67,7 @@ pub(super) fn schema() -> Json {
         }
         fields
     };
-    let private = json!({"enum": ["public", "private"], "description": "private: for WARP clients only, no record and no Access."});
+    let private = json!({"enum": ["public", "private"], "description": "private: for WARP clients only, by a hostname route; no record and no Access."});
     let service = route(&[
         (
             "routes",
@@ -197,7 +195,6 @@ impl<'n> Service<'n> {
         let names = names(self.node.get("routes").is_some(), &routes, self.around.scope);
         let rules = routes
             .iter()
-            .filter(|route| !route.private)
             .map(rule)
             .chain([Node::of_map(
                 vec![("service", Some(Node::of_text("http_status:404", self.mark)))],
@@ -264,26 +261,18 @@ impl<'n> Service<'n> {
             return None;
         }
         let hostname = given.to_ascii_lowercase();
+        let private = node.get("expose").and_then(Node::text) == Some("private");
         let zones = &self.around.scope.zones;
         let all_named = !zones.is_empty() && zones.iter().all(|zone| !zone.name.is_empty());
-        if all_named && self.around.scope.zone_of(&hostname).is_none() {
+        // What has no record belongs to no zone.
+        if all_named && !private && self.around.scope.zone_of(&hostname).is_none() {
             let names: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
             let message = format!("`{hostname}` is in none of the project's zones");
             let hint = format!("boxctl.yaml has: {}", names.join(", "));
             diagnostics.error_hint(named.mark, message, Some(hint));
             return None;
         }
-        let private = node.get("expose").and_then(Node::text) == Some("private");
-        if private && !self.around.private_routes {
-            let mark = node.get("expose").map_or(node.mark, |node| node.mark);
-            diagnostics.error_hint(
-                mark,
-                "private routes are not supported yet",
-                Some("take the route out, or publish it with `access`"),
-            );
-            return None;
-        }
-        if !private && node.get("origin").is_none() {
+        if node.get("origin").is_none() {
             diagnostics.error(named.mark, format!("`origin` is missing for {hostname}"));
             return None;
         }
@@ -304,6 +293,12 @@ impl<'n> Service<'n> {
             routes.iter().filter(|route| route.hostname == hostname).collect();
         let Some(first) = own.first() else { return };
         let mark = first.mark;
+        if let Some(other) = own.iter().find(|route| route.private != first.private) {
+            let hint = "a hostname is private, or it is not";
+            let message = format!("{hostname} has another `expose` before");
+            diagnostics.error_hint(other.mark, message, Some(hint));
+            return;
+        }
         if first.private {
             let node = Node::of_map(
                 vec![

@@ -318,7 +318,6 @@ impl Expansion<'_> {
         let around = Surroundings {
             scope: &self.context.scope,
             connector: self.context.project.project.connector.as_ref(),
-            private_routes: self.context.kind("hostname_route").is_some(),
         };
         let mut raws = Vec::new();
         for entry in node.and_then(Node::entries).unwrap_or_default() {

@@ -348,11 +348,11 @@ fn mistakes_in_stacks_have_their_place() {
             "login_method",
         ),
         (
-            "services:\n  a: {routes: [{hostname: a.b0xp.io, origin: \"http://a\", expose: private}]}\n",
+            "services:\n  a: {access: public, routes: [{hostname: a.b0xp.io, origin: \"http://a\", expose: private}, {hostname: a.b0xp.io, path: /x, origin: \"http://b\"}]}\n",
             2,
-            66,
-            "not supported yet",
-            "",
+            103,
+            "a.b0xp.io has another `expose` before",
+            "a hostname is private, or it is not",
         ),
     ];
     for (text, line, column, message, hint) in table {

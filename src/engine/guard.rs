@@ -84,6 +84,21 @@ fn losses(planner: &mut Planner<'_>) {
     planner.checks.extend(found);
 }
 
+/// Whether only clients of WARP reach a hostname: it has a route of its own, and no record leads to
+/// it.
+fn is_private(planner: &Planner<'_>, hostname: &str) -> bool {
+    let named = planner.exposure.with_role(hostname, Role::Name).next().is_some();
+    let routes = planner.input.stack.resources.iter();
+    let mut routes = routes.filter(|resource| resource.address.kind() == "hostname_route");
+    !named
+        && routes.any(|resource| {
+            planner.kind(resource.address.kind()).is_some_and(|kind| {
+                let hostnames = kind.hostnames(&resource.spec, planner.input.scope);
+                hostnames.iter().any(|own| own == hostname)
+            })
+        })
+}
+
 /// A hostname that stays published keeps what guards it, unless it is said to be public.
 fn guards(planner: &mut Planner<'_>) {
     let mut open: BTreeMap<(String, Address), bool> = BTreeMap::new();
@@ -95,7 +110,8 @@ fn guards(planner: &mut Planner<'_>) {
                 continue;
             }
             for (hostname, _, _) in planner.exposure.publishers(pattern) {
-                if planner.exposure.with_role(hostname, Role::Guard).next().is_none() {
+                let guarded = planner.exposure.with_role(hostname, Role::Guard).next().is_some();
+                if !guarded && !is_private(planner, hostname) {
                     let said = planner.input.stack.public.iter().any(|h| h == hostname)
                         && (planner.input.options.allow_public.iter())
                             .any(|allowed| exposure::fits(allowed, hostname));

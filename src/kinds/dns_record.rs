@@ -447,11 +447,13 @@ fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Probl
     if proxied && !PROXIABLE.contains(&kind) {
         problems.push(Problem::error("proxied", format!("a {kind} record cannot be proxied")));
     }
-    let address = text(spec, "content").filter(|content| !dns_content::is_public(content));
-    if let Some(address) = address.filter(|_| proxied && kind != "CNAME") {
+    if let Some(content) = text(spec, "content").filter(|c| proxied && !dns_content::is_public(c)) {
         problems.push(
-            Problem::error("proxied", format!("Cloudflare cannot reach {address} to proxy it"))
-                .hint("write `proxied: false`, or publish it through a tunnel"),
+            Problem::error(
+                "proxied",
+                format!("{content} is a private address, and such a record cannot be proxied"),
+            )
+            .hint("leave `proxied` out, or publish the service by a tunnel"),
         );
     }
     match ttl {

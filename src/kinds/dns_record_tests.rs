@@ -87,6 +87,14 @@ fn records_that_cannot_be_are_refused() {
         (json!({"name": "a.b0xp.io", "type": "TXT", "content": "x", "proxied": true}), "proxied"),
         (json!({"name": "a.b0xp.io", "type": "TXT", "content": "x", "ttl": 5}), "ttl"),
         (
+            json!({"name": "a.b0xp.io", "type": "A", "content": "192.168.1.7", "proxied": true}),
+            "proxied",
+        ),
+        (
+            json!({"name": "a.b0xp.io", "type": "AAAA", "content": "fd00::1", "proxied": true}),
+            "proxied",
+        ),
+        (
             json!({"name": "a.b0xp.io", "type": "A", "content": "192.0.2.1", "proxied": true,
                 "ttl": 300}),
             "ttl",
@@ -108,9 +116,13 @@ fn records_that_cannot_be_are_refused() {
         crate::model::address::Address::new("tunnel", "a"),
         "cname",
     );
-    let spec = json!({"name": "a.b0xp.io", "type": "CNAME", "content": reference,
-        "proxied": true});
-    assert!(problems(&DnsRecord, spec).is_empty());
+    for spec in [
+        json!({"name": "a.b0xp.io", "type": "CNAME", "content": reference, "proxied": true}),
+        json!({"name": "a.b0xp.io", "type": "AAAA", "content": "100::", "proxied": true}),
+        json!({"name": "a.b0xp.io", "type": "A", "content": "192.168.1.7"}),
+    ] {
+        assert!(problems(&DnsRecord, spec.clone()).is_empty(), "{spec}");
+    }
 }
 
 proptest! {

@@ -41,8 +41,18 @@ pub struct TunnelQuery {
     pub id: Option<String>,
 }
 
+/// A virtual network, by one of these.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualNetworkQuery {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its id.
+    pub id: Option<String>,
+}
+
 /// The kinds of lookups.
-pub const KINDS: [&str; 3] = ["identity_provider", "zone", "tunnel"];
+pub const KINDS: [&str; 4] = ["identity_provider", "zone", "tunnel", "virtual_network"];
 
 /// The JSON Schema of a lookup's query.
 pub fn schema(kind: &str) -> Option<schemars::Schema> {
@@ -50,6 +60,7 @@ pub fn schema(kind: &str) -> Option<schemars::Schema> {
         "identity_provider" => Some(schemars::schema_for!(IdentityProviderQuery)),
         "zone" => Some(schemars::schema_for!(ZoneQuery)),
         "tunnel" => Some(schemars::schema_for!(TunnelQuery)),
+        "virtual_network" => Some(schemars::schema_for!(VirtualNetworkQuery)),
         _ => None,
     }
 }
@@ -63,7 +74,7 @@ pub fn outputs(kind: &str) -> &'static [Output] {
         Output { name: "cname", secret: false, doc: "What its records point to." };
     match kind {
         "identity_provider" => &[ID, NAME, TYPE],
-        "zone" => &[ID, NAME],
+        "zone" | "virtual_network" => &[ID, NAME],
         "tunnel" => &[ID, NAME, CNAME],
         _ => &[],
     }
@@ -75,6 +86,7 @@ pub fn needs(kind: &str) -> Option<Need> {
         "identity_provider" => Some(Need::IdentityProviders),
         "zone" => Some(Need::Zones),
         "tunnel" => Some(Need::Tunnels),
+        "virtual_network" => Some(Need::VirtualNetworks),
         _ => None,
     }
 }
@@ -178,6 +190,12 @@ fn candidates(kind: &str, scope: &Scope) -> Vec<Candidate> {
                 candidate(&known.id, &known.name, Some(("cname", cname)))
             })
             .collect(),
+        "virtual_network" => scope
+            .virtual_networks
+            .iter()
+            .flatten()
+            .map(|known| candidate(&known.id, &known.name, None))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -185,7 +203,7 @@ fn candidates(kind: &str, scope: &Scope) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::scope::{IdentityProvider, Zone};
+    use crate::model::scope::{IdentityProvider, VirtualNetwork, Zone};
 
     fn scope() -> Scope {
         let provider = |id: &str, name: &str, kind: &str| IdentityProvider {
@@ -200,6 +218,15 @@ mod tests {
                 provider("2", "A", "oidc"),
                 provider("3", "B", "oidc"),
             ]),
+            tunnels: Some(vec![Zone { id: "t1".to_owned(), name: "home".to_owned() }]),
+            virtual_networks: Some(vec![
+                VirtualNetwork {
+                    id: "n1".to_owned(),
+                    name: "default".to_owned(),
+                    is_default: true,
+                },
+                VirtualNetwork { id: "n2".to_owned(), name: "lab".to_owned(), is_default: false },
+            ]),
             ..Scope::default()
         }
     }
@@ -211,6 +238,23 @@ mod tests {
         assert_eq!(Json::Object(found), json!({"id": "1", "name": "GitHub", "type": "github"}));
         let found = resolve("zone", json!({"name": "Example.com."})).unwrap();
         assert_eq!(found.get("id"), Some(&json!("z1")));
+        for (kind, query, expected) in [
+            ("zone", json!({"id": "z1"}), json!({"id": "z1", "name": "example.com"})),
+            (
+                "tunnel",
+                json!({"name": "home"}),
+                json!({"id": "t1", "name": "home", "cname": "t1.cfargotunnel.com"}),
+            ),
+            ("virtual_network", json!({"name": "lab"}), json!({"id": "n2", "name": "lab"})),
+        ] {
+            let found = resolve(kind, query).unwrap();
+            assert_eq!(Json::Object(found.clone()), expected);
+            for output in outputs(kind) {
+                assert!(found.contains_key(output.name), "{kind} {}", output.name);
+            }
+        }
+        let none = resolve("virtual_network", json!({"name": "x"})).unwrap_err();
+        assert!(none.hint.unwrap().contains("default (n1), lab (n2)"));
         let none = resolve("identity_provider", json!({"name": "GitLab"})).unwrap_err();
         assert!(none.hint.unwrap().contains("GitHub (github, 1), A (oidc, 2)"));
         let several = resolve("identity_provider", json!({"type": "oidc"})).unwrap_err();

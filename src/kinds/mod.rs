@@ -13,10 +13,13 @@ pub mod compare;
 pub mod dns_content;
 pub mod dns_record;
 pub mod dns_record_spec;
+pub mod hostname_route;
 pub mod kubernetes;
 pub mod lookup;
 pub mod marked;
 pub mod origin;
+mod route;
+pub mod split_tunnel;
 pub mod ssm_parameter;
 pub mod ssm_parameter_spec;
 pub mod support;
@@ -24,12 +27,16 @@ pub mod support;
 mod testing;
 pub mod tunnel;
 pub mod tunnel_config;
+pub mod tunnel_route;
 pub mod wiring;
 
 /// Every kind. Adding one is a file in this folder and a line here.
 pub static KINDS: &[&dyn Kind] = &[
     &tunnel::Tunnel,
     &tunnel_config::TunnelConfig,
+    &tunnel_route::TunnelRoute,
+    &hostname_route::HostnameRoute,
+    &split_tunnel::SplitTunnel,
     &dns_record::DnsRecord,
     &access_group::AccessGroup,
     &access_policy::AccessPolicy,

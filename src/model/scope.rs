@@ -22,6 +22,17 @@ pub struct IdentityProvider {
     pub kind: String,
 }
 
+/// A virtual network of the account: a subnet is routed once in each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualNetwork {
+    /// A UUID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is the one that routes belong to where nothing is said.
+    pub is_default: bool,
+}
+
 /// A kind that the cluster serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiResource {
@@ -53,6 +64,8 @@ pub struct Scope {
     pub access_groups: Option<Vec<Zone>>,
     /// Live tunnels by name and id, for lookups; None until read.
     pub tunnels: Option<Vec<Zone>>,
+    /// Virtual networks; None until read.
+    pub virtual_networks: Option<Vec<VirtualNetwork>>,
     /// What the cluster serves; None until read.
     pub api_resources: Option<Vec<ApiResource>>,
     /// Random text of the state, for life: marks what boxctl creates.
@@ -99,6 +112,8 @@ pub enum Need {
     AccessGroups,
     /// The tunnels by name.
     Tunnels,
+    /// The virtual networks.
+    VirtualNetworks,
     /// What the cluster serves.
     ApiResources,
 }

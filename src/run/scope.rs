@@ -8,7 +8,7 @@ use crate::model::call::{Call, Listing, Paging, Service};
 use crate::model::error::{CallError, Exit, Failure, Report, Stop};
 use crate::model::project::Project;
 use crate::model::resource::Stack;
-use crate::model::scope::{IdentityProvider, Need, Scope, Zone};
+use crate::model::scope::{IdentityProvider, Need, Scope, VirtualNetwork, Zone};
 use crate::model::state::{State, Target};
 
 use super::Context;
@@ -83,6 +83,12 @@ pub fn listing(need: Need, account: &str) -> Option<Listing> {
                 .purpose("reading the tunnels"),
             paging: Paging::Pages(1000),
         },
+        Need::VirtualNetworks => Listing {
+            call: get(format!("/accounts/{account}/teamnet/virtual_networks"))
+                .query("is_deleted", "false")
+                .purpose("reading the virtual networks"),
+            paging: Paging::One,
+        },
         Need::ApiResources => return None,
     })
 }
@@ -115,12 +121,7 @@ pub fn needs(context: &Context<'_>, stack: &Stack, state: Option<&State>) -> BTr
         }
     }
     for lookup in &stack.lookups {
-        needs.extend(match lookup.address.kind() {
-            "identity_provider" => Some(Need::IdentityProviders),
-            "zone" => Some(Need::Zones),
-            "tunnel" => Some(Need::Tunnels),
-            _ => None,
-        });
+        needs.extend(crate::kinds::lookup::needs(lookup.address.kind()));
     }
     needs
 }
@@ -196,6 +197,20 @@ pub async fn read(
                     })
                     .collect(),
                 );
+            }
+            Need::VirtualNetworks => {
+                let items = list.map_err(|error| unread("the virtual networks", &error))?;
+                let live =
+                    items.iter().filter(|item| item.get("deleted_at").is_none_or(Json::is_null));
+                let known = live.filter_map(|item| {
+                    let is_default = item.get("is_default_network").and_then(Json::as_bool);
+                    Some(VirtualNetwork {
+                        id: text(item, "id")?,
+                        name: text(item, "name")?,
+                        is_default: is_default.unwrap_or(false),
+                    })
+                });
+                scope.virtual_networks = Some(known.collect());
             }
             Need::ApiResources => {}
         }

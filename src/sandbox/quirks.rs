@@ -12,6 +12,10 @@ pub enum Quirk {
     TunnelConflict400,
     /// Contract 12, 2.
     ActiveConnections409,
+    /// Contract 12, 3.
+    RoutesOutliveTunnel,
+    /// Contract 5.2.
+    SameHostnameRoute,
     /// Contract 12, 4.
     LongSecrets,
     /// Contract 12, 5.
@@ -55,7 +59,7 @@ pub enum Quirk {
 }
 
 /// All of them: name, what happens when it is on, and for how many milliseconds if it passes.
-const ALL: [(Quirk, &str, &str, Option<u64>); 22] = {
+const ALL: [(Quirk, &str, &str, Option<u64>); 24] = {
     use Quirk::*;
     [
         (
@@ -68,6 +72,18 @@ const ALL: [(Quirk, &str, &str, Option<u64>); 22] = {
             ActiveConnections409,
             "active-connections-409",
             "a tunnel with connections is refused with 409 and another text",
+            None,
+        ),
+        (
+            RoutesOutliveTunnel,
+            "routes-outlive-tunnel",
+            "routes stay when their tunnel is deleted without cascade",
+            None,
+        ),
+        (
+            SameHostnameRoute,
+            "same-hostname-route",
+            "making a hostname route that is there answers the one that is there",
             None,
         ),
         (LongSecrets, "long-secrets", "a tunnel's secret has to decode to 32 bytes", None),

@@ -127,13 +127,21 @@ impl World {
             self.cloudflare.tunnels.iter().partition(|tunnel| tunnel.deleted_at.is_none());
         let mut cloudflare = json!(self.cloudflare);
         cloudflare["tunnels"] = json!(live);
+        let mut routes = json!({});
+        for list in ["routes", "hostname_routes"] {
+            let all = cloudflare["networks"][list].as_array().cloned().unwrap_or_default();
+            let (live, deleted): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|route| route["deleted_at"].is_null());
+            cloudflare["networks"][list] = json!(live);
+            routes[list] = json!(deleted);
+        }
         let mut ssm = json!(self.ssm);
         if let Some(regions) = ssm["parameters"].as_object_mut() {
             regions.retain(|_, parameters| parameters.as_object().is_some_and(|p| !p.is_empty()));
         }
         json!({
             "cloudflare": cloudflare, "ssm": ssm, "kubernetes": self.cluster.dump(),
-            "tombstones": { "tunnels": deleted },
+            "tombstones": { "tunnels": deleted, "networks": routes },
         })
     }
 }
@@ -172,6 +180,8 @@ pub fn preset_cloudflare(
         }
     }
     cloudflare::access::preset(&mut state.access, account, env);
+    cloudflare::networks::preset(&mut state.networks, account, env);
+    cloudflare::devices::preset(&mut state.devices, account, env);
 }
 
 /// The AWS account, its access keys and KMS keys; what is there stays.

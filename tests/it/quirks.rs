@@ -5,9 +5,11 @@ use serde_json::json;
 use crate::lab::Lab;
 
 /// Every quirk by name; those that pass do so within the waits of a lab.
-const QUIRKS: [&str; 22] = [
+const QUIRKS: [&str; 24] = [
     "tunnel-conflict-400",
     "active-connections-409",
+    "routes-outlive-tunnel",
+    "same-hostname-route",
     "long-secrets",
     "mixed-policies",
     "ttl-required",
@@ -30,7 +32,7 @@ const QUIRKS: [&str; 22] = [
     "never-inactive",
 ];
 
-/// Records and an application whose forms are in doubt, beside what a fixture has.
+/// Records, routes and an application whose forms are in doubt, beside what a fixture has.
 const BESIDE: &str = "\
 resources:
   dns_record.text: {name: text, type: TXT, content: v=spf1 -all}
@@ -42,6 +44,9 @@ resources:
     precedence: 1
     decision: allow
     include: [{email_domain: example.org}]
+  tunnel.beside: {name: beside}
+  tunnel_route.beside: {network: 10.7.0.9/16, tunnel: '${tunnel.beside.id}', comment: first}
+  hostname_route.beside: {hostname: beside.lan, tunnel: '${tunnel.beside.id}'}
 ";
 
 /// Made, changed and taken away; what was done is settled each time.

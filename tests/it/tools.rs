@@ -60,6 +60,40 @@ fn the_official_cloudflare_client_reads_what_boxctl_made() {
 }
 
 #[test]
+fn the_official_cloudflare_client_routes_private_networks() {
+    if !is_there("python3", &["-c", "import cloudflare"]) {
+        return;
+    }
+    let lab = Lab::of("longform");
+    std::fs::remove_file(lab.path().join("stacks/openhands.yaml")).unwrap();
+    lab.write(
+        "stacks/net.yaml",
+        "resources:
+  tunnel.home: {name: home}
+  tunnel_route.lan: {network: 10.0.0.0/8, tunnel: \"${tunnel.home.id}\"}
+  hostname_route.nas: {hostname: nas.lan, tunnel: \"${tunnel.home.id}\"}
+  split_tunnel.all: {mode: exclude, entries: [{host: nas.lan}], shared: [entries], adopt: true}
+",
+    );
+    lab.apply(&[]);
+    let before = lab.dump();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/cloudflare_networks.py");
+    let read = tool(&lab, "python3", &[script.to_str().unwrap(), ACCOUNT]);
+    let read: Value = serde_json::from_str(&read).unwrap();
+    assert_eq!(
+        read,
+        json!({
+            "default": ["default", true], "route": ["172.16.0.0/12", "changed", true],
+            "routes": [["10.0.0.0/8", "home"], ["172.16.0.0/12", "by the client"]],
+            "by_ip": true, "names": [["b.lan", "by the client"], ["nas.lan", "home"]],
+            "kept": true,
+        })
+    );
+    assert_eq!(lab.dump(), before);
+    lab.is_settled(&[]);
+}
+
+#[test]
 fn the_aws_command_line_reads_and_writes_parameters() {
     if !is_there("aws", &["--version"]) {
         return;

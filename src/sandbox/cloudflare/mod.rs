@@ -2,9 +2,11 @@
 //! [`State`], held to the contract (`cloudflare-api.md`).
 
 pub mod access;
+pub mod devices;
 mod dns;
 mod dns_content;
 mod dns_list;
+pub mod networks;
 mod quirky;
 pub mod reply;
 pub mod tokens;
@@ -48,6 +50,12 @@ pub struct State {
     pub tunnels: Vec<tunnels::Tunnel>,
     /// Zero Trust Access.
     pub access: access::State,
+    /// Private networks.
+    #[serde(default)]
+    pub networks: networks::State,
+    /// Default device profiles.
+    #[serde(default)]
+    pub devices: Vec<devices::Profile>,
 }
 
 /// One request, as far as the handlers look at it.
@@ -115,6 +123,9 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
                 ["cfd_tunnel" | "tunnels", rest @ ..] => {
                     tunnels::handle(state, call, account, rest, env)
                 }
+                ["teamnet", rest @ ..] => networks::teamnet(state, call, account, rest, env),
+                ["devices", rest @ ..] => devices::handle(state, call, account, rest),
+                ["zerotrust", rest @ ..] => networks::zerotrust(state, call, account, rest, env),
                 ["access", rest @ ..] => {
                     let scope = access::Scope { account: account.to_string(), zone: None };
                     access::handle(state, call, &scope, rest, env)

@@ -28,6 +28,16 @@ fn told(quirk: &str, on: bool) -> Value {
             let short = "c2hvcnQgc2VjcmV0IG9mIDI0IGJ5dGVz";
             post(&tunnels, json!({"name": "t", "tunnel_secret": short})).0.into()
         }
+        "routes-outlive-tunnel" | "same-hostname-route" => {
+            let tunnel = id(&post(&tunnels, json!({"name": "t"})));
+            let routes = format!("{account}/zerotrust/routes/hostname");
+            let route = json!({"hostname": "a.lan", "tunnel_id": tunnel});
+            post(&routes, route.clone());
+            let again = post(&routes, route).0;
+            sandbox.status("DELETE", &format!("{tunnels}/{tunnel}"), None);
+            let left = sandbox.get(&format!("{routes}?is_deleted=false"))["result"].clone();
+            json!([again, left.as_array().unwrap().len()])
+        }
         "no-config-src" => post(&tunnels, json!({"name": "t"})).1["result"]["config_src"].clone(),
         "unconfigured-minus-one" | "unconfigured-missing" => {
             let tunnel = id(&post(&tunnels, json!({"name": "t"})));
@@ -134,7 +144,7 @@ fn each_quirk_makes_a_difference() {
         count += 1;
         assert_ne!(told(quirk, true), told(quirk, false), "{quirk}");
     }
-    assert_eq!(count, 22);
+    assert_eq!(count, 24);
 }
 
 #[test]

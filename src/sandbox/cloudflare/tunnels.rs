@@ -249,6 +249,7 @@ fn delete(state: &mut State, call: &Call<'_>, at: usize, env: &mut Env) -> Outco
     tunnel.disconnect(env.now);
     tunnel.cleaned.clear();
     tunnel.deleted_at = Some(env.stamp());
+    super::networks::tunnel_gone(&mut state.networks, &tunnel.id, cascade, env);
     Ok(Answer::ok(shown(tunnel)))
 }
 

@@ -137,8 +137,100 @@ fn meddle(lab: &Lab, list: &str, field: &str, value: Value) {
     lab.cloudflare("PATCH", &path, Some(json!({ field: value })));
 }
 
+/// A part of the stack's file that the fixture does not have.
+fn with_resources(lab: &Lab, resources: &str) {
+    let text = lab.read(STACK);
+    lab.write(STACK, &format!("{text}\nresources:\n{resources}"));
+}
+
+fn with_routes(lab: &Lab) {
+    with_resources(
+        lab,
+        "  tunnel_route.lan: {network: 10.0.0.0/8, tunnel: \"${tunnel.openhands.id}\"}\n  \
+         hostname_route.nas: {hostname: nas.lan, tunnel: \"${tunnel.openhands.id}\"}\n",
+    );
+}
+
+/// Routes that were applied before.
+fn routed(lab: &Lab) {
+    with_routes(lab);
+    lab.apply(&[]);
+}
+
+fn without_resources(lab: &Lab) {
+    let text = lab.read(STACK);
+    lab.write(STACK, text.split_once("\nresources:").unwrap().0);
+}
+
+fn with_split_tunnel(lab: &Lab) {
+    with_resources(
+        lab,
+        "  split_tunnel.all: {mode: exclude, entries: [{address: 10.9.0.0/16}], shared: [entries], \
+         adopt: true}\n",
+    );
+}
+
 fn cases() -> Vec<Case> {
     vec![
+        case("split_tunnel adopt", with_split_tunnel, APPLY, Point::Call("PUT", "*/exclude")),
+        case(
+            "split_tunnel update",
+            |lab| {
+                with_split_tunnel(lab);
+                lab.apply(&[]);
+                lab.edit(STACK, "10.9.0.0/16", "10.10.0.0/16");
+            },
+            APPLY,
+            Point::Call("PUT", "*/exclude"),
+        ),
+        case(
+            "split_tunnel delete",
+            |lab| {
+                with_split_tunnel(lab);
+                lab.apply(&[]);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("PUT", "*/exclude"),
+        ),
+        case("tunnel_route create", with_routes, APPLY, Point::Call("POST", "*/teamnet/routes")),
+        case(
+            "tunnel_route update",
+            |lab| {
+                routed(lab);
+                lab.edit(STACK, "10.0.0.0/8", "10.0.0.0/9");
+            },
+            APPLY,
+            Point::Call("PATCH", "*/teamnet/routes/*"),
+        ),
+        case(
+            "tunnel_route delete",
+            |lab| {
+                routed(lab);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("DELETE", "*/teamnet/routes/*"),
+        ),
+        case("hostname_route create", with_routes, APPLY, Point::Call("POST", "*/routes/hostname")),
+        case(
+            "hostname_route update",
+            |lab| {
+                routed(lab);
+                lab.edit(STACK, "nas.lan", "nas.home.arpa");
+            },
+            APPLY,
+            Point::Call("PATCH", "*/routes/hostname/*"),
+        ),
+        case(
+            "hostname_route delete",
+            |lab| {
+                routed(lab);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("DELETE", "*/routes/hostname/*"),
+        ),
         made(
             "tunnel create",
             &["apply", "--yes", "--target", "tunnel.openhands"],

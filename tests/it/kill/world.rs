@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// What differs from run to run and says nothing about what was done.
-const VOLATILE: [&str; 34] = [
+const VOLATILE: [&str; 35] = [
     "id",
     "uid",
     "aud",
@@ -40,6 +40,7 @@ const VOLATILE: [&str; 34] = [
     "zone_id",
     "controller-uid",
     "batch.kubernetes.io/controller-uid",
+    "gateway_unique_id",
 ];
 
 /// Kinds whose objects others make under names of chance.
@@ -59,6 +60,7 @@ pub fn outline(dump: &Value) -> Value {
     learn(&cloudflare["tunnels"], &|item| item["name"].clone());
     learn(&cloudflare["access"]["policies"], &|item| item["fields"]["name"].clone());
     learn(&cloudflare["access"]["apps"], &|item| item["fields"]["domain"].clone());
+    learn(&cloudflare["networks"]["virtual_networks"], &|item| item["name"].clone());
     learn(&cloudflare["access"]["identity_providers"], &|item| item["object"]["name"].clone());
 
     learn(&cloudflare["access"]["groups"], &|item| item["object"]["name"].clone());
@@ -114,6 +116,8 @@ pub fn outline(dump: &Value) -> Value {
         "policies": access["policies"],
         "groups": access["groups"],
         "service_tokens": access["service_tokens"],
+        "routes": [cloudflare["networks"]["routes"], cloudflare["networks"]["hostname_routes"]],
+        "devices": cloudflare["devices"],
         "parameters": parameters,
         "objects": objects,
     });
