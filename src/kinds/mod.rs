@@ -17,6 +17,7 @@ pub mod kubernetes;
 pub mod lookup;
 pub mod marked;
 pub mod origin;
+pub mod service_token;
 pub mod ssm_parameter;
 pub mod ssm_parameter_spec;
 pub mod support;
@@ -35,6 +36,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &access_policy::AccessPolicy,
     &access_application::AccessApplication,
     &access_application_policy::AccessApplicationPolicy,
+    &service_token::ServiceToken,
     &ssm_parameter::SsmParameter,
     &kubernetes::object::Object,
 ];

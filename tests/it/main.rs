@@ -35,6 +35,7 @@ mod readonly;
 mod recorder;
 mod refusals;
 mod rollback;
+mod rotation;
 mod secrets;
 mod stacks;
 mod state_lost;
