@@ -49,6 +49,7 @@ fn settled(count: usize) -> (Stack, State, World) {
             shared: Vec::new(),
             adopted: false,
             replacing: false,
+            rotated_at: None,
             end: None,
             awaited: false,
             created_at: String::new(),
@@ -104,6 +105,7 @@ fn main() {
             retired: false,
             target: Target::default(),
             rolled_back: None,
+            now: jiff::Timestamp::UNIX_EPOCH,
         };
         let time = median(|| assert!(plan(&input).plan.changes.is_empty()));
         let _ = writeln!(out, "planning {count} settled resources: {time:?}");

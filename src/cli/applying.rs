@@ -205,6 +205,7 @@ pub(super) async fn carry_out(
             plan_id: &plan.id,
             is_whole: plan.options.target.is_empty()
                 && plan.options.exclude.is_empty()
+                && !plan.options.rotates()
                 && !stack.partial,
             refused,
             at,

@@ -326,6 +326,39 @@ Examples:
         #[arg(long)]
         no_wait: bool,
     },
+    /// Make the secret of a service token or a tunnel anew, and hand it on
+    #[command(
+        long_about = "Make the secret of a service token or a tunnel anew, write it to the \
+                      parameters that hold it, have the ExternalSecrets that read them refreshed \
+                      and the workloads restarted, and wait until a tunnel's new connectors are \
+                      healthy. It shows what it will do and asks for \"yes\". What was \
+                      interrupted goes on with the next apply.",
+        after_long_help = "\
+Examples:
+  boxctl rotate service_token.ci  a new client secret; the old one stays for `keep_old`
+  boxctl rotate tunnel.openhands  a new secret and token for a tunnel
+  boxctl rotate --due --yes       what `rotate: {every: …}` says is due, on a schedule"
+    )]
+    Rotate {
+        /// The service token or tunnel
+        #[arg(required_unless_present = "due", conflicts_with = "due", value_name = "ADDRESS")]
+        address: Option<String>,
+        /// Every secret that is due
+        #[arg(long)]
+        due: bool,
+        /// Stacks [default: all]
+        #[arg(long = "stack", value_name = "STACK")]
+        stacks: Vec<String>,
+        /// Do not run the commands of the files: what they print is not restarted
+        #[arg(long)]
+        no_commands: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        /// Do not wait until things are ready
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// Compare what was recorded with what is there; exit 2 on drift
     #[command(
         long_about = "Compare what was recorded with what is there: what someone changed, what is \
@@ -613,7 +646,8 @@ mod tests {
             &["boxctl", "rollback"],
             &["boxctl", "rollback", "a", "--all"],
             &["boxctl", "rollback", "a", "first"],
-            &["boxctl", "rotate", "--due"],
+            &["boxctl", "rotate"],
+            &["boxctl", "rotate", "tunnel.a", "--due"],
         ] {
             let error = parse_from(args).unwrap_err();
             assert!(error.use_stderr(), "{args:?}");

@@ -12,6 +12,7 @@ mod panics;
 mod planning;
 mod rendering;
 mod rollback;
+mod rotating;
 mod sandbox;
 mod saved;
 mod session;
@@ -148,6 +149,7 @@ fn options(planning: &Planning, destroy: bool) -> Options {
         strict: planning.strict,
         no_commands: planning.no_commands,
         forward: planning.forward,
+        ..Options::default()
     }
 }
 
@@ -232,6 +234,19 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             let names: Vec<String> = stack.iter().cloned().collect();
             let session = Session::open(of("rollback", &names)).await?;
             let result = rollback::run(&session, ui, &command).await;
+            session.close().await;
+            result
+        }
+        Command::Rotate { address, due: _, stacks, no_commands, yes, no_wait } => {
+            let command = rotating::RotateCommand {
+                address: address.clone(),
+                stacks: stacks.clone(),
+                no_commands: *no_commands,
+                yes: *yes,
+                no_wait: *no_wait,
+            };
+            let session = Session::open(of("rotate", stacks)).await?;
+            let result = rotating::run(&session, ui, &command).await;
             session.close().await;
             result
         }

@@ -100,7 +100,7 @@ pub fn refusal(plan: &Plan) -> Exit {
 
 /// Whether the report says that something is not done until it is said to be meant.
 fn is_refusal(report: &Report) -> bool {
-    const CODES: [&str; 14] = [
+    const CODES: [&str; 15] = [
         "adopt",
         "conflict",
         "contents",
@@ -111,6 +111,7 @@ fn is_refusal(report: &Report) -> bool {
         "protected",
         "public",
         "rolled-back",
+        "rotate",
         "secrets",
         "several",
         "stale",

@@ -22,6 +22,7 @@ use crate::model::value::{Special, each_special, references, secret_sources};
 
 use super::exposure::{self, Exposure};
 use super::resolve::{Known, Outputs, resolve};
+use super::rotation::{self, Rotating};
 use super::{graph, guard, steps};
 
 /// Everything that a stack's plan is made from.
@@ -46,6 +47,8 @@ pub struct Input<'a> {
     pub readers: &'a BTreeMap<Address, Vec<Address>>,
     /// What was asked for.
     pub options: &'a Options,
+    /// Now: what is due by then is told.
+    pub now: jiff::Timestamp,
     /// The share of resources that may be deleted or replaced, in percent.
     pub limit_percent: u8,
     /// Whether the stack's file is gone and it is to be destroyed.
@@ -81,7 +84,20 @@ pub struct Wanted {
 
 /// Plans one stack.
 pub fn plan(input: &Input<'_>) -> Planned {
-    let mut planner = Planner::new(input);
+    let mut rotating = rotation::asked(input);
+    loop {
+        let planned = once(input, &rotating);
+        // What is to be written and can't be read back has to be made anew, and then everywhere.
+        let before = rotating.len();
+        rotating.extend(rotation::unheld(input, &planned.plan));
+        if rotating.len() == before {
+            return planned;
+        }
+    }
+}
+
+fn once(input: &Input<'_>, rotating: &Rotating) -> Planned {
+    let mut planner = Planner::new(input, rotating);
     planner.take_renames();
     planner.decide_declared();
     planner.decide_orphans();
@@ -111,9 +127,12 @@ pub(super) struct Planner<'a> {
     pub exposed_now: Exposure,
     pub known: Known,
     pub blocked: BTreeSet<Address>,
+    /// What gets a new secret, and why.
+    pub rotating: &'a Rotating,
 }
+
 impl<'a> Planner<'a> {
-    fn new(input: &'a Input<'a>) -> Self {
+    fn new(input: &'a Input<'a>, rotating: &'a Rotating) -> Self {
         Planner {
             input,
             recorded: input.state.map(|state| state.resources.clone()).unwrap_or_default(),
@@ -133,6 +152,7 @@ impl<'a> Planner<'a> {
             exposed_now: Exposure::default(),
             known: input.lookups.clone(),
             blocked: BTreeSet::new(),
+            rotating,
         }
     }
 
@@ -254,6 +274,7 @@ impl<'a> Planner<'a> {
         }
         let remote = self.settle(kind, resource, &spec);
         self.learn(kind, address, &spec, remote.as_ref());
+        self.rotate(kind, resource, &spec, remote.as_ref());
     }
 
     /// What dependents may know of this resource. `remote` is None where it is about to be made.

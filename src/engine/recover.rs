@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::model::address::Address;
+use crate::model::change::Action;
 use crate::model::error::Report;
 use crate::model::journal::{Effect, Intent, OpenIntent, Settled};
 use crate::model::kind::{Kind, Readiness, Shows, Written};
@@ -162,7 +163,7 @@ impl Recovery<'_> {
             return End::Closed("it took effect, and another one has been made since");
         }
         match self.observed(address) {
-            Some(Observed::Absent) if intent.action == crate::model::change::Action::Delete => {
+            Some(Observed::Absent) if intent.action == Action::Delete => {
                 self.records.remove(address);
                 self.found.settled.effects.push(Effect::Remove { address: address.clone() });
                 End::Closed("it took effect")
@@ -188,6 +189,13 @@ impl Recovery<'_> {
         let id = intent.id.as_deref().unwrap_or_default();
         if before.as_ref().is_some_and(|before| before.id != id) {
             return End::Closed("another one has been made since");
+        }
+        if intent.action == Action::Rotate
+            && let Some(before) = before
+        {
+            // Nothing shows which secret it has: those who hold it get the one it has by now.
+            self.record(address, Recorded { secrets: BTreeMap::new(), ..before });
+            return End::Closed("its secret may be a new one, which is handed on");
         }
         let remote = match self.observed(address) {
             Some(Observed::Present(remote)) if remote.id == id => remote.clone(),

@@ -194,7 +194,8 @@ fn meets(a: &str, b: &str) -> bool {
 /// exclusion goes with all that needs it.
 pub(super) fn leave_out(planner: &mut Planner<'_>) {
     let options = planner.input.options;
-    if options.target.is_empty() && options.exclude.is_empty() {
+    let aimed = !options.target.is_empty() || options.rotates();
+    if !aimed && options.exclude.is_empty() {
         return;
     }
     let globs = |patterns: &[String]| -> Vec<AddressGlob> {
@@ -234,17 +235,16 @@ pub(super) fn leave_out(planner: &mut Planner<'_>) {
         .chain(planner.recorded.keys())
         .filter(|address| targets.iter().any(|glob| glob.matches(address)))
         .cloned()
+        .chain(planner.hangs_on_rotated())
         .collect();
-    let mut wanted = if targets.is_empty() { all.clone() } else { graph::reach(&named, &needs) };
+    let mut wanted = if aimed { graph::reach(&named, &needs) } else { all.clone() };
     let out = graph::reach(&matching(&globs(&options.exclude)), &graph::reversed(&needs));
     wanted.retain(|address| !out.contains(address));
     planner.changes.retain(|address, _| wanted.contains(address));
-    planner.kept.retain(|address| {
-        !out.contains(address) && (targets.is_empty() || named.contains(address))
-    });
+    planner.kept.retain(|address| !out.contains(address) && (!aimed || named.contains(address)));
     let excluded = globs(&options.exclude);
     let is_left = |address: &Address| {
-        let untouched = !targets.is_empty() && !wanted.contains(address);
+        let untouched = aimed && !wanted.contains(address);
         untouched || excluded.iter().any(|glob| glob.matches(address))
     };
     planner.awaited.retain(|address| !is_left(address));

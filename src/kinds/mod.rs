@@ -19,6 +19,7 @@ pub mod lookup;
 pub mod marked;
 pub mod origin;
 mod route;
+pub mod service_token;
 pub mod split_tunnel;
 pub mod ssm_parameter;
 pub mod ssm_parameter_spec;
@@ -42,6 +43,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &access_policy::AccessPolicy,
     &access_application::AccessApplication,
     &access_application_policy::AccessApplicationPolicy,
+    &service_token::ServiceToken,
     &ssm_parameter::SsmParameter,
     &kubernetes::object::Object,
 ];

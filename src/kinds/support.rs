@@ -129,6 +129,14 @@ pub fn nanoseconds(text: &str) -> Option<u64> {
     (!text.is_empty() && total < 9e18).then_some(total.round() as u64)
 }
 
+/// The seconds of a length of time in days (`90d`) or as a Go duration; None for anything else.
+pub fn days(text: &str) -> Option<i64> {
+    match text.strip_suffix('d') {
+        Some(days) => days.parse::<u32>().ok().map(|days| i64::from(days) * 86_400),
+        None => i64::try_from(nanoseconds(text)? / 1_000_000_000).ok(),
+    }
+}
+
 /// A Go duration in one spelling for each length: `1440m` becomes `24h`. Other text (`forever`) and
 /// values that are no text stay as they are.
 pub fn duration(value: &Json) -> Json {

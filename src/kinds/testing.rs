@@ -50,12 +50,13 @@ pub struct Step<'a> {
     pub removed: Vec<String>,
     pub shared: Vec<String>,
     pub ignore: Vec<String>,
+    pub rotate: Option<jiff::Timestamp>,
 }
 
 impl<'a> Step<'a> {
     pub fn new(kind: &'a dyn Kind, verb: Verb, spec: Json, remote: Option<Remote>) -> Self {
         let (removed, shared, ignore) = (Vec::new(), Vec::new(), Vec::new());
-        Step { kind, verb, spec, sent: None, remote, removed, shared, ignore }
+        Step { kind, verb, spec, sent: None, remote, removed, shared, ignore, rotate: None }
     }
 
     /// The calls of the step, each answered by the next of the answers, and how it ends.
@@ -75,6 +76,7 @@ impl<'a> Step<'a> {
             scope: &scope,
             mark: "m4rk",
             restart: None,
+            rotate: self.rotate,
         };
         let mut calls = Vec::new();
         loop {

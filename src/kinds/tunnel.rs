@@ -161,6 +161,31 @@ impl Kind for Tunnel {
         vec![("secret", Recipe::HashedCharacters)]
     }
 
+    fn rotates(&self) -> bool {
+        true
+    }
+
+    fn users(&self, remote: &Remote, scope: &Scope) -> Option<Call> {
+        let path = format!("{}/{}/connections", collection(scope), remote.id);
+        Some(Call::get(Service::Cloudflare, path).purpose("reading who runs the tunnel"))
+    }
+
+    /// A connector keeps its connections after the secret is another one (contract 4.3), so that
+    /// only those that began later tell that the new token works.
+    fn renewed(&self, answer: &Answer, since: jiff::Timestamp) -> Readiness {
+        let connectors = answer.body.as_array().map_or(&[][..], Vec::as_slice);
+        let began = |connector: &Json| moment(connector.get("run_at"));
+        let is_old = |connector: &&Json| began(connector).is_some_and(|began| began < since);
+        let is_up = |connector: &&Json| !super::support::items(connector, "conns").is_empty();
+        if connectors.iter().any(|connector| is_old(&connector)) {
+            Readiness::Waiting("a connector still runs with the old token".to_owned())
+        } else if connectors.iter().any(|connector| is_up(&connector)) {
+            Readiness::Ready
+        } else {
+            Readiness::Waiting("no connector runs with the new token yet".to_owned())
+        }
+    }
+
     fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
         moment(remote.raw.get("created_at"))
     }
@@ -203,10 +228,14 @@ impl Kind for Tunnel {
             (Verb::Update | Verb::Widen, None) => {
                 let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
                 let path = format!("{}/{}", collection(work.scope), remote.id);
-                let call = Call::change(Service::Cloudflare, Method::Patch, path)
-                    .body(json!({"name": name}))
-                    .purpose("renaming the tunnel");
-                Ok(Next::call(call))
+                let call = Call::change(Service::Cloudflare, Method::Patch, path);
+                Ok(Next::call(if work.rotate.is_some() {
+                    let secret = Special::secret(SecretId::output(work.address, "secret"), None);
+                    call.body(json!({"name": name, "tunnel_secret": secret}))
+                        .purpose("giving the tunnel a new secret")
+                } else {
+                    call.body(json!({"name": name})).purpose("renaming the tunnel")
+                }))
             }
         }
     }
@@ -267,6 +296,40 @@ mod tests {
             SecretId::output(&crate::model::address::Address::new("tunnel", "x"), "secret");
         assert_eq!(body["tunnel_secret"], Special::secret(secret, None));
         assert!(end.unwrap().is_some());
+    }
+
+    #[test]
+    fn a_new_secret_goes_with_the_name_and_is_only_named() {
+        let remote = read(&Tunnel, &example(EXAMPLE));
+        let mut step = Step::new(&Tunnel, Verb::Update, json!({"name": "t"}), Some(remote));
+        step.rotate = Some(jiff::Timestamp::UNIX_EPOCH);
+        let (calls, end) = step.run(&[ok(example(EXAMPLE))]);
+        let tunnel = "/accounts/acc/cfd_tunnel/f70ff985-a4ef-4643-bbbc-4a0ed4fc8415";
+        assert_eq!(line(&calls[0]), format!("PATCH {tunnel}"));
+        let secret =
+            SecretId::output(&crate::model::address::Address::new("tunnel", "x"), "secret");
+        let body = json!({"name": "t", "tunnel_secret": Special::secret(secret, None)});
+        assert_eq!(bodies(&calls), [body]);
+        assert!(end.unwrap().is_some());
+    }
+
+    #[test]
+    fn connectors_of_before_do_not_show_that_the_new_token_works() {
+        let since = "2026-01-01T00:00:10Z".parse().unwrap();
+        let one = |run_at: &str, conns: usize| json!({"id": "c", "run_at": run_at, "conns": vec![json!({"id": "x"}); conns]});
+        let (old, new) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:20.5Z");
+        for (connectors, ready) in [
+            (vec![], false),
+            (vec![one(old, 4)], false),
+            (vec![one(old, 4), one(new, 4)], false),
+            (vec![one(new, 0)], false),
+            (vec![one(new, 4)], true),
+            (vec![one(new, 4), one(new, 0)], true),
+        ] {
+            let said = format!("{connectors:?}");
+            let readiness = Tunnel.renewed(&ok(json!(connectors)), since);
+            assert_eq!(readiness == Readiness::Ready, ready, "{said}");
+        }
     }
 
     #[test]

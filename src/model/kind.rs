@@ -156,6 +156,9 @@ pub struct Work<'a> {
     /// Set when what it reads (parameters) has changed: the text that names the versions, by which
     /// the object is made to read them again.
     pub restart: Option<&'a str>,
+    /// Set where an update also makes its secret anew ([`Kind::rotates`]): the time now, by the
+    /// service's clock.
+    pub rotate: Option<jiff::Timestamp>,
 }
 
 /// What comes next in a step.
@@ -491,6 +494,34 @@ pub trait Kind: Sync {
     /// Secrets that boxctl makes at create: output name and recipe.
     fn makes(&self, _spec: &Json) -> Vec<(&'static str, Recipe)> {
         Vec::new()
+    }
+
+    /// Whether its secret can be made anew while the object stays.
+    fn rotates(&self) -> bool {
+        false
+    }
+
+    /// Secret outputs that the API says only once, when it makes them: whoever needs the value
+    /// later needs a new one.
+    fn said_once(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// How old its secret may get until it is due to be made anew, in seconds; None: as old as it
+    /// gets.
+    fn rotates_every_s(&self, _spec: &Json) -> Option<i64> {
+        None
+    }
+
+    /// The call that tells who uses its secret, where that can be told.
+    fn users(&self, _remote: &Remote, _scope: &Scope) -> Option<Call> {
+        None
+    }
+
+    /// Whether those who use its secret, by the answer of [`Kind::users`], use the one that was
+    /// made at the given time, by the service's clock.
+    fn renewed(&self, _answer: &Answer, _since: jiff::Timestamp) -> Readiness {
+        Readiness::Ready
     }
 
     /// Whether a person may have chosen the value of a secret output, so that it could be guessed.

@@ -58,6 +58,19 @@ pub struct Options {
     /// What was rolled back is applied again.
     #[serde(default)]
     pub forward: bool,
+    /// Only the secrets of these are made anew, with what hangs on them: addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotate: Vec<String>,
+    /// Only the secrets that are due are made anew, with what hangs on them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotate_due: bool,
+}
+
+impl Options {
+    /// Whether this is about secrets only.
+    pub fn rotates(&self) -> bool {
+        self.rotate_due || !self.rotate.is_empty()
+    }
 }
 
 /// The plan of one stack.

@@ -90,6 +90,17 @@ impl Secrets {
         self.values.insert(id, secret);
     }
 
+    /// Forgets the values that a resource has given, since it gets others. They stay secret.
+    pub fn retire(&mut self, address: &Address) {
+        let own = |id: &SecretId| id.as_output().is_some_and(|(of, _)| of == *address);
+        let ids: Vec<SecretId> = self.values.keys().filter(|id| own(id)).cloned().collect();
+        for id in ids {
+            if let Some(Secret(value)) = self.values.remove(&id) {
+                self.composed.get_mut().unwrap_or_else(PoisonError::into_inner).push(value);
+            }
+        }
+    }
+
     /// The value from that source, if this run has it.
     pub fn get(&self, id: &SecretId) -> Option<&Secret> {
         self.values.get(id)

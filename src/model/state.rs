@@ -130,6 +130,9 @@ pub struct Recorded {
     pub created_at: String,
     /// When boxctl wrote it last (RFC 3339).
     pub updated_at: String,
+    /// When boxctl made its secret anew last (RFC 3339); None: it has the one it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<String>,
 }
 
 /// How something that runs to an end came to it.

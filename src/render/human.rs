@@ -138,7 +138,9 @@ pub fn stack_plan(stack: &StackPlan, options: &RenderOptions) -> String {
 
 /// What is said before anything else, at any level: what the plan below rests on.
 fn is_first(check: &Report) -> bool {
-    matches!(check.code.as_deref(), Some("settled" | "unsaid-variable" | "rolled-back" | "not-run"))
+    const FIRST: [&str; 5] =
+        ["settled", "unsaid-variable", "rolled-back", "not-run", "rotation-due"];
+    check.code.as_deref().is_some_and(|code| FIRST.contains(&code))
 }
 
 /// Whether there is nothing to say of a stack but that it is as the files say.

@@ -51,6 +51,9 @@ pub async fn apply(
         progress.told.push(report);
     } else {
         carry_out(run, plan, &awaited, refused, &mut progress).await;
+        if progress.failed.is_empty() {
+            progress.failed.extend(run.wait_for_users(plan).await);
+        }
     }
     let finished = progress.failed.is_empty()
         && progress.told.is_empty()

@@ -8,6 +8,7 @@ pub mod observe;
 pub mod past;
 pub mod pipeline;
 mod recording;
+mod rotated;
 pub mod scope;
 mod secrets;
 mod settle;

@@ -329,6 +329,7 @@ fn plan_all(
                 edges: &wiring.needs,
                 readers: &wiring.readers,
                 options,
+                now: context.outside.now(),
                 limit_percent: project.destroy_limit_percent,
                 retired: subject.retired,
                 target: target.clone(),
@@ -434,6 +435,7 @@ async fn preview(context: &Context<'_>, scope: &Scope, wanted: &Wanted) -> Optio
         scope,
         mark: "",
         restart: None,
+        rotate: None,
     };
     let call = kind.preview(&work)?;
     Some(match context.transport.send(&call, context.secrets).await {

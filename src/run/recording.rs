@@ -115,6 +115,7 @@ impl<'a> StackRun<'a> {
         let old = shared.state.resources.get(&resource.address);
         let old = old.or_else(|| shared.state.resources.get(change.moved_from.as_ref()?));
         let created = change.action == Action::Create || change.phase == Phase::Remake;
+        let rotated = change.action == Action::Rotate;
         let now = self.context.now();
         let secrets = read(self.context.secrets);
         let outputs =
@@ -130,7 +131,7 @@ impl<'a> StackRun<'a> {
                         recorded
                     }
                     (Some(secret), _) => self.new_fingerprint(&resource.address, output, secret),
-                    (None, Some(recorded)) if !created => recorded,
+                    (None, Some(recorded)) if !created && !rotated => recorded,
                     (None, _) => return None,
                 };
                 Some((output.to_owned(), fingerprint))
@@ -149,13 +150,18 @@ impl<'a> StackRun<'a> {
             dependencies: self.needs.get(&resource.address).cloned().unwrap_or_default(),
             protected: resource.meta.protects(kind.protected(spec)),
             shared: resource.meta.shared.clone(),
-            adopted: old.map_or(change.action == Action::Adopt, |old| old.adopted),
+            adopted: old.map_or(!created, |old| old.adopted),
             replacing: false,
             end: None,
             awaited: self.wait && resource.meta.wait,
             created_at: old
                 .filter(|_| !created)
                 .map_or_else(|| now.clone(), |old| old.created_at.clone()),
+            rotated_at: if rotated {
+                Some(now.clone())
+            } else {
+                old.filter(|_| !created).and_then(|old| old.rotated_at.clone())
+            },
             updated_at: now,
         }
     }

@@ -31,6 +31,8 @@ pub struct Shared {
     pub waiting: BTreeMap<StepId, String>,
     /// Calls of which it is not known what became of them, of this run and of earlier ones.
     pub open: Vec<OpenIntent>,
+    /// What got a new secret in this run, and when it began to, by its service's clock.
+    pub rotated: BTreeMap<Address, jiff::Timestamp>,
     /// Whether the journal failed: nothing more is sent then.
     pub broken: bool,
     /// Whether anything in the world or a record was changed.
@@ -174,6 +176,7 @@ impl<'a> StackRun<'a> {
             remotes,
             waiting: BTreeMap::new(),
             open,
+            rotated: BTreeMap::new(),
             broken: false,
             changed: false,
         };

@@ -139,19 +139,32 @@ impl<'a> StackRun<'a> {
             Some(_) if verb == Verb::Create => Verb::Update,
             _ => verb,
         };
-        if verb == Verb::Create {
+        // What was said only once, in an answer that was lost, has to be said anew.
+        let unsaid = |output: &str| {
+            read(self.context.secrets).get(&SecretId::output(address, output)).is_none()
+        };
+        let rotates = change.action == Action::Rotate
+            || change.action == Action::Create
+                && verb == Verb::Update
+                && kind.said_once().iter().any(|output| unsaid(output));
+        if rotates {
+            write(self.context.secrets).retire(address);
+        }
+        if verb == Verb::Create || rotates {
             self.make_secrets(kind, address, &spec);
         }
         // Ownership of a Kubernetes object's fields comes with an apply only.
         let calls =
             change.action != Action::Adopt || !change.paths.is_empty() || address.is_kubernetes();
-        let is_done =
-            |(sent, _): &(Json, Remote)| looked == Looked::Taken && *sent == kind.recordable(&spec);
+        let is_done = |(sent, _): &(Json, Remote)| {
+            !rotates && looked == Looked::Taken && *sent == kind.recordable(&spec)
+        };
         let before = self.shared().remotes.get(address).cloned();
+        let began = self.service_now(kind);
         let remote = if let Some((_, remote)) = found.filter(is_done) {
             Some(remote)
         } else if calls {
-            self.calls(kind, change, resource, &spec, verb).await?
+            self.calls(kind, change, resource, &spec, verb, rotates).await?
         } else {
             let remote =
                 self.shared().remotes.get(address).cloned().or_else(|| self.adopted(change));
@@ -166,11 +179,21 @@ impl<'a> StackRun<'a> {
             return Ok(Some(remote.id));
         }
         self.learn(kind, address, &spec, &remote);
+        if rotates {
+            self.shared().rotated.insert(address.clone(), began);
+        }
         if self.wait && resource.meta.wait {
             let since = Since { before: before.as_ref(), written: &remote };
             self.wait_until_ready(kind, change, resource, &spec, since).await?;
         }
         Ok(Some(remote.id))
+    }
+
+    /// Now, by the clock of a kind's service.
+    pub(super) fn service_now(&self, kind: &dyn Kind) -> jiff::Timestamp {
+        let skew = self.context.transport.skew_ms(kind.service()).unwrap_or(0);
+        let now = self.context.outside.now();
+        now.checked_add(jiff::SignedDuration::from_millis(skew)).unwrap_or(now)
     }
 
     /// The object that a change takes over.
@@ -187,6 +210,7 @@ impl<'a> StackRun<'a> {
         resource: &Resource,
         spec: &Json,
         verb: Verb,
+        rotates: bool,
     ) -> Result<Option<Remote>, StepError> {
         let address = &change.address;
         let (sent, remote) = {
@@ -223,6 +247,7 @@ impl<'a> StackRun<'a> {
             scope: &scope,
             mark: &mark,
             restart: (!change.restart.is_empty()).then_some(restart.as_str()),
+            rotate: rotates.then(|| self.service_now(kind)),
         };
         self.drive(kind, change, &work, Some(resource)).await
     }
@@ -254,6 +279,7 @@ impl<'a> StackRun<'a> {
             scope: &scope,
             mark: &mark,
             restart: None,
+            rotate: None,
         };
         self.drive(kind, change, &work, None).await?;
         let mut shared = self.shared();

@@ -34,6 +34,7 @@ fn recorded(id: &str) -> Recorded {
         shared: Vec::new(),
         adopted: false,
         replacing: false,
+        rotated_at: None,
         end: None,
         awaited: false,
         created_at: "2026-11-22T10:00:00Z".to_owned(),

@@ -133,6 +133,7 @@ impl World {
             scope: &self.scope,
             mark: "m",
             restart,
+            rotate: None,
         }
     }
 

@@ -39,6 +39,7 @@ mod recorder;
 mod records;
 mod refusals;
 mod rollback;
+mod rotation;
 mod routes;
 mod secrets;
 mod stacks;

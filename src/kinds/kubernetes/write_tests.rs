@@ -57,6 +57,7 @@ impl Step {
             scope: &self.scope,
             mark: "m",
             restart: self.restart.as_deref(),
+            rotate: None,
         }
     }
 

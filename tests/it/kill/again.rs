@@ -124,6 +124,14 @@ fn with_group(lab: &Lab) {
     );
 }
 
+/// A service token whose secret is in a parameter.
+fn with_token(lab: &Lab) {
+    let text = lab.read(STACK);
+    let token = "resources:\n  service_token.ci: {name: CI, rotate: {every: 90d}}\n  \
+                 ssm_parameter.ci: {name: ci-secret, value: \"${service_token.ci.client_secret}\"}\n";
+    lab.write(STACK, &format!("{token}{text}"));
+}
+
 /// The same, as an earlier run made it.
 fn and_apply(lab: &Lab, edit: fn(&Lab)) {
     edit(lab);
@@ -336,6 +344,43 @@ fn cases() -> Vec<Case> {
             },
             APPLY,
             Point::Call("DELETE", "*/access/groups/*"),
+        ),
+        case(
+            "service_token create",
+            with_token,
+            APPLY,
+            Point::Call("POST", "*/access/service_tokens"),
+        ),
+        case(
+            "service_token update",
+            |lab| {
+                and_apply(lab, with_token);
+                lab.edit(STACK, "name: CI", "name: Builds");
+            },
+            APPLY,
+            Point::Call("PUT", "*/access/service_tokens/*"),
+        ),
+        case(
+            "service_token rotate",
+            |lab| and_apply(lab, with_token),
+            &["rotate", "service_token.ci", "--yes"],
+            Point::Call("POST", "*/rotate"),
+        ),
+        case(
+            "service_token delete",
+            |lab| {
+                let text = lab.read(STACK);
+                and_apply(lab, with_token);
+                lab.write(STACK, &text);
+            },
+            APPLY,
+            Point::Call("DELETE", "*/access/service_tokens/*"),
+        ),
+        case(
+            "tunnel rotate",
+            |_| {},
+            &["rotate", "tunnel.openhands", "--yes"],
+            Point::Call("PATCH", "*/cfd_tunnel/*"),
         ),
         made(
             "ssm_parameter create",
