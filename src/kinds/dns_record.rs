@@ -453,7 +453,7 @@ fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Probl
                 "proxied",
                 format!("{content} is a private address, and such a record cannot be proxied"),
             )
-            .hint("leave `proxied` out, or publish the service by a tunnel"),
+            .hint("leave `proxied` out, or publish it through a tunnel"),
         );
     }
     match ttl {
