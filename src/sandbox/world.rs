@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -56,7 +56,11 @@ impl World {
 
     /// Sets up what the preset names; what is there already stays. A cluster is set up once.
     pub fn preset(&mut self, preset: &Preset, fresh: bool, env: &mut Env) {
+        // What is there from the start is not new to lists that lag behind.
+        let now = env.now;
+        env.now -= SignedDuration::from_hours(24);
         preset_cloudflare(&mut self.cloudflare, &preset.account_id, &preset.zones, env);
+        env.now = now;
         preset_aws(&mut self.ssm, env);
         self.region = preset.region.clone();
         if fresh {
