@@ -53,7 +53,9 @@ fn a_tokens_secret_goes_into_its_parameter_and_is_made_anew_when_asked() {
     assert!(second["previous_client_secret_expires_at"].is_string(), "{second:#}");
     let changes = lab.changes();
     let written: Vec<&String> = changes.iter().filter(|c| !c.contains("service_tokens")).collect();
-    assert_eq!(written, ["POST PutParameter"]);
+    // Where moto serves SSM, the sandbox does not see it.
+    let in_its_log: &[&str] = if lab.has_moto() { &[] } else { &["POST PutParameter"] };
+    assert_eq!(written, in_its_log);
     lab.is_settled(&[]);
     let secret = |token: &Value| token["client_secret"].as_str().unwrap().to_owned();
     is_nowhere(&lab, &[secret(&first), secret(&second)]);
