@@ -45,7 +45,7 @@ fn collection(scope: &Scope) -> Collection {
 pub fn listing(scope: &Scope) -> Listing {
     let path = collection(scope).path;
     let call = Call::get(Service::Cloudflare, path);
-    Listing { call: call.purpose("listing Access groups"), paging: Paging::Pages(1000) }
+    Listing { call: call.purpose("listing Access groups"), paging: Paging::Pages(100) }
 }
 
 fn body(spec: &Json) -> JsonMap {

@@ -9,7 +9,7 @@ use super::support::{
     fields, flag, hostname, hostname_problem, is_gone, is_special, moment, pick, refused,
     remote_of, text, with_ignored,
 };
-use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::call::{Answer, Call, Filter, Listing, Method, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
 };
@@ -279,6 +279,15 @@ impl Kind for DnsRecord {
             return None;
         }
         Some(Locate::In(zones.into_iter().map(listing).collect()))
+    }
+
+    /// All records of the name, of whatever type (contract 3.2: exact, whole names, in any case). What
+    /// a filter makes of `*`, and of a name that is not written in ASCII, is not said.
+    fn narrowed(&self, spec: &Json) -> Filter {
+        let plain =
+            |name: &&str| name.contains('.') && !name.contains('*') && !name.contains("xn--");
+        let name = text(spec, "name").filter(plain);
+        name.map(|name| ("name".to_owned(), name.to_owned())).into_iter().collect()
     }
 
     fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {

@@ -52,7 +52,7 @@ fn tokens(scope: &Scope) -> Collection {
 /// The account's service tokens.
 pub fn listing(scope: &Scope) -> Listing {
     let call = Call::get(Service::Cloudflare, tokens(scope).path);
-    Listing { call: call.purpose("listing service tokens"), paging: Paging::Pages(1000) }
+    Listing { call: call.purpose("listing service tokens"), paging: Paging::Pages(100) }
 }
 
 fn body(spec: &Json) -> JsonMap {

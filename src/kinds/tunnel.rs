@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::compare::{self, Compared};
 use super::support::{code_of, is_gone, moment, refused, remote_of, required_text, text};
-use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
+use crate::model::call::{Answer, Call, Filter, Listing, Method, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Recipe, Verb, Work,
 };
@@ -124,6 +124,12 @@ impl Kind for Tunnel {
 
     fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
         Some(Locate::In(vec![listing(scope)]))
+    }
+
+    /// Tunnels of the name (contract 4.2: maybe more than those, never less).
+    fn narrowed(&self, spec: &Json) -> Filter {
+        let name = text(spec, "name");
+        name.map(|name| ("name".to_owned(), name.to_owned())).into_iter().collect()
     }
 
     fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {

@@ -185,6 +185,29 @@ pub struct Listing {
     pub paging: Paging,
 }
 
+/// Query parameters that leave out items of a collection.
+pub type Filter = Vec<(String, String)>;
+
+impl Listing {
+    /// Whether two listings read the same, whatever they are read for.
+    pub fn is_same(&self, other: &Listing) -> bool {
+        let (a, b) = (&self.call, &other.call);
+        self.paging == other.paging
+            && a.path == b.path
+            && a.body == b.body
+            && a.query == b.query
+            && (a.service, a.method, a.accept) == (b.service, b.method, b.accept)
+    }
+
+    /// What a filter leaves of it.
+    #[must_use]
+    pub fn narrowed(&self, filter: &[(String, String)]) -> Listing {
+        let mut listing = self.clone();
+        listing.call.query.extend_from_slice(filter);
+        listing
+    }
+}
+
 /// What an API answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {

@@ -1,7 +1,7 @@
 //! What a kind of resource is: it says what to send and how to read the answer, and sends nothing.
 
 use super::address::Address;
-use super::call::{Answer, Call, Listing, Service};
+use super::call::{Answer, Call, Filter, Listing, Service};
 use super::change::FieldChange;
 use super::observed::{Preview, Remote};
 use super::scope::{Need, Scope};
@@ -385,6 +385,13 @@ pub trait Kind: Sync {
     /// How the object is found. `spec` is canonical (None when it left the files), `id` what the
     /// state knows. None while something that is needed is unknown.
     fn locate(&self, spec: Option<&Json>, id: Option<&str>, scope: &Scope) -> Option<Locate>;
+
+    /// Query parameters that narrow the collections of [`Kind::locate`] and leave in them every
+    /// object that [`Kind::fits`] a spec, by what is documented of the API; none where nothing is.
+    /// What the state knows and they leave out is asked for by [`Kind::fetch`].
+    fn narrowed(&self, _spec: &Json) -> Filter {
+        Filter::new()
+    }
 
     /// The objects in an item of a listing or the answer of [`Locate::By`]; none for what is not
     /// of this kind, or only a tombstone.

@@ -26,6 +26,15 @@ pub trait Transport: Send + Sync {
     /// Reads a whole collection: the items of all pages.
     fn list<'a>(&'a self, listing: &'a Listing) -> Sending<'a, Vec<Json>>;
 
+    /// Reads a whole collection if that takes one request: None where it has more than `most` items.
+    fn list_small<'a>(
+        &'a self,
+        listing: &'a Listing,
+        _most: u32,
+    ) -> Sending<'a, Option<Vec<Json>>> {
+        Box::pin(async move { self.list(listing).await.map(Some) })
+    }
+
     /// Listings that can be read together, each with the positions of those that it serves.
     fn merge(&self, listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
         listings.iter().cloned().enumerate().map(|(at, listing)| (listing, vec![at])).collect()

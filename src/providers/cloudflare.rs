@@ -123,20 +123,13 @@ impl Cloudflare {
         };
         let mut all: Vec<Json> = Vec::new();
         for number in 1..=MOST_PAGES {
-            let call = listing
-                .call
-                .clone()
-                .query("page", number.to_string())
-                .query("per_page", size.to_string());
-            let page = self.retry.run(&call, || self.once(&call, &secrets)).await?;
-            let found = items(&call, page.result)?;
+            let (found, last) = self.page(&listing.call, number, size, &secrets).await?;
             let repeated = found.first().is_some_and(|first| all.first() == Some(first));
             if repeated {
                 return Ok(all);
             }
-            let count = found.len();
             all.extend(found);
-            if is_last(number, size, count, &page.info) {
+            if last {
                 return Ok(all);
             }
         }
@@ -149,6 +142,39 @@ impl Cloudflare {
                 format!("the list has not ended after {MOST_PAGES} pages"),
             )
         })
+    }
+
+    /// Reads a collection that fits into a page of `most` items; None for a larger one.
+    ///
+    /// # Errors
+    /// What became of the request.
+    pub async fn list_small(
+        &self,
+        listing: &Listing,
+        most: u32,
+    ) -> Result<Option<Vec<Json>>, CallError> {
+        if !matches!(listing.paging, Paging::Pages(_)) {
+            return self.list(listing).await.map(Some);
+        }
+        let secrets = RwLock::new(Secrets::new());
+        let (items, last) = self.page(&listing.call, 1, most, &secrets).await?;
+        Ok(last.then_some(items))
+    }
+
+    /// A page of a collection, and whether it is the last one.
+    async fn page(
+        &self,
+        call: &Call,
+        number: u32,
+        size: u32,
+        secrets: &RwLock<Secrets>,
+    ) -> Result<(Vec<Json>, bool), CallError> {
+        let call =
+            call.clone().query("page", number.to_string()).query("per_page", size.to_string());
+        let page = self.retry.run(&call, || self.once(&call, secrets)).await?;
+        let found = items(&call, page.result)?;
+        let last = is_last(number, size, found.len(), &page.info);
+        Ok((found, last))
     }
 
     async fn once(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Page, CallError> {

@@ -148,6 +148,13 @@ async fn lists_are_read_to_their_end_whatever_the_server_does_with_pages() {
     let api = client(vec![page(0..7)]).await;
     assert_eq!(api.list(&listing(2)).await.unwrap().len(), 7);
     assert_eq!(api.requests(), 1);
+    // A short page tells whether it is all there is.
+    for (count, whole) in [(2, true), (3, false), (7, true)] {
+        let api = client(vec![page(0..count)]).await;
+        let small = api.list_small(&listing(1000), 3).await.unwrap();
+        assert_eq!(small.map(|items| items.len()), whole.then_some(count as usize), "{count}");
+        assert_eq!(api.requests(), 1);
+    }
 }
 
 #[tokio::test]

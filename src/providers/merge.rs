@@ -42,7 +42,7 @@ pub fn merge_listings(listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
             }
             continue;
         }
-        match merged.iter_mut().find(|(known, _)| same(known, listing)) {
+        match merged.iter_mut().find(|(known, _)| known.is_same(listing)) {
             Some((_, asked)) => asked.push(index),
             None => merged.push((listing.clone(), vec![index])),
         }
@@ -65,15 +65,6 @@ pub fn merge_listings(listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
         merged.push((listing, asked));
     }
     merged
-}
-
-/// Whether two listings read the same, whatever they are read for.
-fn same(a: &Listing, b: &Listing) -> bool {
-    let call = |listing: &Listing| {
-        let call = &listing.call;
-        (call.service, call.method, call.path.clone(), call.query.clone(), call.body.clone())
-    };
-    a.paging == b.paging && call(a) == call(b) && a.call.accept == b.call.accept
 }
 
 #[cfg(test)]

@@ -153,6 +153,15 @@ impl Transport for Apis {
         })
     }
 
+    fn list_small<'a>(&'a self, listing: &'a Listing, most: u32) -> Sending<'a, Option<Vec<Json>>> {
+        Box::pin(async move {
+            match listing.call.service {
+                Service::Cloudflare => self.cloudflare.list_small(listing, most).await,
+                Service::Ssm | Service::Kubernetes => self.list(listing).await.map(Some),
+            }
+        })
+    }
+
     fn merge(&self, listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
         merge_listings(listings)
     }

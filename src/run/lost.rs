@@ -110,8 +110,8 @@ impl StackRun<'_> {
         }
         for open in open {
             let Some(then) = open.intent.then.as_deref() else { continue };
-            let all =
-                self.see_all(kind, kind.locate(Some(&then.sent), None, &self.scope())).await?;
+            let locate = kind.locate(Some(&then.sent), None, &self.scope());
+            let all = self.see_all(kind, locate, &kind.narrowed(&then.sent)).await?;
             let fitting = all.into_iter().filter(|remote| kind.fits(&then.sent, remote)).collect();
             world.lost.insert(open.number, Ok(fitting));
         }
@@ -127,7 +127,7 @@ impl StackRun<'_> {
         let scope = self.scope();
         let all = match kind.fetch(id, &scope) {
             Some(call) => self.see_by(kind, &call).await?,
-            None => self.see_all(kind, kind.locate(sent, Some(id), &scope)).await?,
+            None => self.see_all(kind, kind.locate(sent, Some(id), &scope), &[]).await?,
         };
         let one = all.into_iter().find(|remote| remote.id == id);
         Ok(match one {
@@ -141,13 +141,14 @@ impl StackRun<'_> {
         &self,
         kind: &dyn Kind,
         locate: Option<Locate>,
+        filter: &[(String, String)],
     ) -> Result<Vec<Remote>, CallError> {
         let scope = self.scope();
         match locate {
             Some(Locate::In(listings)) => {
                 let mut all: BTreeMap<String, Remote> = BTreeMap::new();
                 for listing in &listings {
-                    let items = self.context.transport.list(listing).await?;
+                    let items = self.context.transport.list(&listing.narrowed(filter)).await?;
                     let remotes = items.iter().flat_map(|item| kind.read(item, &scope));
                     all.extend(remotes.map(|remote| (remote.id.clone(), remote)));
                 }

@@ -1,6 +1,7 @@
 //! The pipeline: observe, plan, execute, record.
 
 pub mod apply;
+pub mod collections;
 pub mod contents;
 mod going;
 mod lost;

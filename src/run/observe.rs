@@ -3,12 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::stream::{self, StreamExt};
-
 use crate::engine::resolve::{Known, Outputs, resolve};
 use crate::model::Json;
 use crate::model::address::Address;
-use crate::model::call::{Call, Listing};
+use crate::model::call::{Call, Filter};
 use crate::model::error::{CallError, Failure};
 use crate::model::journal::OpenIntent;
 use crate::model::kind::{Kind, Locate};
@@ -18,10 +16,8 @@ use crate::model::scope::Scope;
 use crate::model::state::State;
 
 use super::Context;
+use super::collections::{Collections, Wanted};
 use super::scope::Away;
-
-/// How many requests of observing may be under way at once.
-const AT_ONCE: usize = 16;
 
 /// One stack to be observed.
 pub struct Subject<'a> {
@@ -52,14 +48,37 @@ struct Located {
     pending: usize,
     spec: Json,
     locate: Locate,
+    /// What leaves of collections only what can be the resource.
+    filter: Filter,
 }
 
-/// Observes all subjects together.
+impl Located {
+    /// What is wanted of each collection.
+    fn wanted(&self) -> impl Iterator<Item = Wanted> + '_ {
+        let listings = match &self.locate {
+            Locate::In(listings) => listings.as_slice(),
+            Locate::By(_) | Locate::Nowhere | Locate::Away(_) => &[],
+        };
+        let wanted = |listing| Wanted { listing, filter: self.filter.clone() };
+        listings.iter().cloned().map(wanted)
+    }
+
+    /// The call of its own.
+    fn call(&self) -> Option<&Call> {
+        match &self.locate {
+            Locate::By(call) => Some(call),
+            Locate::In(_) | Locate::Nowhere | Locate::Away(_) => None,
+        }
+    }
+}
+
+/// Observes all subjects together, with what was read before.
 pub async fn observe(
     context: &Context<'_>,
     subjects: &[Subject<'_>],
     scope: &Scope,
     away: &Away,
+    mut collections: Collections,
 ) -> Vec<World> {
     let mut worlds: Vec<World> = subjects.iter().map(|_| World::default()).collect();
     let mut known: Vec<Known> = subjects.iter().map(|subject| subject.lookups.clone()).collect();
@@ -76,18 +95,24 @@ pub async fn observe(
         };
         false
     });
-    let mut reader = Reader::default();
     while !pending.is_empty() {
         let located = locate(&pending, &known, scope);
         if located.is_empty() {
             break;
         }
-        reader.read(context, &located).await;
+        let wanted: Vec<Wanted> = located.iter().flat_map(Located::wanted).collect();
+        let calls: Vec<Call> = located.iter().filter_map(Located::call).cloned().collect();
+        collections.read(context, &wanted, &calls).await;
+        let unlisted: Vec<Call> = located
+            .iter()
+            .filter_map(|found| unlisted(&mut collections, &pending[found.pending], found, scope))
+            .collect();
+        collections.read(context, &[], &unlisted).await;
         let mut done = BTreeSet::new();
         for found in &located {
             let item = &pending[found.pending];
             let world = &mut worlds[item.subject];
-            let seen = reader.seen(context, item, found, scope).await;
+            let seen = seen(&mut collections, item, found, scope);
             done.insert(found.pending);
             if let Some((number, _)) = item.lost {
                 world.lost.insert(number, fitting(seen));
@@ -181,7 +206,8 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
     for (at, item) in pending.iter().enumerate() {
         if let Some((_, spec)) = item.lost {
             if let Some(locate) = item.kind.locate(Some(spec), None, scope) {
-                out.push(Located { pending: at, spec: spec.clone(), locate });
+                let filter = item.kind.narrowed(spec);
+                out.push(Located { pending: at, spec: spec.clone(), locate, filter });
             }
             continue;
         }
@@ -193,7 +219,8 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
                     Ok(spec) => spec,
                     // The plan says what is wrong with it.
                     Err(_) => {
-                        out.push(Located { pending: at, spec: resolved, locate: Locate::Nowhere });
+                        let (locate, filter) = (Locate::Nowhere, Filter::new());
+                        out.push(Located { pending: at, spec: resolved, locate, filter });
                         continue;
                     }
                 };
@@ -203,7 +230,9 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
             (None, None) => continue,
         };
         if let Some(locate) = locate {
-            out.push(Located { pending: at, spec, locate });
+            let whole = item.recorded.is_some_and(|(_, id)| item.kind.fetch(id, scope).is_none());
+            let filter = if whole { Filter::new() } else { item.kind.narrowed(&spec) };
+            out.push(Located { pending: at, spec, locate, filter });
         }
     }
     out
@@ -284,124 +313,69 @@ fn learn(
     known.insert(item.address.clone(), outputs);
 }
 
-type Read = Result<Vec<Json>, CallError>;
-
-/// Keeps what was read, so that nothing is read twice.
-#[derive(Default)]
-struct Reader {
-    lists: Vec<(Listing, Read)>,
-    calls: Vec<(Call, Read)>,
+/// The places of all that was read of where a resource is looked for.
+fn places(collections: &Collections, found: &Located) -> Vec<usize> {
+    let call = found.call().and_then(|call| collections.of_call(call));
+    let lists = found.wanted().filter_map(|wanted| collections.of_list(&wanted));
+    lists.chain(call).collect()
 }
 
-impl Reader {
-    async fn read(&mut self, context: &Context<'_>, located: &[Located]) {
-        let mut listings: Vec<Listing> = Vec::new();
-        let mut calls: Vec<Call> = Vec::new();
-        for found in located {
-            match &found.locate {
-                Locate::In(wanted) => {
-                    for listing in wanted {
-                        let read = self.lists.iter().any(|(known, _)| known == listing);
-                        if !read && !listings.contains(listing) {
-                            listings.push(listing.clone());
-                        }
-                    }
-                }
-                Locate::By(call) => {
-                    let read = self.calls.iter().any(|(known, _)| known == call);
-                    if !read && !calls.contains(call) {
-                        calls.push(call.clone());
-                    }
-                }
-                Locate::Nowhere | Locate::Away(_) => {}
-            }
-        }
-        let merged = context.transport.merge(&listings);
-        let lists = stream::iter(merged)
-            .map(|(listing, serves)| async move {
-                let items = context.transport.list(&listing).await;
-                (serves, items)
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect::<Vec<_>>();
-        let answers = stream::iter(calls)
-            .map(|call| async move {
-                let answer = get(context, &call).await;
-                (call, answer)
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect::<Vec<_>>();
-        let (lists, answers) = futures::join!(lists, answers);
-        for (serves, items) in lists {
-            for at in serves {
-                if let Some(listing) = listings.get(at) {
-                    self.lists.push((listing.clone(), items.clone()));
-                }
-            }
-        }
-        self.calls.extend(answers);
+/// The call that asks for a recorded object that no list holds: not listed is not yet gone.
+fn unlisted(
+    collections: &mut Collections,
+    item: &Pending<'_>,
+    found: &Located,
+    scope: &Scope,
+) -> Option<Call> {
+    let (_, id) = item.recorded?;
+    if !matches!(found.locate, Locate::In(_)) {
+        return None;
     }
-
-    /// What of all that was read is the resource.
-    async fn seen(
-        &self,
-        context: &Context<'_>,
-        item: &Pending<'_>,
-        found: &Located,
-        scope: &Scope,
-    ) -> Seen {
-        let mut remotes: Vec<Remote> = Vec::new();
-        let reads: Vec<&Read> = match &found.locate {
-            Locate::Nowhere => Vec::new(),
-            Locate::Away(why) => return Seen::At(Observed::Unreadable(why.clone())),
-            Locate::In(listings) => {
-                let of = |listing| self.lists.iter().find(|(known, _)| known == listing);
-                listings.iter().filter_map(of).map(|(_, read)| read).collect()
-            }
-            Locate::By(call) => {
-                self.calls.iter().filter(|(known, _)| known == call).map(|(_, read)| read).collect()
-            }
-        };
-        for read in reads {
-            match read {
-                Ok(items) => {
-                    remotes.extend(items.iter().flat_map(|one| item.kind.read(one, scope)));
-                }
-                Err(error) => return Seen::At(Observed::Unreadable(why(error))),
-            }
+    for at in places(collections, found) {
+        match collections.objects(at, item.kind, scope) {
+            Ok(objects) if objects.by_id(id).is_none() => {}
+            Ok(_) | Err(_) => return None,
         }
-        let Some((_, id)) = item.recorded else {
-            remotes.retain(|remote| item.kind.fits(&found.spec, remote));
-            return Seen::Fitting(remotes);
-        };
-        let listed = remotes.into_iter().find(|remote| remote.id == id);
-        let fetched = match (listed, item.kind.fetch(id, scope)) {
-            (Some(remote), _) => Ok(Some(remote)),
-            (None, Some(call)) if matches!(found.locate, Locate::In(_)) => {
-                // Not listed is not yet gone: it is asked for by its id.
-                let items = get(context, &call).await;
-                items.map(|items| {
-                    let all = items.iter().flat_map(|one| item.kind.read(one, scope));
-                    all.into_iter().find(|remote| remote.id == id)
-                })
-            }
-            (None, _) => Ok(None),
-        };
-        Seen::At(match fetched {
-            Ok(Some(remote)) if item.kind.is_going(&remote) => Observed::Going(remote),
-            Ok(Some(remote)) => Observed::Present(remote),
-            Ok(None) => Observed::Absent,
-            Err(error) => Observed::Unreadable(why(&error)),
-        })
     }
+    item.kind.fetch(id, scope)
 }
 
-/// One object, or none where the API says that there is none.
-async fn get(context: &Context<'_>, call: &Call) -> Read {
-    match context.transport.send(call, context.secrets).await {
-        Ok(answer) if answer.is_success() => Ok(vec![answer.body]),
-        Ok(_) => Ok(Vec::new()),
-        Err(error) if error.failure == crate::model::error::Failure::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+/// What of all that was read is the resource.
+fn seen(collections: &mut Collections, item: &Pending<'_>, found: &Located, scope: &Scope) -> Seen {
+    if let Locate::Away(why) = &found.locate {
+        return Seen::At(Observed::Unreadable(why.clone()));
     }
+    let mut places = places(collections, found);
+    if let Some(call) = unlisted(collections, item, found, scope) {
+        places.extend(collections.of_call(&call));
+    }
+    let mut fitting: Vec<Remote> = Vec::new();
+    for at in places {
+        let objects = match collections.objects(at, item.kind, scope) {
+            Ok(objects) => objects,
+            Err(error) => return Seen::At(Observed::Unreadable(why(&error))),
+        };
+        match item.recorded {
+            Some((_, id)) => fitting.extend(objects.by_id(id).cloned()),
+            None => {
+                // A page that moved on while it was read shows an item twice.
+                let new = |remote: &&Remote| fitting.iter().all(|known| known.id != remote.id);
+                let fits = |remote: &&Remote| item.kind.fits(&found.spec, remote);
+                let more: Vec<Remote> = objects.iter().filter(fits).filter(new).cloned().collect();
+                fitting.extend(more);
+            }
+        }
+    }
+    if item.recorded.is_none() {
+        return Seen::Fitting(fitting);
+    }
+    Seen::At(match fitting.into_iter().next() {
+        Some(remote) if item.kind.is_going(&remote) => Observed::Going(remote),
+        Some(remote) => Observed::Present(remote),
+        None => Observed::Absent,
+    })
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

@@ -23,6 +23,7 @@ use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::state::{RolledBack, State, Target};
 
+use super::collections::Collections;
 use super::{Context, contents, going, observe, scope as reading, settle};
 
 /// How many previews may be under way at once.
@@ -219,7 +220,8 @@ async fn observe_all(
             reading::same_target(state, target)?;
         }
     }
-    let scope = reading::read(context, project, &needs, scope, &mut away).await?;
+    let mut collections = Collections::default();
+    let scope = reading::read(context, project, &needs, scope, &mut away, &mut collections).await?;
     settle::wait(context, &subjects).await?;
     let mut lookups = Vec::new();
     for subject in &subjects {
@@ -238,7 +240,7 @@ async fn observe_all(
             lost: &subject.lost,
         })
         .collect();
-    let mut worlds = observe::observe(context, &seen, &scope, &away).await;
+    let mut worlds = observe::observe(context, &seen, &scope, &away, collections).await;
     going::with_namespaces(&mut worlds);
     let settled = subjects.iter().map(|_| recover::Found::default()).collect();
     let mut observations =

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Json;
-use crate::model::call::{Call, Listing, Paging, Service};
+use crate::model::call::{Call, Filter, Listing, Paging, Service};
 use crate::model::error::{CallError, Exit, Failure, Report, Stop};
 use crate::model::project::Project;
 use crate::model::resource::Stack;
@@ -12,6 +12,7 @@ use crate::model::scope::{IdentityProvider, Need, Scope, VirtualNetwork, Zone};
 use crate::model::state::{State, Target};
 
 use super::Context;
+use super::collections::{Collections, Wanted};
 
 /// Services that could not be reached, and why. Nothing of theirs is known in this run, and nothing
 /// of theirs is asked for again: each question would wait as long as the first.
@@ -75,7 +76,7 @@ pub fn listing(need: Need, account: &str) -> Option<Listing> {
         Need::AccessGroups => Listing {
             call: get(format!("/accounts/{account}/access/groups"))
                 .purpose("reading the Access groups"),
-            paging: Paging::Pages(1000),
+            paging: Paging::Pages(100),
         },
         Need::Tunnels => Listing {
             call: get(format!("/accounts/{account}/cfd_tunnel"))
@@ -144,6 +145,7 @@ pub async fn read(
     needs: &BTreeSet<Need>,
     mut scope: Scope,
     away: &mut Away,
+    collections: &mut Collections,
 ) -> Result<Scope, Stop> {
     let account = scope.account_id.clone();
     let cloudflare = needs.iter().filter_map(|need| Some((*need, listing(*need, &account)?)));
@@ -154,12 +156,17 @@ pub async fn read(
                 .hint("boxctl.yaml: `cloudflare: {account_id: …, zones: […]}`"),
         ));
     }
-    let reading = wanted.iter().map(|(_, listing)| context.transport.list(listing));
+    let whole =
+        |(_, listing): &(Need, Listing)| Wanted { listing: listing.clone(), filter: Filter::new() };
+    let lists: Vec<Wanted> = wanted.iter().map(whole).collect();
     let asks = needs.contains(&Need::ApiResources) && away.of(Service::Kubernetes).is_none();
     let kubernetes =
         async { if asks { Some(context.transport.api_resources().await) } else { None } };
-    let (lists, resources) = futures::join!(futures::future::join_all(reading), kubernetes);
-    for ((need, _), list) in wanted.iter().zip(lists) {
+    let ((), resources) = futures::join!(collections.read(context, &lists, &[]), kubernetes);
+    for ((need, _), wanted) in wanted.iter().zip(lists) {
+        let Some(list) = collections.of_list(&wanted).map(|at| collections.items(at)) else {
+            continue;
+        };
         match need {
             Need::Zones => {
                 let items = list.map_err(|error| unread("the zones", &error))?;

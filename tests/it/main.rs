@@ -14,6 +14,7 @@ mod budget;
 mod cluster_oddities;
 mod deletion;
 mod drift;
+mod estate;
 mod faults;
 mod first_hour;
 mod gaps_a;
