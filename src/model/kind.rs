@@ -407,6 +407,24 @@ pub trait Kind: Sync {
     /// The natural key of a spec: fields of the create's body that name the object.
     fn key(&self, spec: &Json) -> JsonMap;
 
+    /// What the service lets one object alone have, as text: another one can have it when this one
+    /// has given it up. None where there is no such thing, or it is not known yet.
+    fn claims(&self, _spec: &Json) -> Option<String> {
+        None
+    }
+
+    /// Whether an object that is there is only a list that others write too, in which nothing of
+    /// what is declared stands yet: adding to it takes nothing over.
+    fn joins(&self, _facts: &Facts<'_>) -> bool {
+        false
+    }
+
+    /// The name of what several runs may write at the same time, so that they take turns; None
+    /// where one run alone does.
+    fn turn(&self, _spec: &Json, _shared: &[String]) -> Option<String> {
+        None
+    }
+
     /// Whether the object is being deleted.
     fn is_going(&self, _remote: &Remote) -> bool {
         false

@@ -47,6 +47,16 @@ pub trait Transport: Send + Sync {
     }
 }
 
+/// Has runs take turns at what several of them may write.
+pub trait Turns: Send + Sync {
+    /// Takes the turn at something, by its name, until what is returned is dropped; None while
+    /// another run has it.
+    ///
+    /// # Errors
+    /// It can't be told whose turn it is.
+    fn take(&self, name: &str) -> std::io::Result<Option<Box<dyn Send>>>;
+}
+
 /// Time and chance, from outside.
 pub trait Outside: Send + Sync {
     /// Now.

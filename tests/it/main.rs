@@ -42,6 +42,7 @@ mod rollback;
 mod rotation;
 mod routes;
 mod secrets;
+mod shared;
 mod stacks;
 mod state_lost;
 mod told;
