@@ -240,7 +240,9 @@ pub(super) fn leave_out(planner: &mut Planner<'_>) {
     let mut wanted = if aimed { graph::reach(&named, &needs) } else { all.clone() };
     let out = graph::reach(&matching(&globs(&options.exclude)), &graph::reversed(&needs));
     wanted.retain(|address| !out.contains(address));
+    let left_out: BTreeSet<Address> = all.difference(&wanted).cloned().collect();
     planner.changes.retain(|address, _| wanted.contains(address));
+    planner.leave_no_holder(&left_out);
     planner.kept.retain(|address| !out.contains(address) && (!aimed || named.contains(address)));
     let excluded = globs(&options.exclude);
     let is_left = |address: &Address| {

@@ -159,6 +159,9 @@ pub struct Work<'a> {
     /// Set where an update also makes its secret anew ([`Kind::rotates`]): the time now, by the
     /// service's clock.
     pub rotate: Option<jiff::Timestamp>,
+    /// Whether secrets of the spec that are said no more stay as the object has them, to be read
+    /// back from it ([`Kind::reads_back`]).
+    pub keeps: bool,
 }
 
 /// What comes next in a step.
@@ -523,6 +526,12 @@ pub trait Kind: Sync {
     /// later needs a new one.
     fn said_once(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether the secrets of a spec can be read back from the object, so that a change of what
+    /// stands around them needs no new ones.
+    fn reads_back(&self) -> bool {
+        false
     }
 
     /// How old its secret may get until it is due to be made anew, in seconds; None: as old as it

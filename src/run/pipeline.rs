@@ -443,6 +443,7 @@ async fn preview(context: &Context<'_>, scope: &Scope, wanted: &Wanted) -> Optio
         mark: "",
         restart: None,
         rotate: None,
+        keeps: false,
     };
     let call = kind.preview(&work)?;
     Some(match context.transport.send(&call, context.secrets).await {

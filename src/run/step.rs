@@ -125,7 +125,7 @@ impl<'a> StackRun<'a> {
         if address.is_kubernetes() {
             self.wait_until_served(change, &resource.spec).await?;
         }
-        let spec = self.spec(kind, resource).await?;
+        let spec = self.spec(kind, resource, change).await?;
         if change.reason.as_deref().is_some_and(|_| change.action == Action::Create) {
             self.wait_until_gone(kind, change).await?;
         }
@@ -248,6 +248,7 @@ impl<'a> StackRun<'a> {
             mark: &mark,
             restart: (!change.restart.is_empty()).then_some(restart.as_str()),
             rotate: rotates.then(|| self.service_now(kind)),
+            keeps: self.keeps(kind, change, spec),
         };
         self.drive(kind, change, &work, Some(resource)).await
     }
@@ -282,6 +283,7 @@ impl<'a> StackRun<'a> {
             mark: &mark,
             restart: None,
             rotate: None,
+            keeps: false,
         };
         self.drive(kind, change, &work, None).await?;
         let mut shared = self.shared();
