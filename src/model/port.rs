@@ -40,6 +40,12 @@ pub trait Transport: Send + Sync {
     /// How many requests were sent so far.
     fn requests(&self) -> Requests;
 
+    /// For how long a service had no room for requests so far, in milliseconds: that takes no time
+    /// from a step.
+    fn held_ms(&self, _service: Service) -> u64 {
+        0
+    }
+
     /// How far a service's clock is ahead of this machine's, in milliseconds, by the `Date` of its
     /// last answer (whole seconds); None before the first.
     fn skew_ms(&self, _service: Service) -> Option<i64> {

@@ -301,6 +301,8 @@ impl<'a> StackRun<'a> {
         resource: Option<&Resource>,
     ) -> Result<Option<Remote>, StepError> {
         let began = self.context.outside.elapsed_ms();
+        let held = || self.context.transport.held_ms(kind.service());
+        let held_before = held();
         let limit = match resource {
             Some(resource) => self.limit_ms(kind, resource, work.spec),
             None => self.removal_ms(&change.address),
@@ -336,6 +338,7 @@ impl<'a> StackRun<'a> {
                 ..intent
             });
             let spent = self.context.outside.elapsed_ms().saturating_sub(began);
+            let spent = spent.saturating_sub(held().saturating_sub(held_before));
             let left = self.context.timing.step_ms.max(limit).saturating_sub(spent);
             let sent = Call { within_ms: Some(left), ..call.clone() };
             let (answer, number) = self.send(&sent, announced.clone()).await?;
