@@ -1,7 +1,7 @@
 //! How long planning takes, without any network: `cargo bench`. Prints the median of several runs;
 //! nothing fails for being slow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,8 @@ fn main() {
             lookups: &none,
             edges: &edges,
             readers: &readers,
+            fellows: &BTreeMap::new(),
+            leaving: &BTreeSet::new(),
             options: &options,
             limit_percent: 30,
             retired: false,

@@ -10,7 +10,9 @@ use crate::engine::rollback;
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::project::Project;
 use crate::model::resource::{Stack, VariableValue};
+use crate::model::scope::Scope;
 use crate::model::secret::Secrets;
+use crate::model::state::State;
 use crate::run::pipeline::{Origin, Subject};
 use crate::sandbox;
 use crate::store::{LocalStore, Lock, LockError, LockInfo, StoreError};
@@ -301,7 +303,35 @@ impl Session {
         let lineage =
             state.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), |s| s.lineage.clone());
         let files = rollback::asks(&stack);
-        Ok(Subject { stack, state, lineage, retired, lost, files, origin: Origin::Files })
+        let fellows = self.fellows(&stack, state.as_ref())?;
+        Ok(Subject { stack, state, lineage, retired, lost, files, origin: Origin::Files, fellows })
+    }
+
+    /// Hostnames that other stacks have in lists that this one shares, by their states.
+    fn fellows(
+        &self,
+        stack: &Stack,
+        state: Option<&State>,
+    ) -> Result<BTreeMap<String, String>, Stop> {
+        let mut fellows = BTreeMap::new();
+        let declares = stack.resources.iter().any(|resource| !resource.meta.shared.is_empty());
+        let shares = |state: &State| state.resources.values().any(|one| !one.shared.is_empty());
+        if !declares && !state.is_some_and(shares) {
+            return Ok(fellows);
+        }
+        for name in self.store.list().map_err(|error| store_stop(&error))? {
+            if name == stack.name || stack.renamed_from.as_ref() == Some(&name) {
+                continue;
+            }
+            let other = self.store.load(&name).map_err(|error| store_stop(&error))?;
+            let resources = other.iter().flat_map(|other| other.state.resources.values());
+            for one in resources.filter(|one| !one.shared.is_empty()) {
+                let Some(kind) = crate::kinds::find(&one.kind) else { continue };
+                let hostnames = kind.hostnames(&one.sent, &Scope::default());
+                fellows.extend(hostnames.into_iter().map(|hostname| (hostname, name.clone())));
+            }
+        }
+        Ok(fellows)
     }
 
     /// Locks the states of stacks; tells what it waits for.

@@ -15,6 +15,7 @@ use crate::providers::Apis;
 use crate::render::json::EventLines;
 use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
+use crate::store::LocalStore;
 
 use super::connect::connect;
 use super::lines::Lines;
@@ -69,6 +70,7 @@ pub struct Wires {
     secrets: Arc<RwLock<Secrets>>,
     renderer: Arc<Renderer>,
     outside: Machine,
+    turns: LocalStore,
     published: std::sync::Mutex<Vec<String>>,
     /// Whether the user asked to stop.
     pub stop: Arc<StopFlag>,
@@ -109,6 +111,7 @@ impl Wires {
             secrets: Arc::new(RwLock::new(secrets)),
             renderer,
             outside: Machine { began: Instant::now() },
+            turns: session.store.clone(),
             published: std::sync::Mutex::default(),
             stop: Arc::new(StopFlag::default()),
         }
@@ -121,6 +124,7 @@ impl Wires {
             events: self.renderer.as_ref(),
             secrets: &self.secrets,
             outside: &self.outside,
+            turns: &self.turns,
             timing,
             stop: &self.stop,
             kinds: kinds::find,

@@ -1,6 +1,6 @@
 //! Drift: recorded against observed, with nothing else looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::address::Address;
 use crate::model::change::{Drift, DriftKind, FieldChange};
@@ -26,9 +26,11 @@ pub struct Found {
 }
 
 /// Compares every record with what was observed. `stack` tells what is ignored or shared; records
-/// whose file is gone are compared without.
+/// whose file is gone are compared without. `fellows` are hostnames that other stacks have in lists
+/// that this one shares.
 pub fn drift(
-    stack: Option<&Stack>,
+    stack: &Stack,
+    fellows: &BTreeMap<String, String>,
     state: &State,
     world: &World,
     kinds: fn(&str) -> Option<&'static dyn Kind>,
@@ -36,7 +38,7 @@ pub fn drift(
 ) -> Found {
     let mut found = Found::default();
     for (address, recorded) in &state.resources {
-        let meta = stack.and_then(|stack| stack.resource(address)).map(|resource| &resource.meta);
+        let meta = stack.resource(address).map(|resource| &resource.meta);
         // The next apply gives it up.
         if meta.is_some_and(|meta| meta.applied_elsewhere) {
             continue;
@@ -63,7 +65,7 @@ pub fn drift(
             }
         };
         found.checks.extend(exposed(kind, address, recorded, Some(remote), scope));
-        let ignored = stack.map_or(&[][..], |stack| stack.ignored(address));
+        let ignored = stack.ignored(address);
         let diffed = kind.diff(&Facts {
             declared: None,
             sent: Some(&recorded.sent),
@@ -79,7 +81,7 @@ pub fn drift(
             found.drift.push(one(address, DriftKind::Drifted, diffed.drift));
         }
         let ids = state.resources.values().map(|recorded| recorded.id.as_str());
-        let beside = foreign(&diffed.foreign, ids);
+        let beside = foreign(&diffed.foreign, ids, fellows);
         if !beside.is_empty() {
             found.drift.push(one(address, DriftKind::Foreign, beside));
         }
@@ -88,12 +90,10 @@ pub fn drift(
             found.checks.push(Report::warning(TWO_OWNERS, text).about(address));
         }
     }
-    if let Some(stack) = stack {
-        found.checks.retain(|check| {
-            check.level == Level::Error
-                || check.code.as_ref().is_none_or(|code| !stack.accept.contains_key(code))
-        });
-    }
+    found.checks.retain(|check| {
+        check.level == Level::Error
+            || check.code.as_ref().is_none_or(|code| !stack.accept.contains_key(code))
+    });
     found
 }
 
@@ -153,19 +153,27 @@ pub(super) fn exposed(
         .collect()
 }
 
-/// What stands beside a resource, less what is recorded as a resource of its own: a policy of one
-/// application shows on the application too.
+/// What stands beside a resource, less what is recorded as a resource of its own (a policy of one
+/// application shows on the application too), and less what another stack of the project has there.
 pub(super) fn foreign<'a>(
     found: &[FieldChange],
     recorded: impl Iterator<Item = &'a str> + Clone,
+    fellows: &BTreeMap<String, String>,
 ) -> Vec<FieldChange> {
     let is_ours = |path: &str| {
-        let id = path.split("[id=\"").nth(1).and_then(|rest| rest.strip_suffix("\"]"));
-        id.is_some_and(|id| {
+        keyed(path, "id").is_some_and(|id| {
             recorded.clone().any(|ours| ours == id || ours.rsplit('/').next() == Some(id))
         })
     };
-    found.iter().filter(|change| !is_ours(&change.path)).cloned().collect()
+    let is_a_fellows =
+        |path: &str| keyed(path, "hostname").is_some_and(|h| fellows.contains_key(h));
+    let is_anothers = |path: &str| !is_ours(path) && !is_a_fellows(path);
+    found.iter().filter(|change| is_anothers(&change.path)).cloned().collect()
+}
+
+/// What an item of a list is called in a path: `list[key="this"]`.
+pub(super) fn keyed<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    path.split_once(&format!("[{key}=\""))?.1.strip_suffix("\"]")
 }
 
 fn one(address: &Address, kind: DriftKind, paths: Vec<FieldChange>) -> Drift {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::address::{Address, AddressGlob};
 use crate::model::change::Action;
 use crate::model::error::Report;
+use crate::model::kind::Facts;
 
+use super::drift::keyed;
 use super::exposure::{self, Role};
 use super::plan::Planner;
 
@@ -25,6 +27,7 @@ pub(super) fn check(planner: &mut Planner<'_>) {
     replacements(planner);
     losses(planner);
     guards(planner);
+    used_by_others(planner);
     limits(planner);
 }
 
@@ -129,6 +132,58 @@ fn guards(planner: &mut Planner<'_>) {
                 "if that is meant, say `access: public` in the file and `--allow-public {hostname}`"
             ))
     }));
+}
+
+/// What others have in a list that is shared goes with what holds the list, and refuses its deletion.
+fn used_by_others(planner: &mut Planner<'_>) {
+    let mut found = Vec::new();
+    for change in planner.changes.values().filter(|change| goes(change.action)) {
+        if allowed(&planner.input.options.allow_protected, &change.address) {
+            continue;
+        }
+        let lists = planner.recorded.iter().filter(|(_, recorded)| {
+            !recorded.shared.is_empty() && recorded.dependencies.contains(&change.address)
+        });
+        let others: Vec<String> = lists
+            .filter_map(|(address, recorded)| {
+                let kind = planner.kind(address.kind())?;
+                let remote = planner.observed(address).present()?;
+                Some(kind.diff(&Facts {
+                    declared: None,
+                    sent: Some(&recorded.sent),
+                    answered: None,
+                    version: None,
+                    remote,
+                    preview: None,
+                    ignore: &[],
+                    force: &[],
+                    shared: &recorded.shared,
+                }))
+            })
+            .flat_map(|diffed| diffed.foreign)
+            .filter_map(|beside| {
+                let name = keyed(&beside.path, "hostname");
+                match name.and_then(|name| planner.input.fellows.get_key_value(name)) {
+                    Some((_, stack)) if planner.input.leaving.contains(stack.as_str()) => None,
+                    Some((name, stack)) => Some(format!("{name}, of the stack {stack}")),
+                    None => Some(name.map_or(beside.path.clone(), str::to_owned)),
+                }
+            })
+            .collect();
+        if others.is_empty() {
+            continue;
+        }
+        let text = format!("{} is not boxctl's or this stack's alone", change.address);
+        let mut report = Report::error(text)
+            .code("protected")
+            .about(&change.address)
+            .at(change.location.clone())
+            .hint("let its other writers go first")
+            .hint(format!("`--allow-protected {}` deletes it with all that", change.address));
+        report.causes = others.into_iter().map(|one| format!("it also routes {one}")).collect();
+        found.push(report);
+    }
+    planner.checks.extend(found);
 }
 
 fn limits(planner: &mut Planner<'_>) {

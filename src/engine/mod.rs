@@ -12,7 +12,7 @@ pub mod recover;
 pub mod resolve;
 pub mod restart;
 pub mod rollback;
-mod rotation;
+pub mod rotation;
 mod settle;
 pub mod status;
 mod steps;

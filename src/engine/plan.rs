@@ -45,6 +45,10 @@ pub struct Input<'a> {
     pub edges: &'a BTreeMap<Address, BTreeSet<Address>>,
     /// The objects that read each parameter.
     pub readers: &'a BTreeMap<Address, Vec<Address>>,
+    /// Hostnames that other stacks have in lists that this one shares, with the stack.
+    pub fellows: &'a BTreeMap<String, String>,
+    /// The stacks that are destroyed in this run.
+    pub leaving: &'a BTreeSet<&'a str>,
     /// What was asked for.
     pub options: &'a Options,
     /// Now: what is due by then is told.

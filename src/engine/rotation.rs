@@ -69,6 +69,13 @@ fn sends(change: &Change) -> bool {
     !matches!(change.action, Action::Delete | Action::Forget) && change.phase != Phase::Remove
 }
 
+/// Whether a change leaves the secrets of its object as they are there.
+pub fn leaves_secrets(kind: &dyn Kind, change: &Change) -> bool {
+    kind.reads_back()
+        && change.action == Action::Update
+        && !change.paths.iter().any(|field| field.secret)
+}
+
 /// Secrets that steps of this plan have to send, and that their API says no more.
 pub(super) fn unheld(input: &Input<'_>, plan: &StackPlan) -> Rotating {
     let stays = |address: &Address| {
@@ -79,7 +86,10 @@ pub(super) fn unheld(input: &Input<'_>, plan: &StackPlan) -> Rotating {
             || steps_adopt(plan, address)
     };
     let mut found = Rotating::new();
-    for change in plan.changes.iter().filter(|change| sends(change)) {
+    let sent = plan.changes.iter().filter(|change| sends(change)).filter(|change| {
+        (input.kinds)(change.address.kind()).is_none_or(|kind| !leaves_secrets(kind, change))
+    });
+    for change in sent {
         for source in change.spec.iter().flat_map(needed_secrets) {
             let Some((address, output)) = source.as_output() else { continue };
             let Some(kind) = (input.kinds)(address.kind()) else { continue };
@@ -163,7 +173,30 @@ impl Planner<'_> {
             uses.entry(parameter.clone()).or_default().extend(readers.iter().cloned());
         }
         let rotating: BTreeSet<Address> = self.rotating.keys().cloned().collect();
-        if self.input.options.rotates() { graph::reach(&rotating, &uses) } else { BTreeSet::new() }
+        graph::reach(&rotating, &uses)
+    }
+
+    /// Whoever holds a secret that is made anew has to get it in the same run.
+    pub(super) fn leave_no_holder(&mut self, left_out: &BTreeSet<Address>) {
+        let rotates = |address: &&Address| {
+            self.changes.get(*address).is_some_and(|change| change.action == Action::Rotate)
+        };
+        let rotated: BTreeSet<Address> = self.rotating.keys().filter(rotates).cloned().collect();
+        if rotated.is_empty() {
+            return;
+        }
+        let left = self.hangs_on_rotated().into_iter().filter(|one| left_out.contains(one));
+        let names: Vec<String> = left.map(|one| one.to_string()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let rotated: Vec<String> = rotated.iter().map(Address::to_string).collect();
+        let text = format!("{} would get a new secret, and not all who use it", rotated.join(", "));
+        let mut report = Report::error(text)
+            .code("rotate")
+            .hint("do not leave them out, or leave out what needs a new secret");
+        report.causes = names.into_iter().map(|name| format!("{name} is left out")).collect();
+        self.checks.push(report);
     }
 
     fn is_secret(&self, reference: &crate::model::value::Reference) -> bool {

@@ -278,7 +278,7 @@ impl<'a> Planner<'a> {
     /// Drift, conflicts and warnings of a comparison.
     pub(super) fn note(&mut self, address: &Address, resource: &Resource, diffed: &Diffed) {
         let ids = self.recorded.values().map(|recorded| recorded.id.as_str());
-        let beside = super::drift::foreign(&diffed.foreign, ids);
+        let beside = super::drift::foreign(&diffed.foreign, ids, self.input.fellows);
         for (kind, paths) in [(DriftKind::Drifted, &diffed.drift), (DriftKind::Foreign, &beside)] {
             if !paths.is_empty() {
                 self.drift.push(Drift { address: address.clone(), kind, paths: paths.clone() });

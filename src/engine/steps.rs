@@ -31,7 +31,8 @@ pub(super) fn ordered(planner: &mut Planner<'_>) -> Vec<Change> {
             planner.checks.push(
                 Report::error(format!("the steps {} need one another", names.join(", ")))
                     .code("cycle")
-                    .hint("apply a part of the change first, with `--target`"),
+                    .hint("apply a part of the change first, with `--target`")
+                    .hint("where they swap what one alone can have, give one another in between"),
             );
             nodes
         }
@@ -150,7 +151,35 @@ fn edges(
         }
     }
     hostname_edges(planner, steps, &mut need);
+    claim_edges(planner, steps, &mut need);
     needs
+}
+
+/// What one object alone can have is taken after the one that has it has given it up.
+fn claim_edges(
+    planner: &Planner<'_>,
+    steps: &BTreeMap<StepId, Change>,
+    need: &mut impl FnMut(&StepId, StepId),
+) {
+    let claim = |change: &Change, spec: Option<&crate::model::Json>| {
+        let kind = planner.kind(change.address.kind())?;
+        Some((change.address.kind().to_owned(), kind.claims(spec?)?))
+    };
+    let given_up: BTreeMap<_, &StepId> = steps
+        .iter()
+        .filter_map(|(id, change)| {
+            let now = planner.observed(&change.address).present().map(|remote| &remote.spec);
+            let now = claim(change, now)?;
+            let then = claim(change, change.spec.as_ref()).filter(|_| !removes(change));
+            (then.as_ref() != Some(&now)).then_some((now, id))
+        })
+        .collect();
+    for (id, change) in steps.iter().filter(|(_, change)| makes(change)) {
+        let wanted = claim(change, change.spec.as_ref());
+        if let Some(first) = wanted.and_then(|wanted| given_up.get(&wanted)) {
+            need(id, (*first).clone());
+        }
+    }
 }
 
 /// A hostname loses its guard last: after its routes and names are gone.
@@ -240,7 +269,9 @@ pub(super) fn leave_out(planner: &mut Planner<'_>) {
     let mut wanted = if aimed { graph::reach(&named, &needs) } else { all.clone() };
     let out = graph::reach(&matching(&globs(&options.exclude)), &graph::reversed(&needs));
     wanted.retain(|address| !out.contains(address));
+    let left_out: BTreeSet<Address> = all.difference(&wanted).cloned().collect();
     planner.changes.retain(|address, _| wanted.contains(address));
+    planner.leave_no_holder(&left_out);
     planner.kept.retain(|address| !out.contains(address) && (!aimed || named.contains(address)));
     let excluded = globs(&options.exclude);
     let is_left = |address: &Address| {

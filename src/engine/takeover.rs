@@ -94,6 +94,10 @@ impl<'a> Planner<'a> {
             force: if told { &["**".to_owned()] } else { &resource.meta.force },
             shared: &resource.meta.shared,
         };
+        if !told && kind.joins(&facts) {
+            self.create(kind, resource, spec, None);
+            return None;
+        }
         let diffed = kind.diff(&facts);
         if diffed.wants_preview && facts.preview.is_none() {
             self.wanted.push(Wanted {

@@ -84,6 +84,11 @@ impl Kind for HostnameRoute {
         Ok(Json::Object(out))
     }
 
+    /// A hostname is routed once (contract 5.2).
+    fn claims(&self, spec: &Json) -> Option<String> {
+        text(spec, "hostname").map(str::to_owned)
+    }
+
     fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
         Some(Locate::In(vec![route::listing(collection(scope))]))
     }

@@ -14,6 +14,7 @@ pub mod dns_content;
 pub mod dns_record;
 pub mod dns_record_spec;
 pub mod hostname_route;
+mod ingress;
 pub mod kubernetes;
 pub mod lookup;
 pub mod marked;

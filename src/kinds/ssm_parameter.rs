@@ -155,6 +155,12 @@ fn own_value(work: &Work<'_>) -> Json {
     Special::secret(SecretId::output(work.address, "value"), None)
 }
 
+/// Whether a change leaves the value as it is there: what the files don't say, and what is said no
+/// more.
+fn is_kept(work: &Work<'_>, spec: &Json) -> bool {
+    work.keeps || by_hand(spec) || generated(spec).is_some()
+}
+
 /// One thing that an update has to do, in order.
 enum Step {
     Describe,
@@ -170,7 +176,7 @@ enum Step {
 /// change of what stands around it.
 fn update_steps(work: &Work<'_>, remote: &Remote) -> Vec<Step> {
     let spec = with_ignored(work.spec, &remote.spec, work.ignore);
-    let kept = by_hand(&spec) || generated(&spec).is_some();
+    let kept = is_kept(work, &spec);
     let around = WORDS.iter().any(|(file, _)| {
         spec.get(*file).is_some_and(|value| remote.spec.get(*file) != Some(value))
     }) || work.removed.iter().any(|path| !path.starts_with("tags"));
@@ -305,8 +311,11 @@ fn overwrite(work: &Work<'_>, remote: &Remote) -> JsonMap {
             _ => None,
         };
     }
-    let kept = by_hand(&spec) || generated(&spec).is_some();
-    let value = if kept { own_value(work) } else { spec.get("value").cloned().unwrap_or_default() };
+    let value = if is_kept(work, &spec) {
+        own_value(work)
+    } else {
+        spec.get("value").cloned().unwrap_or_default()
+    };
     input.insert("Value".to_owned(), value);
     input.insert("Overwrite".to_owned(), json!(true));
     input
@@ -493,6 +502,10 @@ impl Kind for SsmParameter {
     fn makes(&self, spec: &Json) -> Vec<(&'static str, Recipe)> {
         let length = generated(spec).and_then(|length| usize::try_from(length).ok());
         length.map(|length| ("value", Recipe::Characters(length))).into_iter().collect()
+    }
+
+    fn reads_back(&self) -> bool {
+        true
     }
 
     fn is_chosen(&self, spec: &Json, output: &str) -> bool {

@@ -51,12 +51,14 @@ pub struct Step<'a> {
     pub shared: Vec<String>,
     pub ignore: Vec<String>,
     pub rotate: Option<jiff::Timestamp>,
+    pub keeps: bool,
 }
 
 impl<'a> Step<'a> {
     pub fn new(kind: &'a dyn Kind, verb: Verb, spec: Json, remote: Option<Remote>) -> Self {
         let (removed, shared, ignore) = (Vec::new(), Vec::new(), Vec::new());
-        Step { kind, verb, spec, sent: None, remote, removed, shared, ignore, rotate: None }
+        let (rotate, keeps) = (None, false);
+        Step { kind, verb, spec, sent: None, remote, removed, shared, ignore, rotate, keeps }
     }
 
     /// The calls of the step, each answered by the next of the answers, and how it ends.
@@ -77,6 +79,7 @@ impl<'a> Step<'a> {
             mark: "m4rk",
             restart: None,
             rotate: self.rotate,
+            keeps: self.keeps,
         };
         let mut calls = Vec::new();
         loop {

@@ -122,6 +122,11 @@ impl Kind for Tunnel {
         problems
     }
 
+    /// A name is one live tunnel's (contract 4.4).
+    fn claims(&self, spec: &Json) -> Option<String> {
+        text(spec, "name").map(str::to_owned)
+    }
+
     fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
         Some(Locate::In(vec![listing(scope)]))
     }

@@ -5,17 +5,14 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::compare::{self, Compared};
+use super::ingress;
 use super::origin::{self, OriginRequest};
-use super::support::{
-    fields, hostname, hostname_problem, interleave, is_empty, is_special, items, text, with_ignored,
-};
+use super::support::{fields, hostname, hostname_problem, is_empty, is_special, items, text};
 use crate::model::call::{Answer, Call, Method, Service};
-use crate::model::change::FieldChange;
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
 };
 use crate::model::observed::Remote;
-use crate::model::path;
 use crate::model::scope::Scope;
 use crate::model::{Json, JsonMap};
 
@@ -50,7 +47,7 @@ pub struct IngressRule {
 /// The kind `tunnel_config`.
 pub struct TunnelConfig;
 
-const CATCH_ALL: &str = "http_status:404";
+pub(super) const CATCH_ALL: &str = "http_status:404";
 /// The tunnel's configuration does not exist (yet): contract 12, row 10.
 const NO_CONFIGURATION: &str = "1055";
 
@@ -70,7 +67,7 @@ fn put(scope: &Scope, tunnel: &str, config: Json) -> Call {
         .purpose("writing the tunnel's configuration")
 }
 
-fn is_catch_all(rule: &Json) -> bool {
+pub(super) fn is_catch_all(rule: &Json) -> bool {
     rule.is_object()
         && !is_special(rule)
         && rule.get("hostname").is_none_or(|host| host == "" || host == "*")
@@ -78,7 +75,7 @@ fn is_catch_all(rule: &Json) -> bool {
 }
 
 /// What tells a rule from others: hostname and path.
-fn rule_key(rule: &Json) -> (Json, Json) {
+pub(super) fn rule_key(rule: &Json) -> (Json, Json) {
     let part = |name: &str| rule.get(name).cloned().unwrap_or(Json::Null);
     (part("hostname"), part("path"))
 }
@@ -137,7 +134,7 @@ fn rule_from_wire(rule: &Json) -> Json {
     Json::Object(out)
 }
 
-fn rule_to_wire(rule: &Json) -> Json {
+pub(super) fn rule_to_wire(rule: &Json) -> Json {
     let mut out = JsonMap::new();
     for (key, value) in fields(rule) {
         match key.as_str() {
@@ -167,86 +164,6 @@ fn remote(tunnel: &str, body: &Json, version: Option<String>) -> Remote {
         version,
         raw: body.clone(),
     }
-}
-
-/// Rules at the service that neither were sent nor are declared, less the catch-all.
-fn foreign_rules(sent: Option<&Json>, declared: Option<&Json>, observed: &[Json]) -> Vec<Json> {
-    let known: Vec<_> = [sent, declared]
-        .into_iter()
-        .flatten()
-        .flat_map(|spec| items(spec, "ingress").iter().map(rule_key))
-        .collect();
-    observed
-        .iter()
-        .filter(|rule| !is_catch_all(rule) && !known.contains(&rule_key(rule)))
-        .cloned()
-        .collect()
-}
-
-fn shares_ingress(shared: &[String]) -> bool {
-    shared.iter().any(|path| path == "ingress" || path == "**")
-}
-
-fn without(spec: &Json, rules: &[Json]) -> Json {
-    let kept: Vec<Json> =
-        items(spec, "ingress").iter().filter(|rule| !rules.contains(rule)).cloned().collect();
-    let mut out = fields(spec);
-    out.insert("ingress".to_owned(), Json::Array(kept));
-    Json::Object(out)
-}
-
-/// The `config` to put: what was read less what the server sets (`warp-routing` among it), with the
-/// declared rules and settings on top.
-fn config_to_put(work: &Work<'_>, current: &Remote) -> Json {
-    let spec = with_ignored(work.spec, &current.spec, work.ignore);
-    let observed = items(&current.spec, "ingress");
-    let mut rules = items(&spec, "ingress").to_vec();
-    if shares_ingress(work.shared) {
-        let foreign = foreign_rules(work.sent, Some(work.spec), observed);
-        let last = rules.pop();
-        let seen: Vec<Json> = observed.iter().filter(|rule| !is_catch_all(rule)).cloned().collect();
-        rules = interleave(&seen, |rule| foreign.contains(rule), &rules);
-        rules.extend(last);
-    }
-    let mut settings = fields(current.spec.get("origin_request").unwrap_or(&Json::Null));
-    for path in work.removed {
-        if let Some(name) = path.strip_prefix("origin_request.") {
-            let mut value = Json::Object(settings);
-            path::take(&mut value, name);
-            settings = fields(&value);
-        } else if path == "origin_request" {
-            let sent = work.sent.and_then(|sent| sent.get("origin_request"));
-            fields(sent.unwrap_or(&Json::Null)).keys().for_each(|key| {
-                settings.shift_remove(key);
-            });
-        }
-    }
-    settings.extend(fields(spec.get("origin_request").unwrap_or(&Json::Null)));
-    let mut config = fields(current.raw.get("config").unwrap_or(&Json::Null));
-    config.shift_remove("warp-routing");
-    let rules: Vec<Json> = rules.iter().map(rule_to_wire).collect();
-    config.insert("ingress".to_owned(), Json::Array(rules));
-    if settings.is_empty() {
-        config.shift_remove("originRequest");
-    } else {
-        config.insert("originRequest".to_owned(), origin::to_wire(&Json::Object(settings)));
-    }
-    Json::Object(config)
-}
-
-/// What is left of a configuration when its rules go: those of others, and the catch-all.
-fn config_without(work: &Work<'_>, current: &Remote) -> Json {
-    if !shares_ingress(work.shared) {
-        return json!({"ingress": [{"service": CATCH_ALL}]});
-    }
-    let observed = items(&current.spec, "ingress");
-    let mut rules = foreign_rules(work.sent, Some(work.spec), observed);
-    rules.extend(observed.last().filter(|rule| is_catch_all(rule)).cloned());
-    let rules: Vec<Json> = rules.iter().map(rule_to_wire).collect();
-    let mut config = fields(current.raw.get("config").unwrap_or(&Json::Null));
-    config.shift_remove("warp-routing");
-    config.insert("ingress".to_owned(), Json::Array(rules));
-    Json::Object(config)
 }
 
 fn read_answer(tunnel: &str, answer: &Answer) -> Remote {
@@ -371,28 +288,20 @@ impl Kind for TunnelConfig {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let shared = shares_ingress(facts.shared);
-        let foreign = if shared {
-            foreign_rules(facts.sent, facts.declared, items(&facts.remote.spec, "ingress"))
-        } else {
-            Vec::new()
-        };
-        let mut seen = facts.remote.clone();
-        seen.spec = without(&facts.remote.spec, &foreign);
-        let answered = facts.answered.map(|answered| {
-            let old = foreign_rules(facts.sent, facts.declared, items(answered, "ingress"));
-            without(answered, if shared { &old } else { &[] })
-        });
-        let facts = Facts { remote: &seen, answered: answered.as_ref(), ..*facts };
-        let mut diffed = compare::fields(&facts, Compared::default());
-        diffed.foreign.extend(foreign.into_iter().map(|rule| {
-            let name = text(&rule, "hostname").unwrap_or_default().to_owned();
-            let mut change =
-                FieldChange::new(format!("ingress[hostname=\"{name}\"]"), None, Some(rule));
-            change.note = Some("another writer's rule, kept since `ingress` is shared".to_owned());
-            change
-        }));
-        diffed
+        match ingress::is_shared(facts.shared) {
+            true => ingress::diff_of_ours(facts),
+            false => compare::fields(facts, Compared::default()),
+        }
+    }
+
+    fn joins(&self, facts: &Facts<'_>) -> bool {
+        let is_new = |declared| ingress::is_beside(declared, &facts.remote.spec);
+        ingress::is_shared(facts.shared) && facts.declared.is_some_and(is_new)
+    }
+
+    fn turn(&self, spec: &Json, shared: &[String]) -> Option<String> {
+        let tunnel = text(spec, "tunnel").filter(|_| ingress::is_shared(shared))?;
+        Some(format!("{}-{tunnel}", self.name()))
     }
 
     fn answered(&self, sent: &Json, remote: &Remote) -> Option<Json> {
@@ -417,28 +326,76 @@ impl Kind for TunnelConfig {
             },
             _ => tunnel_of(work)?,
         };
-        match (answers, work.verb) {
-            ([], _) => Ok(Next::call(get(work.scope, &tunnel))),
-            ([read], Verb::Delete) => {
-                if !read.is_success() {
-                    return Ok(Next::gone());
-                }
-                let config = config_without(work, &read_answer(&tunnel, read));
-                Ok(Next::call(put(work.scope, &tunnel, config).tolerate(&[404])))
-            }
-            (_, Verb::Delete) => Ok(Next::gone()),
-            ([read], _) => {
-                let gone = !read.is_success()
-                    && super::support::code_of(read).is_some_and(|code| code != NO_CONFIGURATION);
-                if gone {
-                    return Err(super::support::refused(read, Some("the tunnel is not there")));
-                }
-                let config = config_to_put(work, &read_answer(&tunnel, read));
-                Ok(Next::call(put(work.scope, &tunnel, config)))
-            }
-            ([_, written, ..], _) => Ok(Next::done(remote(&tunnel, &written.body, None))),
+        // Readings and writes by turns, and a reading is the last.
+        let Some(last) = answers.last() else { return Ok(Next::call(get(work.scope, &tunnel))) };
+        if answers.len().is_multiple_of(2) {
+            return match work.verb == Verb::Delete && !last.is_success() {
+                true => Ok(Next::gone()),
+                false => Ok(Next::call(get(work.scope, &tunnel))),
+            };
+        }
+        match work.verb {
+            Verb::Delete => empty(work, &tunnel, answers, last),
+            _ => write(work, &tunnel, answers, last),
         }
     }
+}
+
+/// What a create or an update does after a reading: writes, until what was written is there.
+fn write(
+    work: &Work<'_>,
+    tunnel: &str,
+    answers: &[Answer],
+    read: &Answer,
+) -> Result<Next, KindError> {
+    let current = read_answer(tunnel, read);
+    let [first, .., written, _] = answers else {
+        let code = super::support::code_of(read);
+        if !read.is_success() && code.is_some_and(|code| code != NO_CONFIGURATION) {
+            return Err(super::support::refused(read, Some("the tunnel is not there")));
+        }
+        writes::same_as_planned(work, read, &current)?;
+        let config = ingress::config_to_put(work, &current, &ingress::others(work, &current));
+        return Ok(Next::call(put(work.scope, tunnel, config)));
+    };
+    let ours = read_answer(tunnel, written);
+    if !writes::is_newer(read, written) || ingress::holds(work.spec, &ours.spec, &current.spec) {
+        writes::nothing_covered(answers)?;
+        let is_first = answers.len() == 3;
+        return Ok(Next::done(match is_first || ingress::is_shared(work.shared) {
+            true => ours,
+            // What someone added meanwhile was kept, and is not ours: the next plan shows it.
+            false => ingress::only_ours(work.spec, ours),
+        }));
+    }
+    writes::may_go_on(answers)?;
+    let new = ingress::others_since(work, &read_answer(tunnel, first), &current);
+    let config = ingress::config_to_put(work, &current, &new);
+    Ok(Next::call(put(work.scope, tunnel, config)))
+}
+
+/// What a delete does after a reading: takes our rules out, until they are.
+fn empty(
+    work: &Work<'_>,
+    tunnel: &str,
+    answers: &[Answer],
+    read: &Answer,
+) -> Result<Next, KindError> {
+    if !read.is_success() {
+        return Ok(Next::gone());
+    }
+    let current = read_answer(tunnel, read);
+    if let [_, .., written, _] = answers {
+        if !writes::is_newer(read, written) || !ingress::has_ours(work.spec, &current.spec) {
+            writes::nothing_covered(answers)?;
+            return Ok(Next::gone());
+        }
+        writes::may_go_on(answers)?;
+    } else {
+        writes::same_as_planned(work, read, &current)?;
+    }
+    let config = ingress::config_without(work, &current);
+    Ok(Next::call(put(work.scope, tunnel, config).tolerate(&[404])))
 }
 
 fn rule_is_default(rule: &Json) -> bool {
@@ -448,7 +405,7 @@ fn rule_is_default(rule: &Json) -> bool {
 }
 
 /// Whether an earlier rule takes every request that a later one would.
-fn shadows(earlier: &Json, later: &Json) -> bool {
+pub(super) fn shadows(earlier: &Json, later: &Json) -> bool {
     let plain = |rule: &Json, name: &str| text(rule, name).unwrap_or_default().to_owned();
     let (host, path) = (hostname(&plain(earlier, "hostname")), plain(earlier, "path"));
     let other = hostname(&plain(later, "hostname"));
@@ -532,6 +489,9 @@ fn service_problem(service: &str) -> Option<String> {
     }
     None
 }
+
+#[path = "tunnel_config_writes.rs"]
+mod writes;
 
 #[cfg(test)]
 #[path = "tunnel_config_tests.rs"]

@@ -131,6 +131,12 @@ impl Kind for TunnelRoute {
         Ok(Json::Object(out))
     }
 
+    /// A subnet is routed once in a virtual network (contract 5.1).
+    fn claims(&self, spec: &Json) -> Option<String> {
+        let network = text(spec, "network")?;
+        Some(format!("{network} in {}", text(spec, "virtual_network")?))
+    }
+
     fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
         Some(Locate::In(vec![route::listing(collection(scope))]))
     }

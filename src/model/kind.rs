@@ -159,6 +159,9 @@ pub struct Work<'a> {
     /// Set where an update also makes its secret anew ([`Kind::rotates`]): the time now, by the
     /// service's clock.
     pub rotate: Option<jiff::Timestamp>,
+    /// Whether secrets of the spec that are said no more stay as the object has them, to be read
+    /// back from it ([`Kind::reads_back`]).
+    pub keeps: bool,
 }
 
 /// What comes next in a step.
@@ -414,6 +417,24 @@ pub trait Kind: Sync {
     /// The natural key of a spec: fields of the create's body that name the object.
     fn key(&self, spec: &Json) -> JsonMap;
 
+    /// What the service lets one object alone have, as text: another one can have it when this one
+    /// has given it up. None where there is no such thing, or it is not known yet.
+    fn claims(&self, _spec: &Json) -> Option<String> {
+        None
+    }
+
+    /// Whether an object that is there is only a list that others write too, in which nothing of
+    /// what is declared stands yet: adding to it takes nothing over.
+    fn joins(&self, _facts: &Facts<'_>) -> bool {
+        false
+    }
+
+    /// The name of what several runs may write at the same time, so that they take turns; None
+    /// where one run alone does.
+    fn turn(&self, _spec: &Json, _shared: &[String]) -> Option<String> {
+        None
+    }
+
     /// Whether the object is being deleted.
     fn is_going(&self, _remote: &Remote) -> bool {
         false
@@ -512,6 +533,12 @@ pub trait Kind: Sync {
     /// later needs a new one.
     fn said_once(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether the secrets of a spec can be read back from the object, so that a change of what
+    /// stands around them needs no new ones.
+    fn reads_back(&self) -> bool {
+        false
     }
 
     /// How old its secret may get until it is due to be made anew, in seconds; None: as old as it

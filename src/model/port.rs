@@ -49,11 +49,27 @@ pub trait Transport: Send + Sync {
     /// How many requests were sent so far.
     fn requests(&self) -> Requests;
 
+    /// For how long a service had no room for requests so far, in milliseconds: that takes no time
+    /// from a step.
+    fn held_ms(&self, _service: Service) -> u64 {
+        0
+    }
+
     /// How far a service's clock is ahead of this machine's, in milliseconds, by the `Date` of its
     /// last answer (whole seconds); None before the first.
     fn skew_ms(&self, _service: Service) -> Option<i64> {
         None
     }
+}
+
+/// Has runs take turns at what several of them may write.
+pub trait Turns: Send + Sync {
+    /// Takes the turn at something, by its name, until what is returned is dropped; None while
+    /// another run has it.
+    ///
+    /// # Errors
+    /// It can't be told whose turn it is.
+    fn take(&self, name: &str) -> std::io::Result<Option<Box<dyn Send>>>;
 }
 
 /// Time and chance, from outside.

@@ -99,7 +99,8 @@ impl Cloudflare {
     /// # Errors
     /// What became of it otherwise, with advice.
     pub async fn send(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Answer, CallError> {
-        let page = self.retry.run(call, || self.once(call, secrets)).await;
+        let held = || self.held();
+        let page = self.retry.run_beside(call, held, || self.once(call, secrets)).await;
         match page {
             Ok(page) => {
                 Ok(Answer { status: page.status, body: page.result, warnings: page.warnings })
@@ -171,7 +172,8 @@ impl Cloudflare {
     ) -> Result<(Vec<Json>, bool), CallError> {
         let call =
             call.clone().query("page", number.to_string()).query("per_page", size.to_string());
-        let page = self.retry.run(&call, || self.once(&call, secrets)).await?;
+        let held = || self.held();
+        let page = self.retry.run_beside(&call, held, || self.once(&call, secrets)).await?;
         let found = items(&call, page.result)?;
         let last = is_last(number, size, found.len(), &page.info);
         Ok((found, last))
@@ -284,13 +286,14 @@ impl Cloudflare {
 
     /// Waits until the service has room for one more request (contract 1.5).
     async fn place(&self, operation: &str) -> Place<'_> {
-        let mut told = false;
+        let mut waiting = None;
         loop {
             let taken = self.pace().take(Instant::now());
             let Err(pause) = taken else { return Place(self) };
-            if !told {
+            if waiting.is_none() {
                 self.retry.tell_pause(&format!("Cloudflare {operation}"), pause);
-                told = true;
+                self.pace().waits(Instant::now());
+                waiting = Some(Waiting(self));
             }
             // Another may have taken the place meanwhile.
             tokio::time::sleep(pause + Duration::from_millis(1)).await;
@@ -301,9 +304,23 @@ impl Cloudflare {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For how long there was no room for requests so far.
+    pub fn held(&self) -> Duration {
+        self.pace().held(Instant::now())
+    }
+
     fn hold_back(&self, pause: Duration) {
         let pause = pause.min(Duration::from_millis(self.retry.timing.step_ms));
         self.pace().hold_back(pause, Instant::now());
+    }
+}
+
+/// A request that waits for room.
+struct Waiting<'a>(&'a Cloudflare);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.pace().waits_no_more(Instant::now());
     }
 }
 

@@ -188,6 +188,15 @@ impl Transport for Apis {
         }
     }
 
+    fn held_ms(&self, service: Service) -> u64 {
+        match service {
+            Service::Cloudflare => {
+                u64::try_from(self.cloudflare.held().as_millis()).unwrap_or(u64::MAX)
+            }
+            Service::Ssm | Service::Kubernetes => 0,
+        }
+    }
+
     fn requests(&self) -> Requests {
         let kubernetes = self.kubernetes.as_ref().map(|cluster| cluster.requests().kubernetes);
         Requests {

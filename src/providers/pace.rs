@@ -11,6 +11,10 @@ pub struct Pace {
     on_their_way: u64,
     /// Nothing is sent before, as the service asked.
     not_before: Option<Instant>,
+    /// How many wait for room, and since when anyone does.
+    waiting: (u32, Option<Instant>),
+    /// How long anyone waited for room before that.
+    waited: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +60,26 @@ impl Pace {
     /// One request was answered, or never will be.
     pub fn ended(&mut self) {
         self.on_their_way = self.on_their_way.saturating_sub(1);
+    }
+
+    /// One more request waits for room.
+    pub fn waits(&mut self, now: Instant) {
+        self.waiting = (self.waiting.0 + 1, self.waiting.1.or(Some(now)));
+    }
+
+    /// One of them waits no more.
+    pub fn waits_no_more(&mut self, now: Instant) {
+        self.waiting.0 = self.waiting.0.saturating_sub(1);
+        if self.waiting.0 == 0 {
+            self.waited = self.held(now);
+            self.waiting.1 = None;
+        }
+    }
+
+    /// For how long there was no room so far, as far as anyone waited for it.
+    pub fn held(&self, now: Instant) -> Duration {
+        let by_now = self.waiting.1.map(|since| now.saturating_duration_since(since));
+        self.waited + by_now.unwrap_or_default()
     }
 
     /// Learns from the headers `Ratelimit` and `Ratelimit-Policy` of an answer. Answers overtake one
@@ -144,6 +168,21 @@ mod tests {
             assert!(pace.take(at(start, seconds)).is_ok());
         }
         assert!(pace.take(at(start, 12)).is_err());
+    }
+
+    #[test]
+    fn the_time_without_room_is_counted_once_however_many_wait() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        assert_eq!(pace.held(at(start, 5)), Duration::ZERO);
+        pace.waits(start);
+        pace.waits(at(start, 2));
+        assert_eq!(pace.held(at(start, 3)), Duration::from_secs(3));
+        pace.waits_no_more(at(start, 4));
+        pace.waits_no_more(at(start, 6));
+        assert_eq!(pace.held(at(start, 9)), Duration::from_secs(6));
+        pace.waits(at(start, 10));
+        assert_eq!(pace.held(at(start, 11)), Duration::from_secs(7));
     }
 
     #[test]

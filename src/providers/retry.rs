@@ -99,7 +99,24 @@ impl Retry {
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        let start = Instant::now();
+        self.run_beside(call, || Duration::ZERO, attempt).await
+    }
+
+    /// As [`Retry::run`]; `held` tells how long the service had no room for requests so far, which
+    /// takes no time from a step.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub async fn run_beside<T, F>(
+        &self,
+        call: &Call,
+        held: impl Fn() -> Duration,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let (start, before) = (Instant::now(), held());
         let whole = self.timing.step_ms;
         let limit = Duration::from_millis(call.within_ms.map_or(whole, |left| left.min(whole)));
         let mut failed = 0;
@@ -122,7 +139,8 @@ impl Retry {
             .adjust(move |error, pause| {
                 let asked = error.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
                 let pause = pause?.max(asked);
-                (start.elapsed() + pause <= limit).then_some(pause)
+                let spent = start.elapsed().saturating_sub(held().saturating_sub(before));
+                (spent + pause <= limit).then_some(pause)
             })
             .notify(|error, pause| self.tell(call, error, pause))
             .await
@@ -247,6 +265,38 @@ mod tests {
         let mut error = failure(Failure::Throttled, 429, "10100", "");
         error.retry_after_ms = Some(60_000);
         assert_eq!(attempts(&call, error).await, 1);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_room_takes_no_time_from_a_step() {
+        let mut call = Call::get(Service::Cloudflare, "/zones");
+        call.within_ms = Some(0);
+        let throttled = failure(Failure::Throttled, 429, "10100", "");
+        let (retry, clock) = (retry(), std::cell::Cell::new(Duration::ZERO));
+        let mut count = 0;
+        let held = || clock.get();
+        let result: Result<(), CallError> = retry
+            .run_beside(&call, held, || {
+                count += 1;
+                // Of all the time since, none was the service's to give.
+                clock.set(Duration::from_secs(3600) * count);
+                let error = throttled.clone();
+                async move { if count > 3 { Ok(()) } else { Err(error) } }
+            })
+            .await;
+        // What the pauses take counts all the same.
+        assert!(result.is_err() && count == 1, "{count}");
+        call.within_ms = Some(100);
+        count = 0;
+        let result: Result<(), CallError> = retry
+            .run_beside(&call, held, || {
+                count += 1;
+                clock.set(clock.get() + Duration::from_secs(3600));
+                let error = throttled.clone();
+                async move { if count > 3 { Ok(()) } else { Err(error) } }
+            })
+            .await;
+        assert!(result.is_ok() && count == 4, "{count}");
     }
 
     #[tokio::test]

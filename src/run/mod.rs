@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::event::Events;
 use crate::model::kind::Kind;
-use crate::model::port::{Outside, Transport};
+use crate::model::port::{Outside, Transport, Turns};
 use crate::model::project::Timing;
 use crate::model::secret::Secrets;
 
@@ -47,6 +47,8 @@ pub struct Context<'a> {
     pub secrets: &'a RwLock<Secrets>,
     /// Time and chance.
     pub outside: &'a dyn Outside,
+    /// Has runs take turns.
+    pub turns: &'a dyn Turns,
     /// Waits.
     pub timing: Timing,
     /// Whether the user asked to stop.

@@ -46,6 +46,8 @@ pub struct Subject {
     pub files: String,
     /// Where what is declared comes from.
     pub origin: Origin,
+    /// Hostnames that other stacks have in lists that this one shares, with the stack.
+    pub fellows: BTreeMap<String, String>,
 }
 
 /// Where what is declared comes from.
@@ -161,7 +163,8 @@ pub async fn find_drift(
         .map(|(subject, world)| match &subject.state {
             Some(state) => {
                 let scope = &observations.scope;
-                drift::drift(Some(&subject.stack), state, world, context.kinds, scope)
+                let fellows = &subject.fellows;
+                drift::drift(&subject.stack, fellows, state, world, context.kinds, scope)
             }
             None => drift::Found::default(),
         })
@@ -315,6 +318,8 @@ fn plan_all(
 ) -> Vec<Planned> {
     let subjects = observations.subjects.iter().zip(&observations.worlds);
     let rest = observations.lookups.iter().zip(&observations.targets);
+    let leaving = observations.subjects.iter().filter(|one| options.destroy || one.retired);
+    let leaving: BTreeSet<&str> = leaving.map(|one| one.stack.name.as_str()).collect();
     subjects
         .zip(rest)
         .map(|((subject, world), (lookups, target))| {
@@ -330,6 +335,8 @@ fn plan_all(
                 lookups,
                 edges: &wiring.needs,
                 readers: &wiring.readers,
+                fellows: &subject.fellows,
+                leaving: &leaving,
                 options,
                 now: context.outside.now(),
                 limit_percent: project.destroy_limit_percent,
@@ -438,6 +445,7 @@ async fn preview(context: &Context<'_>, scope: &Scope, wanted: &Wanted) -> Optio
         mark: "",
         restart: None,
         rotate: None,
+        keeps: false,
     };
     let call = kind.preview(&work)?;
     Some(match context.transport.send(&call, context.secrets).await {

@@ -6,8 +6,10 @@ use sha2::{Digest, Sha256};
 use crate::engine::fingerprint;
 use crate::engine::plan::needed_secrets;
 use crate::engine::resolve::{resolve, with_fingerprints};
+use crate::engine::rotation::leaves_secrets;
 use crate::model::Json;
 use crate::model::address::Address;
+use crate::model::change::Change;
 use crate::model::journal::Effect;
 use crate::model::kind::{Kind, Recipe};
 use crate::model::resource::Resource;
@@ -23,6 +25,7 @@ impl<'a> StackRun<'a> {
         &self,
         kind: &dyn Kind,
         resource: &Resource,
+        change: &Change,
     ) -> Result<Json, StepError> {
         let resolved = {
             let shared = self.shared();
@@ -36,10 +39,28 @@ impl<'a> StackRun<'a> {
             causes: Vec::new(),
             hint: problem.hint,
         })?;
+        let keeps = self.keeps(kind, change, &spec);
         for source in needed_secrets(&spec) {
-            self.fetch_secret(&source).await?;
+            if !(keeps && self.is_unsaid(&source)) {
+                self.fetch_secret(&source).await?;
+            }
         }
         Ok(with_fingerprints(&spec, &mut |source| self.fingerprint(source)))
+    }
+
+    /// Whether a secret was said once, by its API, and not to this run.
+    fn is_unsaid(&self, source: &SecretId) -> bool {
+        let Some((address, output)) = source.as_output() else { return false };
+        let kind = (self.context.kinds)(address.kind());
+        let said_once = kind.is_some_and(|kind| kind.said_once().contains(&output));
+        said_once && read(self.context.secrets).get(source).is_none()
+    }
+
+    /// Whether a change is one of what stands around a secret that is said no more: the object keeps
+    /// the one that it has.
+    pub(super) fn keeps(&self, kind: &dyn Kind, change: &Change, spec: &Json) -> bool {
+        leaves_secrets(kind, change)
+            && needed_secrets(spec).iter().any(|source| self.is_unsaid(source))
     }
 
     /// Makes sure that a secret is at hand.

@@ -125,7 +125,7 @@ impl<'a> StackRun<'a> {
         if address.is_kubernetes() {
             self.wait_until_served(change, &resource.spec).await?;
         }
-        let spec = self.spec(kind, resource).await?;
+        let spec = self.spec(kind, resource, change).await?;
         if change.reason.as_deref().is_some_and(|_| change.action == Action::Create) {
             self.wait_until_gone(kind, change).await?;
         }
@@ -248,6 +248,7 @@ impl<'a> StackRun<'a> {
             mark: &mark,
             restart: (!change.restart.is_empty()).then_some(restart.as_str()),
             rotate: rotates.then(|| self.service_now(kind)),
+            keeps: self.keeps(kind, change, spec),
         };
         self.drive(kind, change, &work, Some(resource)).await
     }
@@ -258,11 +259,13 @@ impl<'a> StackRun<'a> {
         change: &Change,
     ) -> Result<Option<String>, StepError> {
         let address = &change.address;
-        let (sent, remote) = {
+        let (sent, lists, remote) = {
             let shared = self.shared();
-            let sent = shared.state.resources.get(address).map(|recorded| recorded.sent.clone());
+            let recorded = shared.state.resources.get(address);
+            let sent = recorded.map(|recorded| recorded.sent.clone());
+            let lists = recorded.map(|recorded| recorded.shared.clone());
             let there = shared.remotes.get(address).or_else(|| self.going.get(address));
-            (sent.unwrap_or(Json::Null), there.cloned())
+            (sent.unwrap_or(Json::Null), lists.unwrap_or_default(), there.cloned())
         };
         let scope = self.scope();
         let mark = fingerprint::mark(&scope.lineage, address);
@@ -273,13 +276,14 @@ impl<'a> StackRun<'a> {
             sent: Some(&sent),
             remote: remote.as_ref(),
             removed: &[],
-            shared: &[],
+            shared: &lists,
             ignore: &[],
             force: &[],
             scope: &scope,
             mark: &mark,
             restart: None,
             rotate: None,
+            keeps: false,
         };
         self.drive(kind, change, &work, None).await?;
         let mut shared = self.shared();
@@ -297,12 +301,15 @@ impl<'a> StackRun<'a> {
         resource: Option<&Resource>,
     ) -> Result<Option<Remote>, StepError> {
         let began = self.context.outside.elapsed_ms();
+        let held = || self.context.transport.held_ms(kind.service());
+        let held_before = held();
         let limit = match resource {
             Some(resource) => self.limit_ms(kind, resource, work.spec),
             None => self.removal_ms(&change.address),
         };
         // What is recorded when a create begins is gone.
         let gone = (work.verb == Verb::Create).then(|| self.recorded_id(&change.address)).flatten();
+        let _turn = self.turn(kind, change, work, began, limit).await?;
         let mut answers: Vec<Answer> = Vec::new();
         let mut last: Option<Call> = None;
         let mut looks = 0;
@@ -331,6 +338,7 @@ impl<'a> StackRun<'a> {
                 ..intent
             });
             let spent = self.context.outside.elapsed_ms().saturating_sub(began);
+            let spent = spent.saturating_sub(held().saturating_sub(held_before));
             let left = self.context.timing.step_ms.max(limit).saturating_sub(spent);
             let sent = Call { within_ms: Some(left), ..call.clone() };
             let (answer, number) = self.send(&sent, announced.clone()).await?;
@@ -362,6 +370,36 @@ impl<'a> StackRun<'a> {
             }
             next = following?;
             last = Some(call);
+        }
+    }
+
+    /// Waits for the turn at what other runs may write, too, and keeps it while the step lasts.
+    async fn turn(
+        &self,
+        kind: &dyn Kind,
+        change: &Change,
+        work: &Work<'_>,
+        began: u64,
+        limit: u64,
+    ) -> Result<Option<Box<dyn Send>>, StepError> {
+        let Some(name) = kind.turn(work.spec, work.shared) else { return Ok(None) };
+        let mut looks = 0;
+        loop {
+            let taken = self.context.turns.take(&name);
+            let taken = taken.map_err(|error| StepError::other(format!("{name}.lock: {error}")))?;
+            let reason = "another run writes it, too";
+            if taken.is_some() {
+                return Ok(taken);
+            }
+            if self.context.outside.elapsed_ms().saturating_sub(began) > limit {
+                return Err(StepError::other(format!("after {} s, {reason}", limit / 1000)));
+            }
+            if self.context.stop.is_set() {
+                return Err(StepError::other(format!("interrupted while waiting: {reason}")));
+            }
+            self.waiting(change, reason);
+            self.context.stop.pause(self.context.poll_ms(looks)).await;
+            looks += 1;
         }
     }
 

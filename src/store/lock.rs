@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::model::port::Turns;
+
 use super::error::StoreError;
 use super::local::{LocalStore, check_name};
 
@@ -153,6 +155,21 @@ impl LocalStore {
             self.sweep(stack)?;
         }
         Ok(lock)
+    }
+}
+
+impl Turns for LocalStore {
+    /// A lock like that of a stack; nothing is written into it, since nobody is told who has it.
+    fn take(&self, name: &str) -> io::Result<Option<Box<dyn Send>>> {
+        check_name(name).map_err(io::Error::other)?;
+        let path = self.lock_path(name);
+        std::fs::create_dir_all(super::files::parent(&path))?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }
 

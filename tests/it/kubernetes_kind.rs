@@ -134,6 +134,7 @@ impl World {
             mark: "m",
             restart,
             rotate: None,
+            keeps: false,
         }
     }
 

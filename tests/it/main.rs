@@ -43,6 +43,7 @@ mod rollback;
 mod rotation;
 mod routes;
 mod secrets;
+mod shared;
 mod stacks;
 mod state_lost;
 mod told;

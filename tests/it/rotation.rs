@@ -100,6 +100,101 @@ fn a_secret_that_was_said_once_is_made_anew_for_who_still_needs_it() {
 }
 
 #[test]
+fn what_changes_around_a_secret_leaves_the_secret() {
+    let lab = lab_with_token();
+    let (first, held) = (token(&lab), value(&lab, "ci-secret"));
+    let described = "name: ci-secret, description: what CI gets in with,";
+    for (from, to) in
+        [("name: ci-secret,", described), (described, "name: ci-secret, tags: {a: b},")]
+    {
+        lab.edit(STACK, from, to);
+        let plan = lab.run(&["plan"]).exits(0).says("~ update  ssm_parameter.ci");
+        assert!(!plan.out.contains("rotate"), "{}", plan.out);
+        lab.apply(&[]);
+        assert_eq!((token(&lab), value(&lab, "ci-secret")), (first.clone(), held.clone()));
+        lab.is_settled(&[]);
+        lab.run(&["drift"]).exits(0);
+    }
+    // A value that someone else wrote is not read back.
+    let input = json!({"Name": "ci-secret", "Value": "theirs", "Overwrite": true});
+    lab.ssm("PutParameter", input);
+    lab.apply(&[]);
+    let second = token(&lab)["client_secret"].clone();
+    assert_eq!(second, value(&lab, "ci-secret"));
+    assert_ne!(second, first["client_secret"]);
+    lab.is_settled(&[]);
+    is_nowhere(&lab, &[held, second.as_str().unwrap().to_owned()]);
+}
+
+const COPY: &str =
+    "  ssm_parameter.copy: {name: copy, value: \"x ${service_token.ci.client_secret}\"}\n";
+
+#[test]
+fn a_target_comes_with_all_who_hold_a_new_secret_and_none_of_them_is_left_out() {
+    let lab = lab_with_token();
+    let first = token(&lab);
+    lab.edit(STACK, "  ssm_parameter.ci:", &format!("{COPY}  ssm_parameter.ci:"));
+    lab.forget_requests();
+    lab.run(&["apply", "--yes", "--exclude", "ssm_parameter.ci"])
+        .exits(5)
+        .says("service_token.ci would get a new secret, and not all who use it")
+        .says("ssm_parameter.ci is left out");
+    assert!(lab.changes().is_empty(), "{:?}", lab.changes());
+    lab.apply(&["--target", "ssm_parameter.copy"]);
+    let second = token(&lab)["client_secret"].as_str().unwrap().to_owned();
+    assert_ne!(first["client_secret"], second);
+    assert_eq!(
+        (value(&lab, "ci-secret"), value(&lab, "copy")),
+        (second.clone(), format!("x {second}"))
+    );
+    lab.is_settled(&[]);
+}
+
+#[test]
+fn a_token_that_is_taken_over_gets_a_secret_that_its_holders_know() {
+    let lab = Lab::of("openhands");
+    let made = json!({"name": "CI", "duration": "8760h"});
+    let made = lab.cloudflare("POST", &lab.account("access/service_tokens"), Some(made));
+    let text = lab.read(STACK);
+    lab.write(STACK, &format!("{TOKEN}{text}"));
+    lab.run(&["apply", "--yes"]).exits(5).says("service_token.ci is there already");
+    lab.edit(STACK, "{name: CI,", "{adopt: true, name: CI,");
+    let plan = lab.run(&["plan"]).exits(0).says("@ rotate  service_token.ci");
+    plan.says("its client_secret is said only once, and ssm_parameter.ci needs it");
+    lab.apply(&[]);
+    let taken = token(&lab);
+    assert_eq!((&taken["id"], &taken["client_id"]), (&made["id"], &made["client_id"]));
+    assert_ne!(taken["client_secret"], made["client_secret"]);
+    assert_eq!(taken["client_secret"], value(&lab, "ci-secret"));
+    lab.is_settled(&[]);
+    lab.run(&["drift"]).exits(0);
+    is_nowhere(&lab, &[value(&lab, "ci-secret")]);
+}
+
+#[test]
+fn a_saved_plan_goes_on_after_the_secret_that_it_made_was_lost() {
+    let mut lab = Lab::hasty("openhands", &[]);
+    let text = lab.read(STACK);
+    lab.write(STACK, &format!("{TOKEN}{text}"));
+    lab.apply(&[]);
+    let first = token(&lab)["client_secret"].clone();
+    lab.ssm("DeleteParameter", json!({"Name": "ci-secret"}));
+    lab.run(&["plan", "--out", "p.json"]).exits(0).says("@ rotate  service_token.ci");
+    let refused = "- {service: ssm, path: PutParameter, status: 400, \
+                   body: {__type: AccessDeniedException, Message: no}}\n";
+    lab.write("faults.yaml", refused);
+    lab.restart(&["--faults", "faults.yaml"]);
+    lab.run(&["apply", "--plan", "plans/p.json", "--yes"]).exits(3).says("ssm_parameter.ci");
+    let second = token(&lab)["client_secret"].clone();
+    assert_ne!(first, second);
+    lab.run(&["apply", "--plan", "plans/p.json", "--yes"]).exits(0);
+    assert_eq!(token(&lab)["client_secret"], value(&lab, "ci-secret"));
+    lab.is_settled(&[]);
+    lab.run(&["apply", "--plan", "plans/p.json", "--yes"]).exits(5);
+    is_nowhere(&lab, &[value(&lab, "ci-secret")]);
+}
+
+#[test]
 fn what_is_due_is_a_note_of_the_plan_and_no_change() {
     let lab = lab_with_token();
     lab.run(&["rotate", "--due", "--yes"]).exits(0).says("No changes.");

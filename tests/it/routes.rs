@@ -38,7 +38,9 @@ fn routes_are_made_changed_in_place_and_deleted_before_their_tunnel() {
     let lab = with_stack(&[], BOTH);
     let before = lab.dump();
     lab.apply(&[]);
-    let made = rows(&lab, ROUTES);
+    // They are made side by side.
+    let mut made = rows(&lab, ROUTES);
+    made.sort_by_key(|route| route["network"].to_string());
     let networks: Vec<&str> = made.iter().map(|r| r["network"].as_str().unwrap()).collect();
     assert_eq!(networks, ["192.168.10.0/24", "fd00::/64"]);
     assert!(made.iter().all(|route| route["virtual_network_name"] == "default"));
@@ -164,6 +166,58 @@ fn a_route_whose_tunnel_was_deleted_by_someone_is_made_again_with_it() {
         }
         lab.is_settled(&[]);
     }
+}
+
+#[test]
+fn a_route_takes_what_another_has_after_that_has_given_it_up() {
+    let lab = with_stack(&[], &BOTH.replace("\"FD00:0::/64\"", "192.168.20.0/24"));
+    lab.apply(&[]);
+    let of = |network: &str| {
+        rows(&lab, ROUTES).into_iter().find(|r| r["network"] == network).unwrap()["id"].clone()
+    };
+    let (lan, six) = (of("192.168.10.0/24"), of("192.168.20.0/24"));
+    // One moves on, another follows.
+    lab.edit(STACK, "192.168.20.0/24", "192.168.30.0/24");
+    lab.edit(STACK, "192.168.10.98/24", "192.168.20.0/24");
+    lab.apply(&[]);
+    assert_eq!((of("192.168.20.0/24"), of("192.168.30.0/24")), (lan, six));
+    lab.is_settled(&[]);
+    // Neither can be the first.
+    lab.edit(STACK, "192.168.20.0/24", "10.0.0.0/8");
+    lab.edit(STACK, "192.168.30.0/24", "192.168.20.0/24");
+    lab.edit(STACK, "10.0.0.0/8", "192.168.30.0/24");
+    lab.forget_requests();
+    lab.run(&["apply", "--yes"])
+        .exits(1)
+        .says("tunnel_route.lan, tunnel_route.six need one another")
+        .says("give one another in between");
+    assert!(lab.changes().is_empty(), "{:?}", lab.changes());
+}
+
+#[test]
+fn what_went_with_its_tunnel_is_gone_and_ended_connections_are_waited_for() {
+    let mut lab = with_stack(&[], BOTH);
+    lab.apply(&[]);
+    lab.write(
+        "faults.yaml",
+        "- {method: DELETE, path: '*/teamnet/routes/*', times: 2, status: 404, code: 1015, \
+         message: that isn't routed}
+- {method: DELETE, path: '*/routes/hostname/*', status: 404, code: 1002, message: no such route}
+- {method: DELETE, path: '*/cfd_tunnel/*-*-*-*-????????????', times: 9, status: 400, code: 1022, \
+         message: active connections}
+",
+    );
+    lab.restart(&["--faults", "faults.yaml"]);
+    lab.forget_requests();
+    lab.run(&["destroy", "net", "--yes"]).exits(0);
+    let changes = lab.changes();
+    let cleaned = changes.iter().filter(|change| change.ends_with("/connections")).count();
+    assert_eq!(cleaned, 2, "{changes:#?}");
+    assert_eq!(rows(&lab, "cfd_tunnel?is_deleted=false"), Vec::<Value>::new());
+    assert!(
+        !lab.path().join("state/net.json").exists()
+            || !lab.read("state/net.json").contains("tunnel.")
+    );
 }
 
 #[test]

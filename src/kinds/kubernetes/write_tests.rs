@@ -58,6 +58,7 @@ impl Step {
             mark: "m",
             restart: self.restart.as_deref(),
             rotate: None,
+            keeps: false,
         }
     }
 

@@ -263,6 +263,24 @@ fn cases() -> Vec<Case> {
             Point::Call("PUT", "*/configurations"),
         ),
         case(
+            "tunnel_config update of a shared list",
+            |lab| {
+                let text = lab.read(STACK);
+                let shared = "settings: {tunnel_config.openhands: {shared: [ingress]}}";
+                lab.write(STACK, &format!("{text}\n{shared}\n"));
+                let tunnel = lab.only(&lab.account("cfd_tunnel?is_deleted=false"));
+                let id = tunnel["id"].as_str().unwrap();
+                let path = lab.account(&format!("cfd_tunnel/{id}/configurations"));
+                let mut config = lab.cloudflare("GET", &path, None)["config"].clone();
+                let theirs = json!({"hostname": "theirs.b0xp.io", "service": "http://theirs:1"});
+                config["ingress"].as_array_mut().unwrap().insert(0, theirs);
+                lab.cloudflare("PUT", &path, Some(json!({ "config": config })));
+                lab.edit(STACK, "svc.cluster.local:80", "svc.cluster.local:8080");
+            },
+            APPLY,
+            Point::Call("PUT", "*/configurations"),
+        ),
+        case(
             "tunnel_config delete",
             without_service,
             APPLY,
