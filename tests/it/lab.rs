@@ -101,6 +101,11 @@ impl Lab {
         Lab::new(fixture, options, environment, false)
     }
 
+    /// A lab in which the sandbox itself always serves SSM.
+    pub fn own(fixture: &str) -> Lab {
+        Lab::new(fixture, &[], &[], true)
+    }
+
     /// A lab in which the sandbox itself always serves SSM, and lost calls are looked up soon.
     pub fn hasty(fixture: &str, options: &[&str]) -> Lab {
         let lab = Lab::new(fixture, options, &[], true);

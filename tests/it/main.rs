@@ -11,6 +11,7 @@ mod anywhere;
 mod arrows;
 mod as_kubectl_reads;
 mod budget;
+mod clients;
 mod cluster_oddities;
 mod deletion;
 mod drift;

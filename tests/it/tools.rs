@@ -24,8 +24,10 @@ pub fn is_there(program: &str, arguments: &[&str]) -> bool {
 }
 
 /// A tool, run with what the sandbox printed and nothing else.
-fn tool(lab: &Lab, program: &str, arguments: &[&str]) -> String {
+pub fn tool(lab: &Lab, program: &str, arguments: &[&str]) -> String {
     let mut command = lab.command_of(program);
+    // Nothing is left beside scripts.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -57,40 +59,6 @@ fn the_official_cloudflare_client_reads_what_boxctl_made() {
     // A record that another client makes is none of boxctl's business.
     lab.is_settled(&[]);
     lab.run(&["drift"]).exits(0);
-}
-
-#[test]
-fn the_official_cloudflare_client_routes_private_networks() {
-    if !is_there("python3", &["-c", "import cloudflare"]) {
-        return;
-    }
-    let lab = Lab::of("longform");
-    std::fs::remove_file(lab.path().join("stacks/openhands.yaml")).unwrap();
-    lab.write(
-        "stacks/net.yaml",
-        "resources:
-  tunnel.home: {name: home}
-  tunnel_route.lan: {network: 10.0.0.0/8, tunnel: \"${tunnel.home.id}\"}
-  hostname_route.nas: {hostname: nas.lan, tunnel: \"${tunnel.home.id}\"}
-  split_tunnel.all: {mode: exclude, entries: [{host: nas.lan}], shared: [entries], adopt: true}
-",
-    );
-    lab.apply(&[]);
-    let before = lab.dump();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/cloudflare_networks.py");
-    let read = tool(&lab, "python3", &[script.to_str().unwrap(), ACCOUNT]);
-    let read: Value = serde_json::from_str(&read).unwrap();
-    assert_eq!(
-        read,
-        json!({
-            "default": ["default", true], "route": ["172.16.0.0/12", "changed", true],
-            "routes": [["10.0.0.0/8", "home"], ["172.16.0.0/12", "by the client"]],
-            "by_ip": true, "names": [["b.lan", "by the client"], ["nas.lan", "home"]],
-            "kept": true,
-        })
-    );
-    assert_eq!(lab.dump(), before);
-    lab.is_settled(&[]);
 }
 
 #[test]

@@ -405,6 +405,10 @@ pub fn shown(record: &Record) -> Value {
         let flatten = record.settings.get("flatten_cname").cloned();
         object["settings"] = json!({ "flatten_cname": flatten.unwrap_or(false.into()) });
     }
+    // Today's schema requires it of this type alone.
+    if record.kind == "OPENPGPKEY" {
+        object["settings"] = json!({});
+    }
     object["meta"] = json!({});
     object["comment"] = json!(record.comment);
     object["tags"] = json!([]);

@@ -4,7 +4,7 @@ mod hostnames;
 mod subnets;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::reply::{Answer, ApiError, Outcome, Paging};
 use super::tunnels::Tunnel;
@@ -70,7 +70,7 @@ pub fn teamnet(
             "POST" => create(&mut state.networks, call, account, env),
             method => Err(ApiError::no_method(method)),
         },
-        ["virtual_networks", id] if is_uuid(id) => one(state, call, account, id),
+        ["virtual_networks", id] if is_uuid(id) => one(state, call, account, id, env),
         _ => Err(ApiError::no_route(call.path)),
     }
 }
@@ -125,18 +125,38 @@ fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
     Ok(Answer::ok(rows.map(shown).collect()))
 }
 
+/// A name is taken once in an account (contract 5.3).
+fn free(state: &State, account: &str, name: &str, but: &str) -> Result<(), ApiError> {
+    let mut others = state.virtual_networks.iter().filter(|n| n.account_id == account);
+    match others.any(|network| network.name == name && network.id != but) {
+        true => {
+            let text = "You already have a virtual network with this name";
+            Err(ApiError::new(409, 1014, text))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Whether a body makes its network the default one; both spellings are in use.
+fn becomes_default(body: &Map<String, Value>) -> bool {
+    ["is_default", "is_default_network"].iter().any(|key| body.get(*key) == Some(&true.into()))
+}
+
+/// Takes it from the one that was.
+fn no_default(state: &mut State, account: &str) {
+    for network in state.virtual_networks.iter_mut().filter(|n| n.account_id == account) {
+        network.is_default = false;
+    }
+}
+
 fn create(state: &mut State, call: &Call<'_>, account: &str, env: &mut Env) -> Outcome {
     let body = call.object()?;
     let name = super::text(&body, "name").filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| ApiError::new(400, 1001, "name is required"))?;
-    let own = |network: &&mut VirtualNetwork| network.account_id == account;
-    if state.virtual_networks.iter_mut().filter(own).any(|network| network.name == name) {
-        let text = "You already have a virtual network with this name";
-        return Err(ApiError::new(409, 1014, text));
-    }
-    let is_default = body.get("is_default").and_then(Value::as_bool).unwrap_or(false);
+    free(state, account, name, "")?;
+    let is_default = becomes_default(&body);
     if is_default {
-        state.virtual_networks.iter_mut().filter(own).for_each(|other| other.is_default = false);
+        no_default(state, account);
     }
     let network = VirtualNetwork {
         id: env.ids.uuid(),
@@ -151,12 +171,27 @@ fn create(state: &mut State, call: &Call<'_>, account: &str, env: &mut Env) -> O
     Ok(Answer::ok(answer))
 }
 
-fn one(state: &mut Cloudflare, call: &Call<'_>, account: &str, id: &str) -> Outcome {
+fn one(state: &mut Cloudflare, call: &Call<'_>, account: &str, id: &str, env: &Env) -> Outcome {
     let networks = &mut state.networks;
     let at = networks.virtual_networks.iter().position(|n| n.id == id && n.account_id == account);
     let at = at.ok_or_else(unknown_network)?;
     match call.method {
         "GET" => Ok(Answer::ok(shown(&networks.virtual_networks[at]))),
+        "PATCH" => {
+            let body = call.object()?;
+            if let Some(name) = super::text(&body, "name").filter(|name| !name.is_empty()) {
+                free(networks, account, name, id)?;
+                networks.virtual_networks[at].name = name.to_owned();
+            }
+            if let Some(comment) = super::text(&body, "comment") {
+                networks.virtual_networks[at].comment = comment.to_owned();
+            }
+            if becomes_default(&body) {
+                no_default(networks, account);
+                networks.virtual_networks[at].is_default = true;
+            }
+            Ok(Answer::ok(shown(&networks.virtual_networks[at])))
+        }
         "DELETE" => {
             let used = |route: &subnets::Route| {
                 route.deleted_at.is_none() && route.virtual_network_id == id
@@ -165,7 +200,9 @@ fn one(state: &mut Cloudflare, call: &Call<'_>, account: &str, id: &str) -> Outc
                 let text = "This virtual network is the default one, or still has routes";
                 return Err(ApiError::new(400, 1001, text));
             }
-            Ok(Answer::ok(shown(&networks.virtual_networks.remove(at))))
+            let mut answer = shown(&networks.virtual_networks.remove(at));
+            answer["deleted_at"] = json!(env.stamp());
+            Ok(Answer::ok(answer))
         }
         method => Err(ApiError::no_method(method)),
     }

@@ -138,3 +138,22 @@ fn routes_go_with_their_tunnel() {
         assert_eq!(rows(&mut sandbox, &format!("{list}?is_deleted=true")).len(), 1);
     }
 }
+
+#[test]
+fn a_virtual_network_is_renamed_and_there_is_one_default() {
+    let mut sandbox = Sandbox::new();
+    let lab = made(&mut sandbox, "teamnet/virtual_networks", json!({"name": "lab"}));
+    let one = path(&sandbox, &format!("teamnet/virtual_networks/{}", lab["id"].as_str().unwrap()));
+    let taken = json!({"name": "default"});
+    assert_eq!(sandbox.refusal("PATCH", &one, Some(taken)), (409, 1014));
+    let body = json!({"name": "home", "comment": "x", "is_default_network": true});
+    let (_, answer) = sandbox.call("PATCH", &one, Some(body));
+    assert_eq!(
+        (&answer["result"]["name"], &answer["result"]["comment"]),
+        (&json!("home"), &json!("x"))
+    );
+    let defaults = rows(&mut sandbox, "teamnet/virtual_networks?is_default=true");
+    assert_eq!(defaults.iter().map(|row| &row["name"]).collect::<Vec<_>>(), ["home"]);
+    // What is the default one is not deleted.
+    assert_eq!(sandbox.refusal("DELETE", &one, None).0, 400);
+}

@@ -1,104 +1,51 @@
-//! What boxctl sends, and what the sandbox answers, held to Cloudflare's own OpenAPI document.
+//! What boxctl sends, and what the sandbox answers, held to Cloudflare's own OpenAPI document and,
+//! since that is of 2024, to the types of today's official client for Python.
 
+mod calls;
+mod known;
 mod openapi;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
 
+use boxctl::kinds::KINDS;
+use boxctl::model::call::Service;
 use openapi::{Document, Way};
 use regex::Regex;
 use serde_json::json;
 
 use crate::lab::Lab;
 use crate::recorder::{Exchange, Recorder};
+use crate::tools::is_there;
 
 const DOCUMENT: &str = include_str!("../../contract/cloudflare-openapi.json");
 
-/// Where the document of 2024 is not the service of today (sections of the contract in brackets).
-/// Each pattern has to be met, or it is out of date itself.
-const KNOWN: [(&str, &str); 25] = [
-    // Faults of the document.
-    (
-        r"^request POST \S+/dns_records /(id|content): missing$",
-        "wants of requests what the server sets (11)",
-    ),
-    (r"^request PATCH \S+/dns_records/\S+ /(id|content): missing$", "the same (11)"),
-    (r"^request DELETE \S+/cfd_tunnel/\S+: has no body$", "wants a body of a DELETE (10, 11)"),
-    (
-        r"^request PUT \S+/configurations /config/ingress/\*/hostname: missing$",
-        "and of the last rule (11)",
-    ),
-    (
-        r"^answer DELETE \S+/dns_records/\S+ /(errors|messages|success): unknown field$",
-        "the envelope (3.2)",
-    ),
-    (
-        r"^answer \S+ \S+/cfd_tunnel\S* /result(/\*)?/(deleted_at|conns_(in)?active_at): null is no string$",
-        "shown so by its own example (4.1)",
-    ),
-    (r"^answer GET /zones /result/\*/owner/id: null is no string$", "a zone of a user (2.1)"),
-    (
-        r"^answer \S+ \S+/dns_records\S* /result(/\*)?/comment: null is no string$",
-        "null or left out (3.5)",
-    ),
-    // What has been added since.
-    (
-        r"^request GET \S+/access/(apps|policies|identity_providers) \?(page|per_page): unknown parameter$",
-        "pages of Access (10)",
-    ),
-    (
-        r"^request (POST|PUT) \S+/access/apps(/\S+)? /(destinations|read_service_tokens_from_header): unknown field$",
-        "(10)",
-    ),
-    (
-        r"^request (POST|PUT) \S+/access/apps(/\S+)? /domain: missing$",
-        "where there are destinations (6.1)",
-    ),
-    (
-        r"^answer \S+ \S+/access/apps(/\{app_id\})? /result(/\*)?/(destinations|domain_type|uid): unknown field$",
-        "(6.1)",
-    ),
-    (
-        r"^answer GET \S+/identity_providers /result/\*/(read_only|uid|version): unknown field$",
-        "(6.3)",
-    ),
-    (
-        r"^answer \S+ \S+/policies\S* /result(/\*)?/(account_id|uid|reusable): unknown field$",
-        "(6.2)",
-    ),
-    (
-        r"^answer GET /zones /result/\*/(owner/email|paused|permissions|plan|status|tenant|tenant_unit|type): unknown field$",
-        "(2.1)",
-    ),
-    (
-        r"^answer \S+ \S+/dns_records\S* /result(/\*)?/(comment_modified_on|settings): unknown field$",
-        "(3.1)",
-    ),
-    (r"^request \S+ \S+/dns_records\S* /settings: unknown field$", "(3.1)"),
-    (r"^answer \S+ \S+/cfd_tunnel\S* /result(/\*)?/config_src: unknown field$", "(4.1)"),
-    (
-        r"^request \S+ \S+/(teamnet/virtual_networks|zerotrust/routes/hostname\S*|devices/policy\S*): no such operation$",
-        "younger, or cut out of it (5.2, 5.3, 7.9)",
-    ),
-    (
-        r"^answer \S+ \S+/teamnet/routes\S* /result(/\*)?/deleted_at: null is no string$",
-        "(the example of 5.1)",
-    ),
-    (
-        r"^request POST \S+/teamnet/routes /tunnel_id: the server sets this$",
-        "wants it of the same request (5.1)",
-    ),
-    (r"^answer POST \S+/cfd_tunnel /result/(token|credentials_file): unknown field$", "(4.1)"),
-    (r"^answer GET (/zones|\S+/dns_records) /result_info/total_pages: unknown field$", "(1.2)"),
-    (
-        r"^(request|answer) \S+ \S+ \S*/(include|exclude|require)/\*/(auth_context|common_name|login_method|oidc|user_risk_score|linked_app_token|cloudflare_account_member|ip_list): unknown field$",
-        "newer rules (6.2)",
-    ),
-    // A rule that the document does not know is nearest to the first one it knows.
-    (r"^(request|answer) \S+ \S+ \S*/(include|exclude|require)/\*/email: missing$", "the same"),
-];
+/// Which half of an exchange is held to the schemas.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Both.
+    All,
+    /// What the sandbox said alone: someone else asked.
+    Answers,
+}
+
+/// Differences without those that are known, and the known ones that were not met.
+fn sifted(found: &BTreeSet<String>, known: &[&str]) -> (Vec<String>, Vec<String>) {
+    let known: Vec<Regex> = known.iter().map(|text| Regex::new(text).unwrap()).collect();
+    let is_known = |text: &&String| known.iter().any(|known| known.is_match(text));
+    let unknown = found.iter().filter(|text| !is_known(text)).cloned().collect();
+    let unmet = known.iter().filter(|known| !found.iter().any(|text| known.is_match(text)));
+    (unknown, unmet.map(ToString::to_string).collect())
+}
+
+fn texts<'a>(lists: &[&[(&'a str, &str)]]) -> Vec<&'a str> {
+    lists.iter().flat_map(|list| list.iter()).map(|(text, _)| *text).collect()
+}
 
 /// Everything in which the exchanges differ from the document: `request POST /x /field: what`.
-fn differences(document: &Document, heard: &[Exchange]) -> BTreeSet<String> {
+fn differences(document: &Document, heard: &[Exchange], held: Held) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for said in heard {
         let Some((template, operation)) = document.operation(&said.method, &said.path) else {
@@ -137,62 +84,145 @@ fn differences(document: &Document, heard: &[Exchange]) -> BTreeSet<String> {
                 continue;
             }
         };
+        let what = if said.status < 400 { "answer" } else { "refusal" };
         for problem in document.problems(schema, &said.answer, Way::Answer) {
-            found.insert(format!("answer {name} {problem}"));
+            found.insert(format!("{what} {name} {problem}"));
         }
+    }
+    if held == Held::Answers {
+        found.retain(|text| !text.starts_with("request ") || text.ends_with("no such operation"));
     }
     found
 }
 
+/// What differs from the types of the official client, where it is installed.
+fn by_client(lab: &Lab, heard: &[Exchange], held: Held) -> Option<BTreeSet<String>> {
+    if !is_there("python3", &["-c", "import cloudflare"]) {
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/cloudflare_models.py");
+    let mut command = lab.command_of("python3");
+    command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for said in heard {
+        let line = json!({
+            "method": said.method, "path": said.path, "query": said.query, "sent": said.sent,
+            "status": said.status, "answer": said.answer,
+        });
+        writeln!(input, "{line}").unwrap();
+    }
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let mut found: BTreeSet<String> = serde_json::from_slice(&output.stdout).unwrap();
+    if held == Held::Answers {
+        found.retain(|text| !text.starts_with("request ") || text.ends_with("no such operation"));
+    }
+    Some(found)
+}
+
+/// Holds exchanges to both sources. What is known to differ for boxctl's own requests may differ
+/// here; `more` has to.
+#[track_caller]
+pub fn holds(lab: &Lab, heard: &[Exchange], held: Held) {
+    let document = differences(&Document::new(DOCUMENT), heard, held);
+    let client = by_client(lab, heard, held);
+    let both = [
+        (Some(document), known::DOCUMENT, known::MORE_OF_DOCUMENT),
+        (client, known::CLIENT, known::MORE_OF_CLIENT),
+    ];
+    let (mut unknown, mut unmet) = (Vec::new(), Vec::new());
+    for (found, known, more) in both {
+        let Some(found) = found else { continue };
+        let needed = if held == Held::All { known } else { more };
+        unknown.extend(sifted(&found, &texts(&[known, more])).0);
+        unmet.extend(sifted(&found, &texts(&[needed])).1);
+    }
+    assert!(unknown.is_empty() && unmet.is_empty(), "{unknown:#?}\nnever met: {unmet:#?}");
+}
+
+/// `METHOD /template` of everything that was asked, ids left out.
+fn asked(heard: &[Exchange]) -> BTreeSet<String> {
+    let id = Regex::new("^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$").unwrap();
+    let template = |path: &str| {
+        let parts = path.split('/').map(|part| if id.is_match(part) { "*" } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    heard.iter().map(|said| format!("{} {}", said.method, template(&said.path))).collect()
+}
+
+/// Deletes, by someone else's hands, the one of a collection whose member has that value.
+fn vanish(lab: &Lab, collection: &str, member: &str, value: &str) {
+    let rows = lab.cloudflare("GET", collection, None);
+    let fits = |row: &&serde_json::Value| row[member] == value && row["deleted_at"].is_null();
+    let rows: Vec<_> = rows.as_array().unwrap().iter().filter(fits).collect();
+    assert_eq!(rows.len(), 1, "{collection} {value}");
+    let path = format!("{collection}/{}", rows[0]["id"].as_str().unwrap());
+    lab.cloudflare("DELETE", &path, None);
+}
+
 #[test]
-fn bodies_queries_and_answers_are_as_the_official_document_says() {
-    let mut lab = Lab::of("longform");
-    let recorder = Recorder::before(lab.variable("CLOUDFLARE_BASE_URL"));
+fn bodies_queries_and_answers_are_as_the_official_sources_say() {
+    let mut lab = Lab::of("openhands");
+    let behind = lab.variable("CLOUDFLARE_BASE_URL").to_owned();
+    let recorder = Recorder::before(&behind);
     lab.set("CLOUDFLARE_BASE_URL", recorder.url());
     lab.write("stacks/more.yaml", include_str!("before.yaml"));
     lab.apply(&[]);
     lab.is_settled(&[]);
     // Everything that can be changed in place, a hostname that moves, and a name among it.
     lab.write("stacks/more.yaml", include_str!("after.yaml"));
-    lab.edit("stacks/openhands.yaml", "precedence: 1", "precedence: 2\n    session_duration: 1h");
     lab.apply(&["--allow-large"]);
     lab.is_settled(&[]);
-    // What others have added comes back with what boxctl sends.
+
+    // What others have added comes back with what boxctl sends; what they took away is asked for
+    // by its id, and made again.
+    lab.set("CLOUDFLARE_BASE_URL", &behind);
     let apps = lab.cloudflare("GET", &lab.account("access/apps"), None);
     let app = apps.as_array().unwrap().iter().find(|app| app["name"] == "shell").unwrap();
     let mut other = app.clone();
     other["custom_deny_message"] = json!("someone else's");
     let path = lab.account(&format!("access/apps/{}", app["id"].as_str().unwrap()));
-    let told = recorder.heard().len();
     lab.cloudflare("PUT", &path, Some(other));
-    lab.edit("stacks/more.yaml", "session_duration: 2h", "session_duration: 3h");
-    lab.apply(&[]);
-    lab.run(&["destroy", "--all", "--yes"]).exits(0);
-
-    let mut heard = recorder.heard();
-    // The one that the test itself sent.
-    heard.remove(told);
-    let operations: BTreeSet<(&str, &str)> = heard
-        .iter()
-        .map(|said| (said.method.as_str(), said.path.rsplit('/').nth(1).unwrap_or_default()))
-        .collect();
-    for done in [
-        ("PATCH", "dns_records"),
-        ("PATCH", "cfd_tunnel"),
-        ("PATCH", "routes"),
-        ("PUT", "apps"),
-        ("PUT", "policies"),
-        ("DELETE", "dns_records"),
-        ("DELETE", "apps"),
+    vanish(&lab, &lab.records(), "type", "MX");
+    for (collection, member, value) in [
+        ("access/apps", "name", "own"),
+        ("access/policies", "name", "lone"),
+        ("access/groups", "name", "some of us"),
+        ("access/service_tokens", "name", "builds"),
+        ("teamnet/routes", "network", "10.0.0.0/9"),
+        ("zerotrust/routes/hostname", "hostname", "even.more.lan"),
+        ("cfd_tunnel", "name", "renamed"),
     ] {
-        assert!(operations.contains(&done), "{done:?}");
+        vanish(&lab, &lab.account(collection), member, value);
     }
-    let known: Vec<Regex> = KNOWN.iter().map(|(text, _)| Regex::new(text).unwrap()).collect();
-    let found = differences(&Document::new(DOCUMENT), &heard);
-    let unknown: Vec<&String> =
-        found.iter().filter(|text| !known.iter().any(|known| known.is_match(text))).collect();
-    assert!(unknown.is_empty(), "{unknown:#?}");
-    for known in known {
-        assert!(found.iter().any(|text| known.is_match(text)), "never met: {known}");
+    lab.set("CLOUDFLARE_BASE_URL", recorder.url());
+    lab.edit("stacks/more.yaml", "session_duration: 2h", "session_duration: 3h");
+    lab.apply(&["--allow-large"]);
+    lab.is_settled(&[]);
+    // The state is lost, and everything is taken over.
+    std::fs::remove_dir_all(lab.path().join("state")).unwrap();
+    lab.apply(&["--adopt", "--allow-large"]);
+    lab.is_settled(&[]);
+    for address in ["service_token.ci", "tunnel.openhands"] {
+        lab.run(&["rotate", address, "--yes"]).exits(0);
     }
+    lab.run(&["destroy", "--all", "--yes", "--allow-protected", "**"]).exits(0);
+
+    let heard = recorder.heard();
+    let known: BTreeSet<String> = calls::CALLS
+        .iter()
+        .flat_map(|(_, base, calls)| {
+            calls.iter().map(move |call| match call.split_once(' ') {
+                Some((method, rest)) => format!("{method} {base}{rest}"),
+                None => format!("{call} {base}"),
+            })
+        })
+        .collect();
+    assert_eq!(asked(&heard), known);
+    for kind in KINDS.iter().filter(|kind| kind.service() == Service::Cloudflare) {
+        assert!(calls::CALLS.iter().any(|(name, ..)| *name == kind.name()), "{}", kind.name());
+    }
+    holds(&lab, &heard, Held::All);
 }

@@ -36,6 +36,21 @@ const SWITCHES: &[(&str, bool)] = &[
     ("options_preflight_bypass", false),
 ];
 
+/// What applications of some types do not have, by the official client's models of each.
+const LACKS: &[(&[&str], &[&str])] = &[
+    (
+        &["enable_binding_cookie", "http_only_cookie_attribute", "options_preflight_bypass"],
+        &["saas", "app_launcher", "warp", "biso", "proxy_endpoint", "bookmark", "infrastructure"],
+    ),
+    (&["session_duration"], &["saas", "bookmark", "infrastructure"]),
+    (&["allowed_idps", "auto_redirect_to_identity"], &["bookmark", "infrastructure"]),
+    (
+        &["app_launcher_visible", "tags"],
+        &["app_launcher", "warp", "biso", "proxy_endpoint", "infrastructure"],
+    ),
+    (&["app_launcher_visible", "enable_binding_cookie"], &["mcp", "mcp_portal"]),
+];
+
 /// Switches that are answered where they were set to true.
 const RARE_SWITCHES: &[&str] = &[
     "skip_interstitial",
@@ -110,6 +125,12 @@ pub fn fields(
     tags.sort();
     fields.insert("tags".to_owned(), json!(tags));
     kept(body, &mut fields)?;
+    let lacks: Vec<&str> = LACKS
+        .iter()
+        .filter(|(_, kinds)| kinds.contains(&kind))
+        .flat_map(|(names, _)| names.iter().copied())
+        .collect();
+    fields.retain(|name, _| !lacks.contains(&name.as_str()));
     Ok(fields)
 }
 
@@ -317,6 +338,19 @@ mod tests {
         assert_eq!(fields["auto_redirect_to_identity"], false);
         assert_eq!(fields["allowed_idps"], json!([]));
         assert!(fields.get("skip_interstitial").is_none());
+    }
+
+    #[test]
+    fn each_type_has_what_makes_sense_for_it() {
+        let bookmark = ask(json!({"type": "bookmark", "domain": "https://a.example"})).unwrap();
+        assert_eq!(bookmark["app_launcher_visible"], true);
+        assert!(
+            !bookmark.contains_key("session_duration") && !bookmark.contains_key("allowed_idps")
+        );
+        let criteria = json!([{"port": 22, "protocol": "SSH", "target_attributes": {}}]);
+        let targets = ask(json!({"type": "infrastructure", "target_criteria": criteria})).unwrap();
+        let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+        assert_eq!(names, ["type", "name", "target_criteria"]);
     }
 
     #[test]

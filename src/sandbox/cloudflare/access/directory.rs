@@ -31,6 +31,8 @@ type Make = fn(&Map<String, Value>, Option<&Item>, &mut Env) -> Result<Item, Api
 
 /// What tells one collection from another.
 struct Collection {
+    /// What its items are known by.
+    key: &'static str,
     paging: Paging,
     not_found: (u32, &'static str),
     made: Make,
@@ -45,6 +47,7 @@ pub fn groups(
     env: &mut Env,
 ) -> Outcome {
     let collection = Collection {
+        key: "id",
         paging: PAGING,
         not_found: (12152, "access.api.error.group_not_found"),
         made: group,
@@ -61,6 +64,7 @@ pub fn identity_providers(
     env: &mut Env,
 ) -> Outcome {
     let collection = Collection {
+        key: "id",
         paging: PROVIDER_PAGING,
         not_found: (12135, "access.api.error.identity_provider_not_found"),
         made: provider,
@@ -83,6 +87,7 @@ pub fn tags(
         }
     }
     let collection = Collection {
+        key: "name",
         paging: PAGING,
         not_found: (12135, "access.api.error.tag_not_found"),
         made: tag,
@@ -125,7 +130,7 @@ fn serve(
         }
         "DELETE" => {
             items.remove(at);
-            Ok(Answer::deleted(id))
+            Ok(Answer { status: 202, ..Answer::ok(json!({ collection.key: id })) })
         }
         method => Err(ApiError::no_method(method)),
     }
