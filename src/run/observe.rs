@@ -272,14 +272,14 @@ fn note(
 fn learn(
     known: &mut Known,
     item: &Pending<'_>,
-    _found: &Located,
+    found: &Located,
     remote: &Remote,
     secrets: Option<&BTreeMap<String, String>>,
 ) {
     let mut outputs = Outputs { plain: remote.outputs.clone(), secret: BTreeMap::new() };
-    for output in item.kind.outputs().iter().filter(|output| output.secret) {
-        let fingerprint = secrets.and_then(|secrets| secrets.get(output.name).cloned());
-        outputs.secret.insert(output.name.to_owned(), fingerprint);
+    for output in item.kind.secret_outputs(&found.spec) {
+        let fingerprint = secrets.and_then(|secrets| secrets.get(&output).cloned());
+        outputs.secret.insert(output, fingerprint);
     }
     known.insert(item.address.clone(), outputs);
 }
@@ -365,7 +365,8 @@ impl Reader {
         for read in reads {
             match read {
                 Ok(items) => {
-                    remotes.extend(items.iter().flat_map(|one| item.kind.read(one, scope)));
+                    let of = |one| item.kind.read_by(&found.spec, one, scope);
+                    remotes.extend(items.iter().flat_map(of));
                 }
                 Err(error) => return Seen::At(Observed::Unreadable(why(error))),
             }
@@ -381,7 +382,8 @@ impl Reader {
                 // Not listed is not yet gone: it is asked for by its id.
                 let items = get(context, &call).await;
                 items.map(|items| {
-                    let all = items.iter().flat_map(|one| item.kind.read(one, scope));
+                    let all =
+                        items.iter().flat_map(|one| item.kind.read_by(&found.spec, one, scope));
                     all.into_iter().find(|remote| remote.id == id)
                 })
             }
