@@ -78,21 +78,27 @@ fn refused(
     context: &Context<'_>,
 ) -> Option<(String, Option<String>)> {
     let Reference { address, output } = reference;
-    let offered: Vec<&str> = if drafts.lookups.iter().any(|lookup| lookup.address == *address) {
-        lookup::outputs(address.kind()).unwrap_or_default().iter().map(|o| o.name).collect()
+    let offered: Vec<String> = if drafts.lookups.iter().any(|lookup| lookup.address == *address) {
+        let outputs = lookup::outputs(address.kind()).unwrap_or_default().iter();
+        outputs.map(|output| output.name.to_owned()).collect()
     } else if drafts.resource(address).is_some() {
         match context.kind(address.kind()) {
-            Some(kind) => kind.outputs().iter().map(|output| output.name).collect(),
+            Some(kind) => {
+                let spec = drafts.resource(address).map_or(&Json::Null, |draft| &draft.spec);
+                let named = kind.named_outputs(spec).into_iter().map(|output| output.name);
+                let own = kind.outputs().iter().map(|output| output.name.to_owned());
+                own.chain(named).collect()
+            }
             None => Vec::new(),
         }
     } else {
         return missing(address, drafts, context);
     };
-    if offered.contains(&output.as_str()) {
+    if offered.contains(output) {
         return None;
     }
     let message = format!("{address} has no output `{output}`");
-    Some((message, suggestion(output, offered.iter().copied())))
+    Some((message, suggestion(output, offered.iter().map(String::as_str))))
 }
 
 fn missing(

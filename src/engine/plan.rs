@@ -287,9 +287,9 @@ impl<'a> Planner<'a> {
         if let Some(remote) = remote {
             outputs.plain.extend(remote.outputs.clone());
             let recorded = self.recorded.get(address).filter(|recorded| recorded.id == remote.id);
-            for output in kind.outputs().iter().filter(|output| output.secret) {
-                let fingerprint = recorded.and_then(|r| r.secrets.get(output.name).cloned());
-                outputs.secret.insert(output.name.to_owned(), fingerprint);
+            for output in kind.secret_outputs(spec) {
+                let fingerprint = recorded.and_then(|r| r.secrets.get(&output).cloned());
+                outputs.secret.insert(output, fingerprint);
             }
         }
         outputs.plain.extend(kind.known_outputs(spec, self.input.scope));

@@ -200,9 +200,9 @@ impl Planner<'_> {
     }
 
     fn is_secret(&self, reference: &crate::model::value::Reference) -> bool {
-        let kind = self.kind(reference.address.kind());
-        kind.is_some_and(|kind| {
-            kind.outputs().iter().any(|output| output.secret && output.name == reference.output)
-        })
+        let Some(kind) = self.kind(reference.address.kind()) else { return false };
+        let resource = self.input.stack.resource(&reference.address);
+        let spec = resource.map_or(&Json::Null, |resource| &resource.spec);
+        kind.secret_outputs(spec).contains(&reference.output)
     }
 }

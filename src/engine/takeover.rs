@@ -6,7 +6,7 @@ use crate::model::Json;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::change::{Action, Change, Confidence, Phase};
 use crate::model::error::Report;
-use crate::model::kind::{Diffed, Facts, Kind};
+use crate::model::kind::{Diffed, Facts, Kind, Leaving};
 use crate::model::observed::{Observed, Remote};
 use crate::model::plan::Refresh;
 use crate::model::resource::{Adopt, Resource};
@@ -231,7 +231,21 @@ impl<'a> Planner<'a> {
                     self.kept.push(address.clone());
                     return;
                 }
-                let mut change = orphan(address, recorded, Action::Delete);
+                let leaving = kind.map_or(Leaving::Deleted, |kind| kind.leaving(&recorded.sent));
+                let mut change = match leaving {
+                    Leaving::Left(why) => {
+                        let mut change = orphan(address, recorded, Action::Forget);
+                        change.reason = Some(why.to_owned());
+                        self.changes.insert(address.clone(), change);
+                        return;
+                    }
+                    Leaving::Deleted | Leaving::Emptied(_) => {
+                        orphan(address, recorded, Action::Delete)
+                    }
+                };
+                if let Leaving::Emptied(what) = leaving {
+                    change.reason = Some(what.to_owned());
+                }
                 if let Some(remote) = observed.present() {
                     if let Some(kind) = self.kind(address.kind()) {
                         self.exposed_now.add(kind, address, &remote.spec, self.input.scope);

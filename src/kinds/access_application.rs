@@ -3,21 +3,21 @@
 use serde_json::json;
 
 use super::access_application_body::{
-    GUARDED, canonical_domain, canonical_field, create_body, foreign_policies, guarded, host_of,
-    observed_policies, public, replacement_body, shares, wanted, widened_body,
+    GUARDED, canonical_domain, canonical_field, create_body, emptied_body, foreign_policies,
+    guarded, host_of, observed_policies, public, replacement_body, shares, wanted, widened_body,
 };
 pub use super::access_application_spec::AccessApplicationSpec;
+use super::access_application_type::{check_guarded, check_type, is_singleton, type_of};
 use super::access_policy::check_duration;
 use super::access_rules::provider_id;
 use super::compare::{self, Compared};
 use super::support::{
-    duration, fields, hostname_problem, is_gone, is_id, items, moment, pick, refused, remote_of,
-    text,
+    duration, fields, is_gone, is_id, items, moment, pick, refused, remote_of, text,
 };
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::change::FieldChange;
 use crate::model::kind::{
-    Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
+    Diffed, Facts, Kind, KindError, Leaving, Locate, Next, Output, Problem, Verb, Work,
 };
 use crate::model::observed::Remote;
 use crate::model::path;
@@ -77,23 +77,6 @@ const ON: [&str; 3] =
 const LISTS: [&str; 3] = ["allowed_idps", "tags", "custom_pages"];
 const SETS: [&str; 5] =
     ["allowed_idps", "tags", "custom_pages", "destinations", "self_hosted_domains"];
-const TYPES: [&str; 10] = [
-    "self_hosted",
-    "ssh",
-    "vnc",
-    "rdp",
-    "saas",
-    "bookmark",
-    "infrastructure",
-    "mcp",
-    "mcp_portal",
-    "proxy_endpoint",
-];
-/// The account has one of each already (contract 6.1).
-const SINGLETONS: [&str; 4] = ["warp", "app_launcher", "biso", "dash_sso"];
-/// Types that stand before a hostname.
-const GUARDS: [&str; 4] = ["self_hosted", "ssh", "vnc", "rdp"];
-
 /// The account's applications.
 pub fn listing(scope: &Scope) -> Listing {
     let call =
@@ -140,11 +123,7 @@ impl Kind for AccessApplication {
 
     fn check(&self, spec: &Json, _scope: &Scope) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let kind = match spec.get("type") {
-            None => Some("self_hosted"),
-            Some(kind) => kind.as_str(),
-        };
-        if let Some(kind) = kind {
+        if let Some(kind) = type_of(spec) {
             check_type(kind, spec, &mut problems);
         }
         check_guarded(spec, &mut problems);
@@ -220,6 +199,7 @@ impl Kind for AccessApplication {
         let Some(id) = text(item, "id").filter(|_| item.get("decision").is_none()) else {
             return Vec::new();
         };
+        let singleton = is_singleton(item);
         let mut spec = JsonMap::new();
         for (key, value) in pick(item, &FIELDS) {
             let value = canonical_field(&key, &value);
@@ -228,7 +208,7 @@ impl Kind for AccessApplication {
         spec.insert("policies".to_owned(), Json::Array(observed_policies(item)));
         let session = text(item, "session_duration").filter(|value| !value.is_empty());
         spec.insert("session_duration".to_owned(), duration(&json!(session.unwrap_or("24h"))));
-        for (path, value) in application_defaults() {
+        for (path, value) in defaults(singleton) {
             spec.entry(path).or_insert(value);
         }
         let mut outputs = pick(item, &["id", "aud"]);
@@ -252,6 +232,9 @@ impl Kind for AccessApplication {
 
     /// Two applications cannot guard one thing, so what it guards first names it.
     fn fits(&self, spec: &Json, remote: &Remote) -> bool {
+        if is_singleton(spec) {
+            return spec.get("type") == remote.spec.get("type");
+        }
         let (ours, theirs) = (wanted(spec), guarded(&remote.raw));
         match ours.first() {
             Some(first) => theirs.contains(first),
@@ -264,6 +247,9 @@ impl Kind for AccessApplication {
     }
 
     fn key(&self, spec: &Json) -> JsonMap {
+        if is_singleton(spec) {
+            return pick(spec, &["type"]);
+        }
         let guarded = pick(spec, &GUARDED);
         if guarded.is_empty() { pick(spec, &["type", "name"]) } else { guarded }
     }
@@ -288,7 +274,24 @@ impl Kind for AccessApplication {
         )
     }
 
+    fn leaving(&self, sent: &Json) -> Leaving {
+        match (is_singleton(sent), items(sent, "policies").is_empty()) {
+            (false, _) => Leaving::Deleted,
+            (true, false) => Leaving::Emptied(
+                "the account keeps this application: the policies that were put on it come off",
+            ),
+            (true, true) => Leaving::Left("the account keeps this application: it stays as it is"),
+        }
+    }
+
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
+        if work.verb == Verb::Create && is_singleton(work.spec) {
+            let kind = text(work.spec, "type").unwrap_or_default();
+            return Err(KindError::Impossible {
+                message: format!("the account has no `{kind}` application"),
+                hint: Some("it comes with the feature: turn that on in the dashboard".to_owned()),
+            });
+        }
         if work.verb == Verb::Create {
             return match answers.last() {
                 Some(answer) => Ok(Next::done(remote_of(self.read(&answer.body, work.scope))?)),
@@ -307,6 +310,17 @@ impl Kind for AccessApplication {
         let remote = work.remote.ok_or_else(|| KindError::Answer("id".to_owned()))?;
         let path = format!("{}/{}", collection(work.scope), remote.id);
         match (work.verb, answers) {
+            (Verb::Delete, []) if is_singleton(work.spec) => {
+                let call = Call::get(Service::Cloudflare, path).tolerate(&[404]);
+                Ok(Next::call(call.purpose("reading the application before its change")))
+            }
+            (Verb::Delete, [read]) if is_singleton(work.spec) && read.is_success() => {
+                let Some(body) = emptied_body(work, &read.body) else { return Ok(Next::gone()) };
+                let call = Call::change(Service::Cloudflare, Method::Put, path)
+                    .body(Json::Object(body))
+                    .purpose("taking policies off the application");
+                Ok(Next::call(call))
+            }
             (Verb::Delete, []) => {
                 let call = Call::change(Service::Cloudflare, Method::Delete, path)
                     .tolerate(&[404])
@@ -342,9 +356,16 @@ impl Kind for AccessApplication {
     }
 }
 
-/// What an application has where nothing is said (contract 8).
-fn application_defaults() -> JsonMap {
+/// What an application has where nothing is said (contract 8). Of those that the account has without
+/// anyone's making them, most fields are left alone.
+fn defaults(singleton: bool) -> JsonMap {
     let mut out = JsonMap::new();
+    if singleton {
+        out.insert("session_duration".to_owned(), json!("24h"));
+        out.insert("allowed_idps".to_owned(), json!([]));
+        out.insert("auto_redirect_to_identity".to_owned(), json!(false));
+        return out;
+    }
     out.insert("session_duration".to_owned(), json!("24h"));
     OFF.iter().for_each(|field| {
         out.insert((*field).to_owned(), json!(false));
@@ -380,7 +401,13 @@ fn diff(facts: &Facts<'_>) -> Diffed {
         seen.spec = without_policies(&facts.remote.spec, &foreign);
     }
     let inner = Facts { remote: &seen, answered: answered.as_ref(), ..*facts };
-    let how = Compared { sets: &SETS, defaults: application_defaults(), ..Compared::default() };
+    let singleton = is_singleton(&facts.remote.spec);
+    // What nobody declares of one that was there before boxctl stays as it is.
+    let defaults = match singleton && facts.sent.is_none() {
+        true => JsonMap::new(),
+        false => defaults(singleton),
+    };
+    let how = Compared { sets: &SETS, defaults, ..Compared::default() };
     let mut diffed = compare::fields(&inner, how);
     if kept && !path::covered(facts.ignore, "policies") {
         diffed.foreign.extend(foreign.iter().map(|id| {
@@ -395,50 +422,6 @@ fn diff(facts: &Facts<'_>) -> Diffed {
         }));
     }
     diffed
-}
-
-fn check_type(kind: &str, spec: &Json, problems: &mut Vec<Problem>) {
-    if SINGLETONS.contains(&kind) {
-        let message = format!("the account has one `{kind}` application, which is not made here");
-        problems.push(Problem::error("type", message));
-    } else if !TYPES.contains(&kind) {
-        problems.push(
-            Problem::error("type", format!("`{kind}` is not a type of application"))
-                .hint(format!("the types are {}", TYPES.join(", "))),
-        );
-    } else if GUARDS.contains(&kind) && GUARDED.iter().all(|field| spec.get(field).is_none()) {
-        problems.push(
-            Problem::error("", "the application guards nothing")
-                .hint("write `domain: <hostname>` (or `destinations`)"),
-        );
-    }
-}
-
-fn check_guarded(spec: &Json, problems: &mut Vec<Problem>) {
-    let mut check = |path: String, domain: &str| {
-        let host = domain.split('/').next().unwrap_or(domain);
-        if domain.contains("://") {
-            problems.push(
-                Problem::error(path, format!("`{domain}` is a URL"))
-                    .hint("write the hostname, and the path after it where one is meant"),
-            );
-        } else if let Some(message) = hostname_problem(&host.replace('*', "x"), true) {
-            problems.push(Problem::error(path, message));
-        }
-    };
-    if let Some(domain) = text(spec, "domain") {
-        check("domain".to_owned(), domain);
-    }
-    for (index, item) in items(spec, "self_hosted_domains").iter().enumerate() {
-        if let Some(domain) = item.as_str() {
-            check(format!("self_hosted_domains[{index}]"), domain);
-        }
-    }
-    for (index, item) in items(spec, "destinations").iter().enumerate() {
-        if let Some(uri) = text(item, "uri") {
-            check(format!("destinations[{index}].uri"), uri);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -223,6 +223,20 @@ pub(super) fn widened_body(work: &Work<'_>, raw: &Json) -> JsonMap {
     body
 }
 
+/// The application less the policies that were put on it; None where it has none of them.
+pub(super) fn emptied_body(work: &Work<'_>, raw: &Json) -> Option<JsonMap> {
+    let ours = items(work.spec, "policies");
+    let observed = observed_policies(raw);
+    let left: Vec<Json> = observed.iter().filter(|id| !ours.contains(id)).cloned().collect();
+    if left.len() == observed.len() {
+        return None;
+    }
+    let mut body = fields(raw);
+    body.retain(|key, value| !SERVER_SET.contains(&key.as_str()) && !value.is_null());
+    body.insert("policies".to_owned(), policy_items(&left, raw));
+    Some(body)
+}
+
 pub(super) fn create_body(spec: &Json) -> JsonMap {
     let mut body = fields(spec);
     if body.contains_key("policies") {

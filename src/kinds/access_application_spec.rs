@@ -11,7 +11,8 @@ pub struct AccessApplicationSpec {
     /// The name.
     pub name: Option<String>,
     /// `self_hosted` (the default), `ssh`, `vnc`, `rdp`, `saas`, `bookmark`, `infrastructure`,
-    /// `mcp`, `mcp_portal`, `proxy_endpoint`.
+    /// `mcp`, `mcp_portal`, `proxy_endpoint`; or `warp`, `app_launcher`, `biso`, `dash_sso`: the
+    /// account has one of each, which is taken over, and stays when it leaves the files.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// What it guards: a hostname, maybe with a path; `*.` and `/*` are wildcards.

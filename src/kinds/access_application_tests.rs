@@ -147,7 +147,14 @@ fn applications_that_cannot_be_are_refused() {
         (json!({"name": "x"}), ""),
         (json!({"domain": "https://a.b"}), "domain"),
         (json!({"domain": "a b.c"}), "domain"),
-        (json!({"type": "warp"}), "type"),
+        (json!({"type": "warp", "domain": "a.b"}), "domain"),
+        (json!({"type": "app_launcher", "destinations": [{"uri": "a.b"}]}), "destinations"),
+        (json!({"type": "saas", "self_hosted_domains": ["a.b"]}), "self_hosted_domains"),
+        (
+            json!({"type": "warp", "allow_authenticate_via_warp": true}),
+            "allow_authenticate_via_warp",
+        ),
+        (json!({"type": "ssh"}), ""),
         (json!({"type": "selfhosted", "domain": "a.b"}), "type"),
         (json!({"domain": "a.b", "session_duration": "x"}), "session_duration"),
         (json!({"domain": "a.b", "auto_redirect_to_identity": true}), "auto_redirect_to_identity"),
@@ -159,6 +166,41 @@ fn applications_that_cannot_be_are_refused() {
     assert!(problems(&AccessApplication, json!({"domain": "*.a.b/x/*"})).is_empty());
     let hosts = AccessApplication.hostnames(&json!({"domain": "A.b/x"}), &scope());
     assert_eq!(hosts, ["a.b"]);
+}
+
+#[test]
+fn what_the_account_has_one_of_is_taken_over_and_stays() {
+    let raw = json!({"id": "w", "uid": "w", "aud": "x", "type": "warp", "name": "Warp Login App",
+        "domain": "team/warp", "session_duration": "720h", "app_launcher_visible": false,
+        "policies": [{"id": "theirs", "precedence": 1, "reusable": true, "decision": "allow"}]});
+    let remote = read(&AccessApplication, &raw);
+    let declared = declare(&AccessApplication, json!({"type": "warp", "policies": ["ours"]}));
+    assert!(AccessApplication.fits(&declared, &remote));
+    assert_eq!(Json::Object(AccessApplication.key(&declared)), json!({"type": "warp"}));
+    let shared = ["policies".to_owned()];
+    let diffed = AccessApplication.diff(&facts(Some(&declared), None, &remote, &shared));
+    let paths: Vec<&str> = diffed.changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(paths, ["policies[0]"], "what nobody declares is left alone");
+    let body = update(declared.clone(), &raw, |step| step.shared = shared.to_vec());
+    let ids: Vec<&Json> = items(&body, "policies").iter().map(|policy| &policy["id"]).collect();
+    assert_eq!(ids, ["theirs", "ours"]);
+    assert_eq!((&body["session_duration"], &body["domain"]), (&json!("720h"), &json!("team/warp")));
+
+    let made = Step::new(&AccessApplication, Verb::Create, declared.clone(), None);
+    assert!(matches!(made.run(&[]).1, Err(KindError::Impossible { .. })));
+    assert!(matches!(AccessApplication.leaving(&declared), Leaving::Emptied(_)));
+    let bare = declare(&AccessApplication, json!({"type": "warp"}));
+    assert!(matches!(AccessApplication.leaving(&bare), Leaving::Left(_)));
+    let mut both = raw.clone();
+    both["policies"] = json!([{"id": "theirs", "precedence": 1, "reusable": true},
+        {"id": "ours", "precedence": 2, "reusable": true}]);
+    let step = Step::new(&AccessApplication, Verb::Delete, declared.clone(), Some(remote.clone()));
+    let (calls, end) = step.run(&[ok(both), ok(raw.clone())]);
+    assert_eq!((line(&calls[1]), end), ("PUT /accounts/acc/access/apps/w".to_owned(), Ok(None)));
+    assert_eq!(bodies(&calls)[0]["policies"], json!([{"id": "theirs", "precedence": 1}]));
+    let step = Step::new(&AccessApplication, Verb::Delete, declared, Some(remote));
+    let (calls, _) = step.run(&[ok(raw)]);
+    assert_eq!(calls.len(), 1, "nothing of ours is on it");
 }
 
 proptest! {

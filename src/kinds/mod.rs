@@ -6,9 +6,14 @@ pub mod access_application;
 mod access_application_body;
 pub mod access_application_policy;
 pub mod access_application_spec;
+mod access_application_type;
 pub mod access_group;
 pub mod access_policy;
 pub mod access_rules;
+pub mod cloudflare_object;
+mod cloudflare_object_body;
+mod cloudflare_object_check;
+pub mod cloudflare_object_spec;
 pub mod compare;
 pub mod dns_content;
 pub mod dns_record;
@@ -45,6 +50,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &access_application::AccessApplication,
     &access_application_policy::AccessApplicationPolicy,
     &service_token::ServiceToken,
+    &cloudflare_object::CloudflareObject,
     &ssm_parameter::SsmParameter,
     &kubernetes::object::Object,
 ];

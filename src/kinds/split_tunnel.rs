@@ -11,7 +11,9 @@ use super::support::{
 use super::tunnel_route::subnet;
 use crate::model::call::{Answer, Call, Method, Service};
 use crate::model::change::FieldChange;
-use crate::model::kind::{Diffed, Facts, Kind, KindError, Locate, Next, Problem, Verb, Work};
+use crate::model::kind::{
+    Diffed, Facts, Kind, KindError, Leaving, Locate, Next, Problem, Verb, Work,
+};
 use crate::model::observed::Remote;
 use crate::model::scope::Scope;
 use crate::model::{Json, JsonMap};
@@ -269,6 +271,10 @@ impl Kind for SplitTunnel {
 
     fn answered(&self, _sent: &Json, remote: &Remote) -> Option<Json> {
         Some(remote.spec.clone())
+    }
+
+    fn leaving(&self, _sent: &Json) -> Leaving {
+        Leaving::Emptied("the account keeps its profile: the entries that were put in come out")
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

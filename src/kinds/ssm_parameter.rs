@@ -539,18 +539,13 @@ impl Kind for SsmParameter {
         &[("value", "/Parameter/Value")]
     }
 
-    fn reveal(
-        &self,
-        remote: &Remote,
-        output: &str,
-        _scope: &Scope,
-    ) -> Option<(Call, &'static str)> {
+    fn reveal(&self, remote: &Remote, output: &str, _scope: &Scope) -> Option<(Call, String)> {
         if output != "value" {
             return None;
         }
         let input = json!({"Name": remote.id, "WithDecryption": true});
         let call = Call::operation("GetParameter", input).purpose("reading the parameter's value");
-        Some((call, "/Parameter/Value"))
+        Some((call, "/Parameter/Value".to_owned()))
     }
 }
 

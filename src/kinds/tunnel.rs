@@ -259,12 +259,15 @@ impl Kind for Tunnel {
         ]
     }
 
-    fn reveal(&self, remote: &Remote, output: &str, scope: &Scope) -> Option<(Call, &'static str)> {
+    fn reveal(&self, remote: &Remote, output: &str, scope: &Scope) -> Option<(Call, String)> {
         if output != "token" {
             return None;
         }
         let path = format!("{}/{}/token", collection(scope), remote.id);
-        Some((Call::get(Service::Cloudflare, path).purpose("reading the tunnel's token"), ""))
+        Some((
+            Call::get(Service::Cloudflare, path).purpose("reading the tunnel's token"),
+            String::new(),
+        ))
     }
 }
 

@@ -55,6 +55,28 @@ pub struct Output {
     pub doc: &'static str,
 }
 
+/// An output that a spec names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name in `${kind.name.output}`.
+    pub name: String,
+    /// Where an answer holds it, as a JSON pointer.
+    pub pointer: String,
+    /// Whether the value is secret.
+    pub secret: bool,
+}
+
+/// What becomes of an object when its resource leaves the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// It is deleted.
+    Deleted,
+    /// It stays, and what was put in is taken out; what that is.
+    Emptied(&'static str),
+    /// It stays as it is, and why.
+    Left(&'static str),
+}
+
 /// How the remote object of a resource is found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Locate {
@@ -346,6 +368,18 @@ pub trait Kind: Sync {
         &[]
     }
 
+    /// Outputs that a spec itself names, beside [`Kind::outputs`].
+    fn named_outputs(&self, _spec: &Json) -> Vec<Named> {
+        Vec::new()
+    }
+
+    /// The names of all secret outputs that a resource with this spec has.
+    fn secret_outputs(&self, spec: &Json) -> Vec<String> {
+        let own = self.outputs().iter().filter(|output| output.secret);
+        let named = self.named_outputs(spec).into_iter().filter(|output| output.secret);
+        own.map(|output| output.name.to_owned()).chain(named.map(|output| output.name)).collect()
+    }
+
     /// Outputs that the spec alone determines: a record's hostname. `scope` has zones by name only.
     fn known_outputs(&self, _spec: &Json, _scope: &Scope) -> JsonMap {
         JsonMap::new()
@@ -400,9 +434,20 @@ pub trait Kind: Sync {
     /// of this kind, or only a tombstone.
     fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote>;
 
+    /// [`Kind::read`] of what belongs to a spec, canonical, for kinds whose specs say how.
+    fn read_by(&self, _spec: &Json, item: &Json, scope: &Scope) -> Vec<Remote> {
+        self.read(item, scope)
+    }
+
+    /// What of a spec [`Kind::read_by`] goes by: an item is read once for all specs of which this is
+    /// the same.
+    fn read_as(&self, _spec: &Json) -> String {
+        String::new()
+    }
+
     /// The object that a create's first answer tells of, where more calls follow it.
-    fn begun(&self, _spec: &Json, answer: &Answer, scope: &Scope) -> Option<Remote> {
-        self.read(&answer.body, scope).into_iter().next()
+    fn begun(&self, spec: &Json, answer: &Answer, scope: &Scope) -> Option<Remote> {
+        self.read_by(spec, &answer.body, scope).into_iter().next()
     }
 
     /// The call that reads an object by its id, when a list lacks what the state knows. None where
@@ -514,6 +559,12 @@ pub trait Kind: Sync {
         None
     }
 
+    /// What becomes of the object when its resource leaves the files, or is destroyed. `sent` is
+    /// what was sent last.
+    fn leaving(&self, _sent: &Json) -> Leaving {
+        Leaving::Deleted
+    }
+
     /// Whether it is kept unless a file says otherwise.
     fn protected(&self, _spec: &Json) -> bool {
         false
@@ -576,12 +627,7 @@ pub trait Kind: Sync {
     }
 
     /// The call whose answer is a secret output of an object that exists, with the pointer to it.
-    fn reveal(
-        &self,
-        _remote: &Remote,
-        _output: &str,
-        _scope: &Scope,
-    ) -> Option<(Call, &'static str)> {
+    fn reveal(&self, _remote: &Remote, _output: &str, _scope: &Scope) -> Option<(Call, String)> {
         None
     }
 

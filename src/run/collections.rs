@@ -69,7 +69,7 @@ pub struct Collections {
 /// The items of an answer, and the objects of each kind in them.
 struct Items {
     read: Read,
-    objects: BTreeMap<&'static str, Arc<Objects>>,
+    objects: BTreeMap<(&'static str, String), Arc<Objects>>,
 }
 
 /// Objects of a kind, in the order of the list.
@@ -179,7 +179,8 @@ impl Collections {
         self.reads.get(at).map_or_else(|| Ok(Arc::from([])), |items| items.read.clone())
     }
 
-    /// The objects of a kind in what was read at a place; each item is taken apart once.
+    /// The objects of a kind in what was read at a place, as a spec says how to read them; each item
+    /// is taken apart once.
     ///
     /// # Errors
     /// It could not be read.
@@ -187,13 +188,14 @@ impl Collections {
         &mut self,
         at: usize,
         kind: &dyn Kind,
+        spec: &Json,
         scope: &Scope,
     ) -> Result<Arc<Objects>, CallError> {
         let Some(items) = self.reads.get_mut(at) else { return Ok(Arc::default()) };
         let read = items.read.as_ref().map_err(Clone::clone)?;
-        let objects = items.objects.entry(kind.name()).or_insert_with(|| {
+        let objects = items.objects.entry((kind.name(), kind.read_as(spec))).or_insert_with(|| {
             let mut objects = Objects::default();
-            for remote in read.iter().flat_map(|item| kind.read(item, scope)) {
+            for remote in read.iter().flat_map(|item| kind.read_by(spec, item, scope)) {
                 objects.by_id.entry(remote.id.clone()).or_insert(objects.all.len());
                 objects.all.push(remote);
             }

@@ -105,13 +105,16 @@ impl StackRun<'_> {
             recorded.or(about)
         };
         if let Some((sent, id)) = known {
-            let seen = self.see_one(kind, sent.as_ref(), &id).await?;
+            let asked = open.iter().find_map(|open| Some(&open.intent.then.as_deref()?.sent));
+            let by = sent.as_ref().or(asked).unwrap_or(&Json::Null);
+            let seen = self.see_one(kind, sent.as_ref(), by, &id).await?;
             world.resources.insert(address.clone(), seen);
         }
         for open in open {
             let Some(then) = open.intent.then.as_deref() else { continue };
             let locate = kind.locate(Some(&then.sent), None, &self.scope());
-            let all = self.see_all(kind, locate, &kind.narrowed(&then.sent)).await?;
+            let filter = kind.narrowed(&then.sent);
+            let all = self.see_all(kind, &then.sent, locate, &filter).await?;
             let fitting = all.into_iter().filter(|remote| kind.fits(&then.sent, remote)).collect();
             world.lost.insert(open.number, Ok(fitting));
         }
@@ -122,12 +125,13 @@ impl StackRun<'_> {
         &self,
         kind: &dyn Kind,
         sent: Option<&Json>,
+        by: &Json,
         id: &str,
     ) -> Result<Observed, CallError> {
         let scope = self.scope();
         let all = match kind.fetch(id, &scope) {
-            Some(call) => self.see_by(kind, &call).await?,
-            None => self.see_all(kind, kind.locate(sent, Some(id), &scope), &[]).await?,
+            Some(call) => self.see_by(kind, by, &call).await?,
+            None => self.see_all(kind, by, kind.locate(sent, Some(id), &scope), &[]).await?,
         };
         let one = all.into_iter().find(|remote| remote.id == id);
         Ok(match one {
@@ -140,6 +144,7 @@ impl StackRun<'_> {
     async fn see_all(
         &self,
         kind: &dyn Kind,
+        by: &Json,
         locate: Option<Locate>,
         filter: &[(String, String)],
     ) -> Result<Vec<Remote>, CallError> {
@@ -149,12 +154,12 @@ impl StackRun<'_> {
                 let mut all: BTreeMap<String, Remote> = BTreeMap::new();
                 for listing in &listings {
                     let items = self.context.transport.list(&listing.narrowed(filter)).await?;
-                    let remotes = items.iter().flat_map(|item| kind.read(item, &scope));
+                    let remotes = items.iter().flat_map(|item| kind.read_by(by, item, &scope));
                     all.extend(remotes.map(|remote| (remote.id.clone(), remote)));
                 }
                 Ok(all.into_values().collect())
             }
-            Some(Locate::By(call)) => self.see_by(kind, &call).await,
+            Some(Locate::By(call)) => self.see_by(kind, by, &call).await,
             Some(Locate::Nowhere) | None => Ok(Vec::new()),
             Some(Locate::Away(why)) => Err(CallError {
                 service: kind.service(),
@@ -170,9 +175,14 @@ impl StackRun<'_> {
         }
     }
 
-    async fn see_by(&self, kind: &dyn Kind, call: &Call) -> Result<Vec<Remote>, CallError> {
+    async fn see_by(
+        &self,
+        kind: &dyn Kind,
+        by: &Json,
+        call: &Call,
+    ) -> Result<Vec<Remote>, CallError> {
         match self.context.transport.send(call, self.context.secrets).await {
-            Ok(answer) if answer.is_success() => Ok(kind.read(&answer.body, &self.scope())),
+            Ok(answer) if answer.is_success() => Ok(kind.read_by(by, &answer.body, &self.scope())),
             Ok(_) => Ok(Vec::new()),
             Err(error) if error.failure == Failure::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),

@@ -301,14 +301,14 @@ fn note(
 fn learn(
     known: &mut Known,
     item: &Pending<'_>,
-    _found: &Located,
+    found: &Located,
     remote: &Remote,
     secrets: Option<&BTreeMap<String, String>>,
 ) {
     let mut outputs = Outputs { plain: remote.outputs.clone(), secret: BTreeMap::new() };
-    for output in item.kind.outputs().iter().filter(|output| output.secret) {
-        let fingerprint = secrets.and_then(|secrets| secrets.get(output.name).cloned());
-        outputs.secret.insert(output.name.to_owned(), fingerprint);
+    for output in item.kind.secret_outputs(&found.spec) {
+        let fingerprint = secrets.and_then(|secrets| secrets.get(&output).cloned());
+        outputs.secret.insert(output, fingerprint);
     }
     known.insert(item.address.clone(), outputs);
 }
@@ -332,7 +332,7 @@ fn unlisted(
         return None;
     }
     for at in places(collections, found) {
-        match collections.objects(at, item.kind, scope) {
+        match collections.objects(at, item.kind, &found.spec, scope) {
             Ok(objects) if objects.by_id(id).is_none() => {}
             Ok(_) | Err(_) => return None,
         }
@@ -351,7 +351,7 @@ fn seen(collections: &mut Collections, item: &Pending<'_>, found: &Located, scop
     }
     let mut fitting: Vec<Remote> = Vec::new();
     for at in places {
-        let objects = match collections.objects(at, item.kind, scope) {
+        let objects = match collections.objects(at, item.kind, &found.spec, scope) {
             Ok(objects) => objects,
             Err(error) => return Seen::At(Observed::Unreadable(why(&error))),
         };

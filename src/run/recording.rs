@@ -118,23 +118,22 @@ impl<'a> StackRun<'a> {
         let rotated = change.action == Action::Rotate;
         let now = self.context.now();
         let secrets = read(self.context.secrets);
-        let outputs =
-            kind.outputs().iter().filter(|output| output.secret).map(|output| output.name);
-        let made = kind.makes(spec).into_iter().map(|(output, _)| output);
+        let outputs = kind.secret_outputs(spec).into_iter();
+        let made = kind.makes(spec).into_iter().map(|(output, _)| output.to_owned());
         let fingerprints = outputs
             .chain(made)
             .filter_map(|output| {
-                let recorded = old.and_then(|old| old.secrets.get(output)).cloned();
-                let id = SecretId::output(&resource.address, output);
+                let recorded = old.and_then(|old| old.secrets.get(&output)).cloned();
+                let id = SecretId::output(&resource.address, &output);
                 let fingerprint = match (secrets.get(&id), recorded) {
                     (Some(secret), Some(recorded)) if fingerprint::is_of(&recorded, secret) => {
                         recorded
                     }
-                    (Some(secret), _) => self.new_fingerprint(&resource.address, output, secret),
+                    (Some(secret), _) => self.new_fingerprint(&resource.address, &output, secret),
                     (None, Some(recorded)) if !created && !rotated => recorded,
                     (None, _) => return None,
                 };
-                Some((output.to_owned(), fingerprint))
+                Some((output, fingerprint))
             })
             .collect();
         Recorded {

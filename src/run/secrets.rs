@@ -74,7 +74,7 @@ impl<'a> StackRun<'a> {
         let remote = self.shared().remotes.get(&address).cloned().ok_or_else(missing)?;
         let (call, pointer) = kind.reveal(&remote, output, &self.scope()).ok_or_else(missing)?;
         let answer = self.context.transport.send(&call, self.context.secrets).await?;
-        let value = answer.body.pointer(pointer).and_then(Json::as_str).ok_or_else(missing)?;
+        let value = answer.body.pointer(&pointer).and_then(Json::as_str).ok_or_else(missing)?;
         write(self.context.secrets).insert(source.clone(), Secret::new(value));
         self.keep_fingerprint(&address, output, source)
     }

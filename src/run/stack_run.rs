@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::engine::resolve::{Known, Outputs};
+use crate::model::Json;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::change::StepId;
 use crate::model::error::CallError;
@@ -329,9 +330,10 @@ pub(super) fn outputs(
         if let Some(recorded) = recorded {
             outputs.plain.extend(kind.known_outputs(&recorded.sent, &Scope::default()));
         }
-        for output in kind.outputs().iter().filter(|output| output.secret) {
-            let fingerprint = recorded.and_then(|r| r.secrets.get(output.name).cloned());
-            outputs.secret.insert(output.name.to_owned(), fingerprint);
+        let sent = recorded.map_or(&Json::Null, |recorded| &recorded.sent);
+        for output in kind.secret_outputs(sent) {
+            let fingerprint = recorded.and_then(|r| r.secrets.get(&output).cloned());
+            outputs.secret.insert(output, fingerprint);
         }
     }
     outputs

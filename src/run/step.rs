@@ -342,7 +342,7 @@ impl<'a> StackRun<'a> {
             let left = self.context.timing.step_ms.max(limit).saturating_sub(spent);
             let sent = Call { within_ms: Some(left), ..call.clone() };
             let (answer, number) = self.send(&sent, announced.clone()).await?;
-            let answer = self.take_secrets(kind, &change.address, answer);
+            let answer = self.take_secrets(kind, work, answer);
             let tail = answer.clone();
             answers.push(answer);
             let following = kind.next(work, &answers);
@@ -486,16 +486,20 @@ impl<'a> StackRun<'a> {
     pub(super) fn take_secrets(
         &self,
         kind: &dyn Kind,
-        address: &Address,
+        work: &Work<'_>,
         mut answer: Answer,
     ) -> Answer {
-        for (output, pointer) in kind.secrets_in_answers() {
-            if let Some(value) = answer.body.pointer_mut(pointer)
+        let address = work.address;
+        let own = kind.secrets_in_answers().iter();
+        let own = own.map(|(name, pointer)| ((*name).to_owned(), (*pointer).to_owned()));
+        let named = kind.named_outputs(work.spec).into_iter().filter(|output| output.secret);
+        for (output, pointer) in own.chain(named.map(|output| (output.name, output.pointer))) {
+            if let Some(value) = answer.body.pointer_mut(&pointer)
                 && let Json::String(text) = value
             {
                 let secret = Secret::new(std::mem::take(text));
                 *value = Json::String("(secret)".to_owned());
-                write(self.context.secrets).insert(SecretId::output(address, output), secret);
+                write(self.context.secrets).insert(SecretId::output(address, &output), secret);
             }
         }
         answer

@@ -337,7 +337,8 @@ impl Lab {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|item| item["deleted_at"].is_null() && item["type"] != "warp")
+            .filter(|item| item["deleted_at"].is_null())
+            .filter(|item| item["type"] != "warp" && item["type"] != "app_launcher")
             .collect();
         assert_eq!(items.len(), 1, "{list:#}");
         items[0].clone()

@@ -38,7 +38,7 @@ fn routes_are_made_changed_in_place_and_deleted_before_their_tunnel() {
     let lab = with_stack(&[], BOTH);
     let before = lab.dump();
     lab.apply(&[]);
-    // They are made side by side.
+    // They are made at once, and one of them first.
     let mut made = rows(&lab, ROUTES);
     made.sort_by_key(|route| route["network"].to_string());
     let networks: Vec<&str> = made.iter().map(|r| r["network"].as_str().unwrap()).collect();

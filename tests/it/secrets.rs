@@ -122,3 +122,57 @@ pub fn are_nowhere(lab: &Lab, ran: &[Ran], secrets: &[String], but: &[&str]) {
         }
     }
 }
+
+#[test]
+fn a_value_that_is_made_once_or_by_hand_stays_as_it_is() {
+    let lab = Lab::of("longform");
+    let text = "resources:
+  ssm_parameter.made: {name: /app/made, description: one, value: {generate: {length: 32}}}
+  ssm_parameter.hand: {name: /app/hand, description: one, value: {by_hand: true}}
+";
+    lab.write("stacks/openhands.yaml", text);
+    let value = |name: &str| {
+        let read = lab.ssm("GetParameter", json!({"Name": name, "WithDecryption": true}));
+        let parameter = read["Parameter"].clone();
+        (parameter["Value"].as_str().unwrap().to_owned(), parameter["Version"].as_u64().unwrap())
+    };
+    // Nobody but a hand makes it; the rest goes on.
+    lab.run(&["apply", "--yes"])
+        .exits(3)
+        .says("/app/hand is written by hand, and is not there yet")
+        .says("aws ssm put-parameter --name /app/hand");
+    let (made, _) = value("/app/made");
+    assert_eq!(made.len(), 32);
+    let put = |name: &str, value: &str, overwrite: bool| {
+        let input = json!({"Name": name, "Value": value, "Type": "SecureString",
+            "Overwrite": overwrite});
+        lab.ssm("PutParameter", input);
+    };
+    put("/app/hand", "a first secret by hand", false);
+    lab.edit("stacks/openhands.yaml", "by_hand: true}", "by_hand: true}, adopt: true");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert_eq!(value("/app/hand").0, "a first secret by hand");
+
+    // What stands around a value changes, and the value is put back.
+    lab.edit("stacks/openhands.yaml", "description: one", "description: two");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    assert_eq!(value("/app/made").0, made);
+    assert_eq!(value("/app/hand").0, "a first secret by hand");
+
+    // A hand writes again: that is what it is for.
+    put("/app/hand", "a second secret by hand", true);
+    lab.is_settled(&[]);
+    lab.run(&["drift"]).exits(0);
+    // A generated one is not for hands: it is told, and left alone.
+    put("/app/made", "a secret that someone wrote", true);
+    lab.is_settled(&[]);
+    let drift = lab.run(&["drift"]).exits(2).says("someone wrote version");
+    lab.apply(&[]);
+    assert_eq!(value("/app/made").0, "a secret that someone wrote");
+    let secrets = ["a first secret by hand", "a second secret by hand", &made];
+    let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+    are_nowhere(&lab, &[drift], &secrets, &[]);
+    lab.run(&["destroy", "openhands", "--yes"]).exits(0);
+}

@@ -9,9 +9,12 @@ mod dns_list;
 pub mod networks;
 mod quirky;
 pub mod reply;
+mod rulesets;
+mod storage;
 pub mod tokens;
 mod tunnel_config;
 pub mod tunnels;
+mod workers;
 mod zones;
 
 pub use tokens::ApiToken;
@@ -56,6 +59,15 @@ pub struct State {
     /// Default device profiles.
     #[serde(default)]
     pub devices: Vec<devices::Profile>,
+    /// What Workers keep things in.
+    #[serde(default)]
+    pub storage: storage::State,
+    /// Routes to Workers.
+    #[serde(default)]
+    pub worker_routes: Vec<workers::Route>,
+    /// Entry points of rulesets.
+    #[serde(default)]
+    pub rulesets: Vec<rulesets::Ruleset>,
 }
 
 /// One request, as far as the handlers look at it.
@@ -126,6 +138,18 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
                 ["teamnet", rest @ ..] => networks::teamnet(state, call, account, rest, env),
                 ["devices", rest @ ..] => devices::handle(state, call, account, rest),
                 ["zerotrust", rest @ ..] => networks::zerotrust(state, call, account, rest, env),
+                ["storage", "kv", "namespaces", rest @ ..] => {
+                    storage::kv(&mut state.storage, call, account, rest, env)
+                }
+                ["r2", "buckets", rest @ ..] => {
+                    storage::r2(&mut state.storage, call, account, rest, env)
+                }
+                ["d1", "database", rest @ ..] => {
+                    storage::d1(&mut state.storage, call, account, rest, env)
+                }
+                ["rulesets", rest @ ..] => {
+                    rulesets::handle(&mut state.rulesets, call, account, rest, env)
+                }
                 ["access", rest @ ..] => {
                     let scope = access::Scope { account: account.to_string(), zone: None };
                     access::handle(state, call, &scope, rest, env)

@@ -35,7 +35,7 @@ const ACCOUNT: &str = "com.cloudflare.api.account";
 const ZONE: &str = "com.cloudflare.api.account.zone";
 
 /// What is permitted apart: each is a permission group to read and one to write.
-const AREAS: [(&str, &str); 7] = [
+const AREAS: [(&str, &str); 14] = [
     ("Zone", ZONE),
     ("DNS", ZONE),
     ("Cloudflare Tunnel", ACCOUNT),
@@ -43,6 +43,13 @@ const AREAS: [(&str, &str); 7] = [
     ("Access: Organizations, Identity Providers, and Groups", ACCOUNT),
     ("Access: Service Tokens", ACCOUNT),
     ("Zero Trust", ACCOUNT),
+    ("Workers KV Storage", ACCOUNT),
+    ("Workers R2 Storage", ACCOUNT),
+    ("D1", ACCOUNT),
+    ("Account Rulesets", ACCOUNT),
+    ("Workers Routes", ZONE),
+    ("Dynamic URL Redirects", ZONE),
+    ("Zone WAF", ZONE),
 ];
 
 /// The area that a path belongs to, and the account or zone; none wants no permission.
@@ -57,12 +64,21 @@ fn area<'a>(path: &[&'a str]) -> Option<(&'static str, &'a str)> {
     match path {
         ["zones", zone, "dns_records", ..] => Some(("DNS", zone)),
         ["zones", zone, "access", rest @ ..] => Some((access(rest), zone)),
+        ["zones", zone, "workers", ..] => Some(("Workers Routes", zone)),
+        ["zones", zone, "rulesets", "phases", "http_request_dynamic_redirect", ..] => {
+            Some(("Dynamic URL Redirects", zone))
+        }
+        ["zones", zone, "rulesets", ..] => Some(("Zone WAF", zone)),
         ["zones", zone, ..] => Some(("Zone", zone)),
         ["accounts", account, "cfd_tunnel" | "tunnels" | "teamnet" | "zerotrust", ..] => {
             Some(("Cloudflare Tunnel", account))
         }
         ["accounts", account, "access", rest @ ..] => Some((access(rest), account)),
         ["accounts", account, "devices", ..] => Some(("Zero Trust", account)),
+        ["accounts", account, "storage", "kv", ..] => Some(("Workers KV Storage", account)),
+        ["accounts", account, "r2", ..] => Some(("Workers R2 Storage", account)),
+        ["accounts", account, "d1", ..] => Some(("D1", account)),
+        ["accounts", account, "rulesets", ..] => Some(("Account Rulesets", account)),
         _ => None,
     }
 }

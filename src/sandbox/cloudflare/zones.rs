@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::access;
 use super::reply::{Answer, ApiError, Outcome, Paging, counted_page, page};
-use super::{Account, ApiToken, Call, State, dns, is_hex_id};
+use super::{Account, ApiToken, Call, State, dns, is_hex_id, rulesets, workers};
 use crate::sandbox::env::Env;
 
 /// A zone.
@@ -39,6 +39,10 @@ pub fn handle(state: &mut State, call: &Call<'_>, rest: &[&str], env: &mut Env) 
             method => Err(ApiError::no_method(method)),
         },
         ["dns_records", rest @ ..] => dns::handle(state, call, &zone, rest, env),
+        ["workers", "routes", rest @ ..] => {
+            workers::routes(&mut state.worker_routes, call, &zone, rest, env)
+        }
+        ["rulesets", rest @ ..] => rulesets::handle(&mut state.rulesets, call, &zone.id, rest, env),
         ["access", rest @ ..] => {
             let scope = access::Scope { account: zone.account_id.clone(), zone: Some(zone.id) };
             access::handle(state, call, &scope, rest, env)

@@ -178,8 +178,73 @@ fn with_split_tunnel(lab: &Lab) {
     );
 }
 
+/// A KV namespace and a ruleset: one is found by a field, the other in its place.
+fn with_objects(lab: &Lab) {
+    with_resources(
+        lab,
+        "  cloudflare_object.kv:
+    path: accounts/{account_id}/storage/kv/namespaces
+    key: title
+    body: {title: sessions}
+  cloudflare_object.rules:
+    path: zones/{zone_id}/rulesets/phases/http_request_transform/entrypoint
+    singleton: true
+    body: {rules: [{ref: a, action: rewrite, expression: 'true'}]}
+    reset: {rules: []}\n",
+    );
+}
+
+/// The application by which WARP clients enrol, which the account has already.
+fn with_warp(lab: &Lab) {
+    with_resources(
+        lab,
+        "  access_policy.staff: {name: staff, decision: allow, include: [{email_domain: b0xp.io}]}
+  access_application.warp:
+    type: warp
+    adopt: true
+    shared: [policies]
+    session_duration: 12h
+    policies: [\"${access_policy.staff.id}\"]\n",
+    );
+}
+
 fn cases() -> Vec<Case> {
     vec![
+        case("warp application adopt", with_warp, APPLY, Point::Call("PUT", "*/access/apps/*")),
+        case(
+            "warp application leaves",
+            |lab| {
+                and_apply(lab, with_warp);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("PUT", "*/access/apps/*"),
+        ),
+        case(
+            "cloudflare_object create",
+            with_objects,
+            APPLY,
+            Point::Call("POST", "*/storage/kv/namespaces"),
+        ),
+        case(
+            "cloudflare_object update",
+            |lab| {
+                and_apply(lab, with_objects);
+                lab.edit(STACK, "title: sessions", "title: visits");
+                lab.edit(STACK, "ref: a", "ref: b");
+            },
+            APPLY,
+            Point::Call("PUT", "*/storage/kv/namespaces/*"),
+        ),
+        case(
+            "cloudflare_object delete",
+            |lab| {
+                and_apply(lab, with_objects);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("DELETE", "*/storage/kv/namespaces/*"),
+        ),
         case("split_tunnel adopt", with_split_tunnel, APPLY, Point::Call("PUT", "*/exclude")),
         case(
             "split_tunnel update",

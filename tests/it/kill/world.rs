@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// What differs from run to run and says nothing about what was done.
-const VOLATILE: [&str; 35] = [
+const VOLATILE: [&str; 37] = [
     "id",
     "uid",
     "aud",
@@ -41,6 +41,8 @@ const VOLATILE: [&str; 35] = [
     "controller-uid",
     "batch.kubernetes.io/controller-uid",
     "gateway_unique_id",
+    "creation_date",
+    "last_updated",
 ];
 
 /// Kinds whose objects others make under names of chance.
@@ -118,6 +120,8 @@ pub fn outline(dump: &Value) -> Value {
         "service_tokens": access["service_tokens"],
         "routes": [cloudflare["networks"]["routes"], cloudflare["networks"]["hostname_routes"]],
         "devices": cloudflare["devices"],
+        "storage": cloudflare["storage"],
+        "rulesets": cloudflare["rulesets"],
         "parameters": parameters,
         "objects": objects,
     });

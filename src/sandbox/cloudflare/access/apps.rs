@@ -243,11 +243,15 @@ fn place(app: &mut App, id: &str, precedence: u64) -> Result<(), ApiError> {
 }
 
 impl App {
-    /// The singleton by which WARP clients enrol.
-    pub fn warp(account: &str, team: &str, env: &mut Env) -> App {
+    /// A singleton: `warp`, by which WARP clients enrol, or `app_launcher`, the page with all
+    /// applications.
+    pub fn singleton(kind: &str, account: &str, team: &str, env: &mut Env) -> App {
+        let (name, domain) = match kind {
+            "warp" => ("Warp Login App", format!("{team}/warp")),
+            _ => ("App Launcher", team.to_owned()),
+        };
         let fields = json!({
-            "type": "warp", "name": "Warp Login App", "domain": format!("{team}/warp"),
-            "app_launcher_visible": false, "auto_redirect_to_identity": false,
+            "type": kind, "name": name, "domain": domain, "app_launcher_visible": false, "auto_redirect_to_identity": false,
             "session_duration": "24h", "allowed_idps": [], "tags": [],
         });
         App {

@@ -208,13 +208,15 @@ fn lists_are_filtered_by_domain() {
 }
 
 #[test]
-fn the_warp_application_is_there_once() {
+fn what_an_account_has_one_of_is_there_once() {
     let mut sandbox = Sandbox::new();
     let path = apps(&sandbox);
     let rows = sandbox.get(&path)["result"].clone();
-    assert_eq!(rows[0]["type"], "warp");
-    let body = json!({"type": "warp", "name": "second"});
-    assert_eq!(sandbox.refusal("POST", &path, Some(body)), (409, 11010));
+    for (at, kind) in ["warp", "app_launcher"].into_iter().enumerate() {
+        assert_eq!(rows[at]["type"], kind);
+        let body = json!({"type": kind, "name": "second"});
+        assert_eq!(sandbox.refusal("POST", &path, Some(body)), (409, 11010));
+    }
 }
 
 #[test]

@@ -100,8 +100,8 @@ fn team_domain(account: &str) -> String {
 }
 
 /// What the organization has before anyone configures anything: a GitHub and a one-time-PIN
-/// identity provider, and the application of the WARP client, which is a singleton
-/// (contract 9, 8 and 11).
+/// identity provider, and the applications of the WARP client and the App Launcher, which are
+/// singletons (contract 6.1; 9, 8 and 11).
 pub fn preset(state: &mut State, account: &str, env: &mut Env) {
     if state.identity_providers.iter().any(|item| item.account_id == account) {
         return;
@@ -118,7 +118,9 @@ pub fn preset(state: &mut State, account: &str, env: &mut Env) {
         let object = directory::provider_object(&id, name, kind, config, &env.ids.hex(32));
         state.identity_providers.push(Item { id, account_id: account.to_owned(), object });
     }
-    state.apps.push(apps::App::warp(account, &team, env));
+    for kind in ["warp", "app_launcher"] {
+        state.apps.push(apps::App::singleton(kind, account, &team, env));
+    }
 }
 
 /// Whether `text` is a duration as Go writes them, like `24h` or `1h30m`.
