@@ -9,7 +9,7 @@ use crate::model::call::{Answer, Listing, Service};
 use crate::model::error::CallError;
 use crate::model::event::{Event, Events};
 use crate::model::plan::Requests;
-use crate::model::port::{Outside, Sending, Transport};
+use crate::model::port::{Outside, Sending, Transport, Turns};
 use crate::model::project::Timing;
 use crate::model::resource::{Meta, Resource};
 use crate::model::scope::{ApiResource, Zone};
@@ -87,6 +87,12 @@ impl Outside for Nothing {
     }
 }
 
+impl Turns for Nothing {
+    fn take(&self, _: &str) -> std::io::Result<Option<Box<dyn Send>>> {
+        Ok(None)
+    }
+}
+
 /// A record of a few names, types and contents, so that many meet.
 #[derive(Clone, Debug)]
 struct Row {
@@ -153,6 +159,7 @@ proptest! {
             events: &Nothing,
             secrets: &secrets,
             outside: &Nothing,
+            turns: &Nothing,
             timing: Timing::default(),
             stop: &stop,
             kinds: kinds::find,
