@@ -337,7 +337,7 @@ fn cases() -> Vec<Case> {
                 let id = tunnel["id"].as_str().unwrap();
                 let path = lab.account(&format!("cfd_tunnel/{id}/configurations"));
                 let mut config = lab.cloudflare("GET", &path, None)["config"].clone();
-                let theirs = json!({"hostname": "theirs.b0xp.io", "service": "http://theirs:1"});
+                let theirs = json!({"hostname": "openhands.b0xp.io", "path": "^/theirs", "service": "http://theirs:1"});
                 config["ingress"].as_array_mut().unwrap().insert(0, theirs);
                 lab.cloudflare("PUT", &path, Some(json!({ "config": config })));
                 lab.edit(STACK, "svc.cluster.local:80", "svc.cluster.local:8080");
