@@ -41,6 +41,7 @@ pub use init::init_files;
 pub use print::expanded_yaml;
 pub use rendered::{Rendered, rendered, rendered_of};
 
+use crate::kinds::cloudflare_object::literal_secrets;
 use crate::kinds::ssm_parameter::literal_secret;
 use crate::model::Json;
 use crate::model::address::Address;
@@ -403,7 +404,17 @@ fn finished(drafts: Drafts, secrets: &mut Secrets, diagnostics: &mut Diagnostics
                 && let Some(text) = literal_secret(&spec).map(str::to_owned)
             {
                 let mark = shape::place(&draft.marks, "value").unwrap_or(draft.mark);
-                hide_value(&draft.address, &mut spec, text, mark, secrets, diagnostics);
+                let id = SecretId::output(&draft.address, "value");
+                let hint = "take it from a sensitive variable, or write `value: {by_hand: true}`";
+                hide(&mut spec, "value", (id, text), (mark, hint), secrets, diagnostics);
+            }
+            if draft.address.kind() == "cloudflare_object" {
+                for (output, at, text) in literal_secrets(&spec) {
+                    let mark = shape::place(&draft.marks, &at).unwrap_or(draft.mark);
+                    let id = SecretId::output(&draft.address, &output);
+                    let hint = "take it from a sensitive variable";
+                    hide(&mut spec, &at, (id, text), (mark, hint), secrets, diagnostics);
+                }
             }
             Resource { address: draft.address, spec, meta: draft.meta, location }
         })
@@ -438,25 +449,23 @@ fn finished(drafts: Drafts, secrets: &mut Secrets, diagnostics: &mut Diagnostics
     }
 }
 
-/// Takes the value of a SecureString that stands in a file out of the spec.
-fn hide_value(
-    address: &Address,
+/// Takes a secret that stands in a file out of the spec.
+fn hide(
     spec: &mut Json,
-    text: String,
-    mark: Mark,
+    at: &str,
+    (id, text): (SecretId, String),
+    (mark, hint): (Mark, &str),
     secrets: &mut Secrets,
     diagnostics: &mut Diagnostics,
 ) {
-    let id = SecretId::output(address, "value");
-    secrets.insert(id.clone(), Secret::new(text));
-    if let Some(value) = spec.get_mut("value") {
-        *value = Special::secret(id, None);
-    }
-    diagnostics.mask_document(mark.source, mark.line, mark.line);
     let report =
         Report::warning("secret-in-file", "a secret value stands in a file of the project")
-            .about(address)
-            .hint("take it from a sensitive variable, or write `value: {by_hand: true}`");
+            .hint(hint);
+    let about = id.as_output().map(|(address, _)| address);
+    secrets.insert(id.clone(), Secret::new(text));
+    crate::model::path::put(spec, at, Special::secret(id, None));
+    diagnostics.mask_document(mark.source, mark.line, mark.line);
+    let report = about.iter().fold(report, Report::about);
     diagnostics.push(Some(mark), report);
 }
 

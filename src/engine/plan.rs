@@ -16,12 +16,13 @@ use crate::model::observed::{Observed, Remote, World};
 use crate::model::plan::{Options, Refresh, StackPlan};
 use crate::model::resource::{Resource, Stack};
 use crate::model::scope::Scope;
+use crate::model::secret::SecretId;
 use crate::model::state::{Recorded, RolledBack, State, Target};
 use crate::model::status::Elsewhere;
 use crate::model::value::{Special, each_special, references, secret_sources};
 
 use super::exposure::{self, Exposure};
-use super::resolve::{Known, Outputs, resolve};
+use super::resolve::{Known, Outputs, fingerprints_of, resolve};
 use super::rotation::{self, Rotating};
 use super::{graph, guard, steps};
 
@@ -288,8 +289,10 @@ impl<'a> Planner<'a> {
             outputs.plain.extend(remote.outputs.clone());
             let recorded = self.recorded.get(address).filter(|recorded| recorded.id == remote.id);
             for output in kind.secret_outputs(spec) {
-                let fingerprint = recorded.and_then(|r| r.secrets.get(&output).cloned());
-                outputs.secret.insert(output, fingerprint);
+                let known = recorded.and_then(|r| r.secrets.get(&output).cloned());
+                // What the files themselves say is known before it is written.
+                let said = fingerprints_of(spec, &SecretId::output(address, &output)).pop();
+                outputs.secret.insert(output, said.or(known));
             }
         }
         outputs.plain.extend(kind.known_outputs(spec, self.input.scope));

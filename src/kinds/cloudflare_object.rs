@@ -239,8 +239,10 @@ impl Kind for CloudflareObject {
             for (name, at) in fields(spec.get(field).unwrap_or(&Json::Null)) {
                 let Some(at) = at.as_str() else { continue };
                 let steps = path::segments(at).into_iter();
-                let pointer = steps.map(|step| format!("/{}", step.trim_matches(['[', ']', '"'])));
-                out.push(Named { name, pointer: pointer.collect(), secret });
+                let steps = steps.map(|step| format!("/{}", step.trim_matches(['[', ']', '"'])));
+                // What was sent is not learnt from an answer, which may mask it.
+                let sent = secret && path::get(body_of(spec), at).is_some();
+                out.push(Named { name, pointer: (!sent).then(|| steps.collect()), secret });
             }
         }
         out
@@ -322,7 +324,8 @@ impl Kind for CloudflareObject {
         let mut outputs = JsonMap::new();
         outputs.extend(found.map(|id| ("id".to_owned(), id)));
         for output in named.into_iter().filter(|output| !output.secret) {
-            if let Some(value) = raw.pointer(&output.pointer) {
+            let value = output.pointer.and_then(|pointer| raw.pointer(&pointer));
+            if let Some(value) = value {
                 outputs.insert(output.name, value.clone());
             }
         }
@@ -449,11 +452,27 @@ impl Kind for CloudflareObject {
         }
     }
 
+    /// Nothing is known of how an API makes its secrets.
+    fn is_chosen(&self, _spec: &Json, _output: &str) -> bool {
+        true
+    }
+
     fn reveal(&self, remote: &Remote, output: &str, _scope: &Scope) -> Option<(Call, String)> {
         let named = self.named_outputs(&remote.spec).into_iter();
         let found = named.filter(|named| named.secret).find(|named| named.name == output)?;
-        Some((get(&remote.id), found.pointer))
+        Some((get(&remote.id), found.pointer?))
     }
+}
+
+/// The secrets that a file writes into the body itself: output, path in the spec and text.
+pub fn literal_secrets(spec: &Json) -> Vec<(String, String, String)> {
+    let named = fields(spec.get("secrets").unwrap_or(&Json::Null)).into_iter();
+    let found = named.filter_map(|(name, at)| {
+        let at = at.as_str()?;
+        let text = path::get(body_of(spec), at)?.as_str()?;
+        Some((name, format!("body.{at}"), text.to_owned()))
+    });
+    found.collect()
 }
 
 /// Whether what is there may be what was asked for: what it lacks and letters' cases say nothing.

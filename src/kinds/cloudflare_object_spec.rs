@@ -39,7 +39,7 @@ pub struct CloudflareObjectSpec {
     pub write_only: Option<Vec<String>>,
     /// Outputs beside `id`: a name, and where answers have the value (`domains[0].name`).
     pub outputs: Option<BTreeMap<String, String>>,
-    /// The same for secrets: they are never shown or kept.
+    /// The same for secrets: they are never shown or kept. Also those that `body` holds.
     pub secrets: Option<BTreeMap<String, String>>,
 }
 

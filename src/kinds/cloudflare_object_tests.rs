@@ -176,6 +176,14 @@ fn secrets_are_taken_out_of_what_is_read() {
     assert_eq!(CloudflareObject.secret_outputs(&spec), ["token"]);
     let (call, pointer) = CloudflareObject.reveal(&remote, "token", &scope()).unwrap();
     assert_eq!((line(&call), pointer.as_str()), (format!("GET /{KV}/1"), "/auth/token"));
+
+    let own = kv(json!({"body": {"title": "a", "config": {"key": "k"}},
+        "secrets": {"key": "config.key"}}));
+    let text = |text: &str| text.to_owned();
+    assert_eq!(literal_secrets(&own), [(text("key"), text("body.config.key"), text("k"))]);
+    let echoed = seen(&own, json!({"id": "1", "title": "a", "config": {"key": "***"}}));
+    assert_eq!(echoed.spec["body"]["config"], json!({}));
+    assert!(CloudflareObject.named_outputs(&own)[0].pointer.is_none());
 }
 
 #[test]

@@ -60,8 +60,8 @@ pub struct Output {
 pub struct Named {
     /// The name in `${kind.name.output}`.
     pub name: String,
-    /// Where an answer holds it, as a JSON pointer.
-    pub pointer: String,
+    /// Where an answer holds it, as a JSON pointer; None where the spec itself says the value.
+    pub pointer: Option<String>,
     /// Whether the value is secret.
     pub secret: bool,
 }

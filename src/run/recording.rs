@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::fingerprint;
+use crate::engine::resolve::fingerprints_of;
 use crate::engine::restart;
 use crate::model::address::Address;
 use crate::model::call::Answer;
@@ -129,7 +130,13 @@ impl<'a> StackRun<'a> {
                     (Some(secret), Some(recorded)) if fingerprint::is_of(&recorded, secret) => {
                         recorded
                     }
-                    (Some(secret), _) => self.new_fingerprint(&resource.address, &output, secret),
+                    // One value that the spec holds has one fingerprint.
+                    (Some(secret), _) => fingerprints_of(spec, &id)
+                        .into_iter()
+                        .find(|said| fingerprint::is_of(said, secret))
+                        .unwrap_or_else(|| {
+                            self.new_fingerprint(&resource.address, &output, secret)
+                        }),
                     (None, Some(recorded)) if !created && !rotated => recorded,
                     (None, _) => return None,
                 };

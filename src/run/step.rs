@@ -493,7 +493,8 @@ impl<'a> StackRun<'a> {
         let own = kind.secrets_in_answers().iter();
         let own = own.map(|(name, pointer)| ((*name).to_owned(), (*pointer).to_owned()));
         let named = kind.named_outputs(work.spec).into_iter().filter(|output| output.secret);
-        for (output, pointer) in own.chain(named.map(|output| (output.name, output.pointer))) {
+        let named = named.filter_map(|output| Some((output.name, output.pointer?)));
+        for (output, pointer) in own.chain(named) {
             if let Some(value) = answer.body.pointer_mut(&pointer)
                 && let Json::String(text) = value
             {

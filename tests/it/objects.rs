@@ -240,6 +240,39 @@ resources:
 }
 
 #[test]
+fn a_secret_of_the_body_is_sent_and_neither_shown_nor_kept() {
+    let text = "resources:
+  cloudflare_object.login:
+    path: accounts/{account_id}/access/identity_providers
+    key: name
+    body:
+      name: Forge
+      type: github
+      config:
+        client_id: an-id
+        client_secret: a-secret-that-is-written-here
+    secrets: {client_secret: config.client_secret}
+  ssm_parameter.copy: {name: copy, value: \"${cloudflare_object.login.client_secret}\"}
+";
+    let lab = with_stack(&[], text);
+    let secrets = || ["a-secret-that-is-written-here".to_owned(), "another-secret".to_owned()];
+    let ran = lab.apply(&["-v"]).says("secret-in-file");
+    let parameter = lab.ssm("GetParameter", json!({"Name": "copy", "WithDecryption": true}));
+    assert_eq!(parameter["Parameter"]["Value"], "a-secret-that-is-written-here");
+    let settled = lab.is_settled(&["-v"]);
+    lab.edit(STACK, "a-secret-that-is-written-here", "another-secret");
+    lab.forget_requests();
+    let changed = lab.apply(&["-v"]);
+    let changes = lab.changes();
+    assert_eq!(changes.len(), 2, "{changes:#?}");
+    let parameter = lab.ssm("GetParameter", json!({"Name": "copy", "WithDecryption": true}));
+    assert_eq!(parameter["Parameter"]["Value"], "another-secret");
+    let again = lab.is_settled(&["-v"]);
+    lab.run(&["drift"]).exits(0);
+    crate::secrets::are_nowhere(&lab, &[ran, settled, changed, again], &secrets(), &[STACK]);
+}
+
+#[test]
 fn an_output_that_is_asked_for_later_is_there_in_the_same_run() {
     let lab = with_stack(&[], ALL);
     lab.apply(&[]);
