@@ -583,6 +583,10 @@ pub enum SandboxCommand {
         /// as long again
         #[arg(long, value_name = "N/SECONDS", default_value = "1200/300")]
         budget: crate::sandbox::Budget,
+        /// How many PutParameter SSM takes in which time, and how many GetParameter, GetParameters
+        /// and GetParametersByPath together; more are refused with ThrottlingException
+        #[arg(long, value_name = "N/SECONDS,N/SECONDS", default_value = "9/3,120/3")]
+        throughput: crate::sandbox::Throughput,
         /// Refuse mutating calls that no journal announces; one for each stack
         #[arg(long, value_name = "FILE")]
         journal: Vec<PathBuf>,

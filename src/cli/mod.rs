@@ -323,6 +323,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             mangle,
             quirks,
             budget,
+            throughput,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -335,6 +336,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 mangle: *mangle,
                 quirks: quirks.clone(),
                 budget: *budget,
+                throughput: *throughput,
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

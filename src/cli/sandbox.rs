@@ -33,6 +33,8 @@ pub struct ServeCommand {
     pub quirks: sandbox::Quirks,
     /// How many requests the Cloudflare API takes in which time.
     pub budget: sandbox::Budget,
+    /// How many requests SSM takes in which time.
+    pub throughput: sandbox::Throughput,
     /// Journals that must announce each mutating call.
     pub journals: Vec<PathBuf>,
 }
@@ -103,6 +105,7 @@ pub async fn join(
         mangle: None,
         quirks: sandbox::Quirks::default(),
         budget: sandbox::Budget::default(),
+        throughput: sandbox::Throughput::default(),
         journals: Vec::new(),
         preset: preset(Some(project)),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
@@ -154,6 +157,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         mangle: command.mangle,
         quirks: command.quirks.clone(),
         budget: command.budget,
+        throughput: command.throughput,
         journals: command.journals.clone(),
         preset: preset(project.as_ref()),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::budget::{Account, Budget};
+use super::budget::{Account, Buckets, Budget, Throughput};
 use super::env::Env;
 use super::exchange::{Received, Reply, Service};
 use super::mangle::Mangler;
@@ -24,24 +24,42 @@ pub struct Core {
     pub store_read: Option<Instant>,
     /// Cloudflare's budget of requests.
     account: Account,
+    /// What SSM takes.
+    buckets: Buckets,
 }
 
 impl Core {
-    /// `world`, answered in the forms that `mangle` is the seed of, within `budget`.
-    pub fn new(world: World, env: Env, mangle: Option<u64>, budget: Budget) -> Core {
-        let account = Account::new(budget, Instant::now());
+    /// `world`, answered in the forms that `mangle` is the seed of, within `budget` and
+    /// `throughput`.
+    pub fn new(
+        world: World,
+        env: Env,
+        mangle: Option<u64>,
+        budget: Budget,
+        throughput: Throughput,
+    ) -> Core {
+        let now = Instant::now();
         Core {
             world,
             env,
             before: None,
             mangler: mangle.map(Mangler::new),
             store_read: None,
-            account,
+            account: Account::new(budget, now),
+            buckets: Buckets::new(throughput, now),
         }
     }
 
     /// Counts a request; the refusal of one that is too many.
     pub fn admit(&mut self, received: &Received) -> Option<Reply> {
+        if received.service == Service::Ssm {
+            let takes = self.buckets.take(&received.operation, Instant::now());
+            return (!takes).then(|| {
+                let mut reply = Reply::refusal(Service::Ssm, 400, "Rate exceeded");
+                reply.headers.push(("x-amzn-requestid".to_owned(), self.env.ids.uuid()));
+                reply
+            });
+        }
         if received.service != Service::Cloudflare {
             return None;
         }
@@ -84,9 +102,25 @@ impl Core {
             authorization: received.header("authorization"),
             body: &received.body,
         };
-        let answer = match received.service {
-            Service::Sts => ssm::handle_sts(&self.world.ssm, &call, &mut self.env),
-            _ => ssm::handle(&mut self.world.ssm, &call, &mut self.env),
+        let names = received.headers.keys();
+        let headers = names.flat_map(|name| {
+            let values = received.headers.get_all(name).iter();
+            values.filter_map(move |value| Some((name.as_str(), value.to_str().ok()?)))
+        });
+        let signed = ssm::signature::Signed {
+            method: &received.method,
+            path: &received.path,
+            query: &received.query_text,
+            headers: headers.collect(),
+            body: &received.body,
+        };
+        let sts = received.service == Service::Sts;
+        let signature =
+            ssm::signature::check(&self.world.ssm, received.service.name(), &signed, self.env.now);
+        let answer = match signature {
+            Err(error) => ssm::refuse(&error, sts, &mut self.env),
+            Ok(()) if sts => ssm::handle_sts(&self.world.ssm, &call, &mut self.env),
+            Ok(()) => ssm::handle(&mut self.world.ssm, &call, &mut self.env),
         };
         let text = match (answer.json, &mut self.mangler) {
             (Some(body), Some(mangler)) => mangler.ssm(body).to_string(),
