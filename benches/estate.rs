@@ -5,6 +5,9 @@
 #![expect(clippy::print_stdout, reason = "it is there to print")]
 
 #[expect(dead_code, reason = "it serves the tests too")]
+#[path = "../tests/it/aws.rs"]
+mod aws;
+#[expect(dead_code, reason = "it serves the tests too")]
 #[path = "../tests/it/lab.rs"]
 mod lab;
 #[path = "../tests/it/moto.rs"]
