@@ -1,5 +1,8 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::kinds::testing::{Step, bodies, declare, facts, line, ok, problems, refusal, scope};
+use crate::model::kind::Verb;
 use crate::model::secret::SecretId;
 use crate::model::value::Special;
 
@@ -207,5 +210,77 @@ fn specs_that_cannot_be_meant_are_refused() {
         (json!({"path": "a", "id": "name", "body": {"name": "x"}}), &[][..]),
     ] {
         assert_eq!(problems(&CloudflareObject, spec.clone()), at, "{spec}");
+    }
+}
+
+fn bodies_of_any_form() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i32>().prop_map(Json::from),
+        "[A-Za-z0-9 .:/]{0,8}".prop_map(Json::from),
+    ];
+    let value = leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            prop::collection::btree_map("[a-e]{1,2}", inner, 0..4).prop_map(|map| json!(map)),
+        ]
+    });
+    ("[A-Za-z0-9]{1,8}", prop::collection::btree_map("[a-e]{1,2}", value, 0..5)).prop_map(
+        |(title, map)| {
+            let mut body = json!(map);
+            body["title"] = json!(title);
+            body
+        },
+    )
+}
+
+/// What a service makes of a body: nulls left out where it does so, fields of its own in every
+/// object, and texts in its own form.
+fn answered_as(value: &Json, stamp: u32, drops_nulls: bool, upper: bool) -> Json {
+    let deeper = |value: &Json| answered_as(value, stamp, drops_nulls, upper);
+    match value {
+        Json::Object(map) => {
+            let kept = map.iter().filter(|(_, value)| !drops_nulls || !value.is_null());
+            let mut out: JsonMap = kept.map(|(name, v)| (name.clone(), deeper(v))).collect();
+            out.insert("x_added".to_owned(), json!(stamp));
+            Json::Object(out)
+        }
+        Json::Array(items) => items.iter().map(deeper).collect(),
+        Json::String(text) if upper => json!(text.to_uppercase()),
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_sent_and_answered_settles_whatever_the_service_adds(
+        body in bodies_of_any_form(),
+        drops_nulls in any::<bool>(),
+        upper in any::<bool>(),
+        patches in any::<bool>(),
+    ) {
+        let spec = kv(json!({"body": body, "update": if patches { "patch" } else { "put" }}));
+        prop_assert_eq!(&declare(&CloudflareObject, spec.clone()), &spec);
+        let answer = |stamp, upper| {
+            let mut item = answered_as(&body, stamp, drops_nulls, upper);
+            item["id"] = json!("1");
+            item
+        };
+        let written = seen(&spec, answer(1, upper));
+        let record = CloudflareObject.answered(&spec, &written);
+        let later = seen(&spec, answer(2, upper));
+        let facts = Facts {
+            answered: record.as_ref(),
+            ..facts(Some(&spec), Some(&spec), &later, &[])
+        };
+        prop_assert_eq!(CloudflareObject.diff(&facts), Diffed::default());
+        // What is spelt as the file has it is taken over as it is, and found by its key.
+        let plain = seen(&spec, answer(2, false));
+        let adopting = Facts { sent: None, answered: None, remote: &plain, ..facts };
+        if !drops_nulls {
+            prop_assert_eq!(CloudflareObject.diff(&adopting), Diffed::default());
+        }
+        prop_assert!(CloudflareObject.fits(&spec, &plain));
     }
 }

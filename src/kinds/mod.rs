@@ -14,6 +14,7 @@ pub mod cloudflare_object;
 mod cloudflare_object_body;
 mod cloudflare_object_check;
 pub mod cloudflare_object_spec;
+mod cloudflare_object_steps;
 pub mod compare;
 pub mod dns_content;
 pub mod dns_record;
