@@ -1,5 +1,6 @@
 //! Answers of the Cloudflare API: the envelope, errors by code, pages.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// What a handler answers when it succeeds.
@@ -99,6 +100,16 @@ impl ApiError {
 /// What a handler comes to.
 pub type Outcome = Result<Answer, ApiError>;
 
+/// Whether an RFC 3339 time of a row is not after `at`.
+pub fn is_by(stamp: &str, at: Timestamp) -> bool {
+    stamp.parse::<Timestamp>().is_ok_and(|time| time <= at)
+}
+
+/// Whether what was made and perhaps deleted at these times was there at a time that is asked for.
+pub fn existed(at: Option<Timestamp>, made: &str, deleted: Option<&str>) -> bool {
+    at.is_none_or(|at| is_by(made, at) && !deleted.is_some_and(|gone| is_by(gone, at)))
+}
+
 /// How many rows an endpoint gives a page (contract 1.4).
 #[derive(Debug, Clone, Copy)]
 pub struct Paging {
@@ -127,6 +138,16 @@ impl<'a> Query<'a> {
             "false" | "0" => Some(false),
             _ => None,
         }
+    }
+
+    /// The value of `name` as a time.
+    ///
+    /// # Errors
+    /// It is none of RFC 3339.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let wrong = || ApiError::new(400, 1001, format!("{name} must be an RFC 3339 time"));
+        text.parse().map(Some).map_err(|_| wrong())
     }
 
     fn number(&self, name: &str) -> Result<Option<usize>, ApiError> {

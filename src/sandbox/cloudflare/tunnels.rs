@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::reply::{Answer, ApiError, Outcome, Paging, page};
+use super::reply::{Answer, ApiError, Outcome, Paging, existed, is_by, page};
 use super::tunnel_config::{self, Configuration};
 use super::{Call, State, is_uuid, text};
 use crate::sandbox::env::{Env, stamp};
@@ -96,13 +96,11 @@ pub fn handle(
 
 fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
     let query = call.query();
-    let time = |name: &str| -> Result<Option<Timestamp>, ApiError> {
-        let Some(text) = query.get(name) else { return Ok(None) };
-        let wrong = || ApiError::new(400, 1001, format!("{name} must be an RFC 3339 time"));
-        text.parse().map(Some).map_err(|_| wrong())
+    let existed_at = query.time("existed_at")?;
+    let (active, inactive) = (query.time("was_active_at")?, query.time("was_inactive_at")?);
+    let since = |stamp: &Option<String>, at: Option<Timestamp>| {
+        at.is_none_or(|at| stamp.as_ref().is_some_and(|stamp| is_by(stamp, at)))
     };
-    let existed_at = time("existed_at")?;
-    let before = |stamp: &str, at: Timestamp| stamp.parse::<Timestamp>().is_ok_and(|t| t <= at);
     let rows = state.tunnels.iter().filter(|tunnel| {
         let deleted = tunnel.deleted_at.is_some();
         tunnel.account_id == account
@@ -115,10 +113,9 @@ fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
             && query.get("exclude_prefix").is_none_or(|prefix| !tunnel.name.starts_with(prefix))
             && query.get("status").is_none_or(|status| tunnel.status() == status)
             && query.get("tun_types").is_none_or(|t| t.split(',').any(|t| t == "cfd_tunnel"))
-            && existed_at.is_none_or(|at| {
-                before(&tunnel.created_at, at)
-                    && !tunnel.deleted_at.as_ref().is_some_and(|gone| before(gone, at))
-            })
+            && existed(existed_at, &tunnel.created_at, tunnel.deleted_at.as_deref())
+            && since(&tunnel.conns_active_at, active)
+            && since(&tunnel.conns_inactive_at, inactive)
     });
     page(rows.map(shown).collect(), query, PAGING)
 }

@@ -90,6 +90,8 @@ def lookup_identity_provider():
     paged(providers.list, [item.id for item in providers.list(**mine)], **mine)
     same(names(providers.list(**mine)), ["GitHub", "One-time PIN login", "work"])
     same(providers.get(made.id, **mine).scim_config.enabled, False)
+    same([item.id for item in providers.list(**mine, scim_enabled="true")], [])
+    same([item.id for item in providers.list(**mine, scim_enabled="false") if item.id == made.id], [made.id])
     made = providers.update(made.id, **mine, name="renamed", type="oidc", config={"client_id": "c"})
     same((made.name, made.config.client_id), ("renamed", "c"))
     same(providers.delete(made.id, **mine).id, made.id)

@@ -10,6 +10,7 @@ from shared import account, client, mine, names, networks, nowhere, paged, refus
 
 # Its model of a configuration wants a hostname of the last rule too, which may not have one.
 lenient = cloudflare.Cloudflare(max_retries=0)
+PAST, FUTURE = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 
 
 def lookup_virtual_network():
@@ -39,7 +40,10 @@ def tunnel():
         ({"uuid": other.id}, [other.id]),
         ({"include_prefix": "life", "exclude_prefix": "life-"}, [made.id]),
         ({"include_prefix": "life", "status": "inactive"}, [made.id, other.id]),
-        ({"include_prefix": "life", "existed_at": "2020-01-01T00:00:00Z"}, []),
+        ({"include_prefix": "life", "existed_at": PAST}, []),
+        ({"include_prefix": "life", "existed_at": FUTURE}, [made.id, other.id]),
+        ({"include_prefix": "life", "was_inactive_at": FUTURE}, [made.id, other.id]),
+        ({"include_prefix": "life", "was_active_at": FUTURE}, []),
     ]
     for query, wanted in filters:
         found = [item.id for item in tunnels.list(**mine, is_deleted=False, **query)]
@@ -125,6 +129,8 @@ def tunnel_route():
         ({"network_superset": "172.16.9.9/32", "tunnel_id": target.id}, [made.id, inner.id]),
         ({"virtual_network_id": nowhere}, []),
         ({"route_id": inner.id}, [inner.id]),
+        ({"tunnel_id": target.id, "existed_at": PAST}, []),
+        ({"tunnel_id": target.id, "existed_at": FUTURE, "tun_types": ["cfd_tunnel"]}, [made.id, inner.id]),
     ]
     for query, wanted in filters:
         found = list(routes.list(**mine, is_deleted=False, **query))
@@ -154,6 +160,8 @@ def hostname_route():
         ({"tunnel_id": other.id}, [second.id]),
         ({"id": made.id}, [made.id]),
         ({"comment": "first"}, [made.id]),
+        ({"hostname": "life.lan", "existed_at": PAST}, []),
+        ({"hostname": "life.lan", "existed_at": FUTURE}, [made.id, second.id]),
     ]
     for query, wanted in filters:
         found = [item.id for item in routes.list(**mine, is_deleted=False, **query)]

@@ -145,6 +145,9 @@ fn list(items: &[Item], collection: &Collection, account: &str, query: Query<'_>
         item.account_id == account
             && query.get("name").is_none_or(|wanted| named(item, wanted))
             && query.get("search").is_none_or(|wanted| named(item, wanted))
+            && query.flag("scim_enabled").is_none_or(|wanted| {
+                item.object.get("scim_config").is_some_and(|scim| scim["enabled"] == wanted)
+            })
     });
     page(rows.map(|item| item.object.clone().into()).collect(), query, collection.paging)
 }

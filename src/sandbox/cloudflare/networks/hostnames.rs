@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{PAGING, nothing_changed, tunnel};
-use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, page};
+use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, existed, page};
 use crate::sandbox::cloudflare::{Call, State, is_uuid, text};
 use crate::sandbox::env::Env;
 use crate::sandbox::quirks::Quirk;
@@ -74,6 +74,7 @@ fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
     let query = call.query();
     // A part of the hostname is enough (contract 5.2).
     let part = query.get("hostname").map(str::to_lowercase);
+    let existed_at = query.time("existed_at")?;
     let rows = state.networks.hostname_routes.iter().filter(|route| {
         route.account_id == account
             && query.get("id").is_none_or(|id| route.id == id)
@@ -81,6 +82,7 @@ fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
             && query.get("tunnel_id").is_none_or(|id| route.tunnel_id == id)
             && query.get("comment").is_none_or(|comment| route.comment == comment)
             && query.flag("is_deleted").is_none_or(|wanted| wanted == route.deleted_at.is_some())
+            && existed(existed_at, &route.created_at, route.deleted_at.as_deref())
     });
     page(rows.map(|route| shown(state, route)).collect(), query, PAGING)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{PAGING, nothing_changed, tunnel, unknown_network};
-use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, page};
+use crate::sandbox::cloudflare::reply::{Answer, ApiError, Outcome, existed, page};
 use crate::sandbox::cloudflare::{Call, State, is_uuid, text};
 use crate::sandbox::env::Env;
 
@@ -139,6 +139,7 @@ fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
         Subnet::parse(text).map(Some).ok_or_else(|| no_subnet(text))
     };
     let (within, around) = (subnet("network_subset")?, subnet("network_superset")?);
+    let existed_at = query.time("existed_at")?;
     let rows = state.networks.routes.iter().filter(|route| {
         let own = Subnet::parse(&route.network);
         route.account_id == account
@@ -148,6 +149,7 @@ fn list(state: &State, call: &Call<'_>, account: &str) -> Outcome {
             && query.get("virtual_network_id").is_none_or(|id| route.virtual_network_id == id)
             && query.get("tun_types").is_none_or(|t| t.split(',').any(|t| t == "cfd_tunnel"))
             && query.flag("is_deleted").is_none_or(|wanted| wanted == route.deleted_at.is_some())
+            && existed(existed_at, &route.created_at, route.deleted_at.as_deref())
             && within.is_none_or(|outer| own.is_some_and(|own| outer.holds(&own)))
             && around.is_none_or(|inner| own.is_some_and(|own| own.holds(&inner)))
     });
