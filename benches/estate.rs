@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![expect(clippy::print_stdout, reason = "it is there to print")]
 
-#[expect(dead_code, reason = "it serves the tests too")]
 #[path = "../tests/it/aws.rs"]
 mod aws;
 #[expect(dead_code, reason = "it serves the tests too")]
