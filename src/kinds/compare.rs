@@ -167,7 +167,9 @@ impl Walk<'_> {
             return;
         }
         let as_sent = sent.is_some_and(|sent| self.same(path, sent, declared_value));
-        let as_answered = !self.adopting && self.same_or_none(path, answered, observed);
+        // Where no answer is known, what is there has to be what is asked for.
+        let as_answered =
+            self.facts.answered.is_some() && self.same_or_none(path, answered, observed);
         if as_sent && as_answered {
             return;
         }
@@ -231,11 +233,12 @@ impl Walk<'_> {
         let back = match observed {
             _ if secret => false,
             None => true,
+            Some(value) if default.as_ref() == Some(value) => true,
             Some(Json::Array(items)) if items.is_empty() => default.is_none(),
             Some(Json::Null) => true,
             Some(Json::Object(map)) if map.is_empty() => true,
             Some(Json::String(text)) if text.is_empty() => default.is_none(),
-            Some(value) => default.as_ref() == Some(value),
+            Some(_) => false,
         };
         if !back {
             self.out.removed.push(path.to_owned());

@@ -2,8 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kinds::testing::{
-    Step, bodies, declare, example, line, ok, part_of, problems, read, refusal, scope,
+    Step, bodies, declare, example, line, object, ok, part_of, problems, read, recorded, refusal,
+    scope,
 };
+use crate::model::kind::{Shows, Written};
 
 const EXAMPLE: &str = include_str!("../../tests/contract/dns_record.json");
 
@@ -150,5 +152,44 @@ proptest! {
         echo["id"] = json!("r");
         let seen = read(&DnsRecord, &echo);
         prop_assert!(part_of(&declared, &seen.spec), "{} {}", declared, seen.spec);
+    }
+}
+
+#[test]
+fn a_lost_change_is_taken_for_done_only_where_all_of_it_is_to_be_seen() {
+    let record = |more: Json| {
+        let mut item = object(&example(EXAMPLE));
+        item.extend(object(&more));
+        read(&DnsRecord, &Json::Object(item))
+    };
+    let plain = json!({"name": "k8s", "zone": "b0xp.io", "type": "CNAME",
+        "content": "f70ff985-a4ef-4643-bbbc-4a0ed4fc8415.cfargotunnel.com"});
+    let spec = |more: Json| {
+        let mut spec = object(&plain);
+        spec.extend(object(&more));
+        recorded(&declare(&DnsRecord, Json::Object(spec)))
+    };
+    let off = json!({"proxied": false, "comment": null});
+    let on = json!({"proxied": true, "comment": null});
+    let noted = json!({"proxied": false, "comment": "x"});
+    for (before, then, seen, shown) in [
+        (json!({}), json!({"proxied": true}), &on, Shows::Taken),
+        // It is as it is by default, and as it was.
+        (json!({}), json!({"proxied": true}), &off, Shows::Unclear),
+        (json!({"comment": "x"}), json!({}), &off, Shows::Taken),
+        // What was to go is there.
+        (json!({"comment": "x"}), json!({}), &noted, Shows::Unclear),
+        (json!({}), json!({"comment": "x"}), &noted, Shows::Taken),
+        (json!({}), json!({"comment": "x"}), &off, Shows::Unclear),
+    ] {
+        let (before_record, then_record) = (spec(before.clone()), spec(then.clone()));
+        let written = Written {
+            then: &then_record,
+            before: Some(&before_record),
+            makes: false,
+            asked_at: None,
+        };
+        let found = DnsRecord.shows(&written, &record(seen.clone()));
+        assert_eq!(found, shown, "{before} → {then}: {seen}");
     }
 }

@@ -7,6 +7,7 @@ use crate::model::call::{Answer, Call};
 use crate::model::kind::{Facts, Kind, KindError, Next, Verb, Work};
 use crate::model::observed::Remote;
 use crate::model::scope::{IdentityProvider, Scope, Zone};
+use crate::model::state::Recorded;
 use crate::model::{Json, JsonMap};
 
 /// The id of the provider `GitHub`.
@@ -167,4 +168,11 @@ pub fn bodies(calls: &[Call]) -> Vec<Json> {
 
 pub fn object(value: &Json) -> JsonMap {
     value.as_object().unwrap().clone()
+}
+
+/// The record of a write of this, answered as it was sent.
+pub fn recorded(sent: &Json) -> Recorded {
+    serde_json::from_value(json!({"kind": "", "id": "1", "key": {}, "sent": sent, "answered": sent,
+        "created_at": "", "updated_at": ""}))
+    .unwrap()
 }

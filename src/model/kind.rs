@@ -522,9 +522,10 @@ pub trait Kind: Sync {
     /// Whether an object shows that a write whose answer was lost took effect.
     fn shows(&self, written: &Written<'_>, remote: &Remote) -> Shows {
         let spec = &written.then.sent;
+        // What it was before tells what was to go; no answer tells what the service made of it.
         let facts = Facts {
             declared: Some(spec),
-            sent: written.before.map(|_| spec),
+            sent: written.before.map(|before| &before.sent),
             answered: None,
             version: None,
             remote,

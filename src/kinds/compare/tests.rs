@@ -55,6 +55,35 @@ fn check_with(
 }
 
 #[test]
+fn without_an_answer_only_what_is_there_counts() {
+    for (observed, changed) in [(json!({"ttl": 300}), &[][..]), (json!({"ttl": 1}), &["ttl"][..])] {
+        let (spec, before) = (json!({"ttl": 300}), json!({"ttl": 300, "note": "x"}));
+        let remote = Remote {
+            id: "1".into(),
+            spec: observed.clone(),
+            outputs: JsonMap::new(),
+            version: None,
+            raw: observed,
+        };
+        for sent in [&spec, &before] {
+            let facts = Facts {
+                declared: Some(&spec),
+                sent: Some(sent),
+                answered: None,
+                version: None,
+                remote: &remote,
+                preview: None,
+                ignore: &[],
+                force: &[],
+                shared: &[],
+            };
+            let changes = diff(&facts).changes;
+            assert_eq!(changes.iter().map(|c| c.path.as_str()).collect::<Vec<_>>(), changed);
+        }
+    }
+}
+
+#[test]
 fn what_was_sent_and_answered_is_settled_whatever_the_service_made_of_it() {
     check(
         json!({"name": "A", "list": [{"x": 1}]}),
