@@ -75,16 +75,13 @@ fn delete(work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {
     if is_gone(last) {
         return Ok(Next::gone());
     }
-    if code_of(last).as_deref() == Some(ACTIVE_CONNECTIONS) && answers.len() < 2 * DELETE_ROUNDS {
+    let connected = code_of(last).as_deref() == Some(ACTIVE_CONNECTIONS);
+    if connected && answers.len() < 2 * DELETE_ROUNDS {
         return Ok(Next::call(clean_up(work.scope, &remote.id)));
     }
-    Err(refused(
-        last,
-        Some(
-            "stop the connectors (cloudflared) of this tunnel and run this again: Cloudflare \
-             forgets ended connections after some minutes",
-        ),
-    ))
+    let stop = "stop the connectors (cloudflared) of this tunnel and run this again: Cloudflare \
+                forgets ended connections after some minutes";
+    Err(refused(last, connected.then_some(stop)))
 }
 
 impl Kind for Tunnel {

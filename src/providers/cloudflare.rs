@@ -105,7 +105,10 @@ impl Cloudflare {
             Ok(page) => {
                 Ok(Answer { status: page.status, body: page.result, warnings: page.warnings })
             }
-            Err(error) if error.status.is_some_and(|status| call.tolerate.contains(&status)) => {
+            Err(error)
+                if error.status.is_some_and(|status| call.tolerate.contains(&status))
+                    && !is_unrouted(error.code.as_deref()) =>
+            {
                 Ok(tolerated(&error))
             }
             Err(error) => Err(error),
@@ -415,11 +418,18 @@ fn message_text(message: &Json) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
+/// Whether the service knows no such path, as where an id in it is none (contract 1.6). It comes
+/// with 404, and says nothing of whether an object is there.
+fn is_unrouted(code: Option<&str>) -> bool {
+    matches!(code, Some("7003" | "7000"))
+}
+
 /// What a refusal means. Codes count only where a status does not say it (contract 1.6).
 fn failure_of(status: u16, code: Option<&str>) -> Failure {
     match (status, code) {
         (429, _) | (_, Some("10100" | "971" | "10429")) => Failure::Throttled,
         (401 | 403, _) | (_, Some("10000" | "9109" | "6003")) => Failure::Denied,
+        (400..500, code) if is_unrouted(code) => Failure::Refused,
         (404, _) | (_, Some("81044")) => Failure::NotFound,
         (409, _) | (_, Some("81053" | "81054" | "81056" | "81057" | "81058")) => Failure::Conflict,
         (408 | 500.., _) => Failure::Unknown,

@@ -66,6 +66,7 @@ fn envelopes_are_opened() {
         ),
         (400, bad(81058, "x"), Failure::Conflict, Some("81058")),
         (404, bad(1002, "x"), Failure::NotFound, Some("1002")),
+        (404, bad(7003, "x"), Failure::Refused, Some("7003")),
         (409, bad(11010, "x"), Failure::Conflict, Some("11010")),
         (400, bad(10000, "x"), Failure::Denied, Some("10000")),
         (403, bad(12133, "x"), Failure::Denied, Some("12133")),
@@ -120,12 +121,16 @@ async fn reads_are_repeated_and_lost_writes_are_not() {
 async fn tolerated_refusals_are_answers_and_others_bear_no_secret() {
     let api = client(vec![
         (404, "", bad(1055, "none")),
+        (404, "", bad(7003, "no such path")),
         (400, "", bad(12130, "bad hunter22 t0ken-t0ken")),
     ])
     .await;
     let call = Call::get(Service::Cloudflare, "/x").tolerate(&[404]);
     let answer = api.send(&call, &secrets()).await.unwrap();
     assert_eq!((answer.status, &answer.body["code"]), (404, &json!("1055")));
+    // It says nothing of whether the object is there.
+    let error = api.send(&call, &secrets()).await.unwrap_err();
+    assert_eq!((error.failure, error.code.as_deref()), (Failure::Refused, Some("7003")));
     let mut run = Secrets::new();
     run.insert(SecretId::variable("v"), Secret::new("hunter22"));
     let error = api.send(&call, &RwLock::new(run)).await.unwrap_err();

@@ -102,6 +102,11 @@ fn row<'a>(table: &'a Table, error: &CallError) -> Option<&'a Row> {
     })
 }
 
+/// Whether an operation only reads: `GET /zones`, `DescribeParameters`.
+fn is_read(operation: &str) -> bool {
+    ["GET ", "Get", "Describe", "List", "sts:"].iter().any(|begin| operation.starts_with(begin))
+}
+
 /// What an error means and what to do, if the table knows.
 pub fn hint(error: &CallError) -> Option<String> {
     if let Ok(table) = &*TABLE
@@ -120,6 +125,7 @@ pub fn hint(error: &CallError) -> Option<String> {
                 Service::Kubernetes => "look at the network and KUBECONFIG".to_owned(),
             })
         }
+        Failure::Unknown if is_read(&error.operation) => Some("run this again".to_owned()),
         Failure::Unknown => {
             Some("run this again: what became of the call is looked up first".to_owned())
         }

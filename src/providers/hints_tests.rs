@@ -329,6 +329,10 @@ fn a_call_names_the_permission_that_it_wants() {
 fn what_was_not_answered_is_told_by_what_became_of_it() {
     let lost = CallError { failure: Failure::Unknown, ..not_sent(Service::Ssm, "x", "", "") };
     assert!(hint(&lost).unwrap().contains("looked up first"));
+    for operation in ["GET /zones", "DescribeParameters"] {
+        let read = CallError { operation: operation.to_owned(), ..lost.clone() };
+        assert_eq!(hint(&read).unwrap(), "run this again");
+    }
     let unreached =
         not_sent(Service::Cloudflare, "GET /zones", crate::providers::retry::CONNECT, "");
     assert!(hint(&unreached).unwrap().contains("HTTPS_PROXY"));
