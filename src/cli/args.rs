@@ -554,7 +554,8 @@ pub enum SandboxCommand {
         #[arg(long, default_value_t = 0, value_name = "MS")]
         latency: u64,
         /// How long containers take to be ready, in milliseconds; a pod's annotation
-        /// `sandbox.boxctl/ready` (`never`, `crash` or milliseconds) goes before it
+        /// `sandbox.boxctl/ready` (`never`, `crash` or milliseconds) goes before it, and
+        /// `sandbox.boxctl/connections` (1 to 4) says how many a connector holds
         #[arg(long, default_value_t = 0, value_name = "MS")]
         ready_after: u64,
         /// Faults to play: which call, and what happens to it
@@ -566,7 +567,8 @@ pub enum SandboxCommand {
         /// it took effect), `delay_ms`, `drop: before|after` its effect (`reset: true`: with a reset), `truncate: true`,
         /// `late: N` (it takes effect N calls later), `lag: true` (answered from before the last
         /// change), `hold: before|after` (never answered; `tell: ADDR` is connected to), `ask:
-        /// ADDR` (waits until who listens there closes the connection).
+        /// ADDR` (waits until who listens there closes the connection). `PUT /sandbox/faults` plans
+        /// others while it serves.
         #[arg(long, value_name = "FILE")]
         faults: Option<PathBuf>,
         /// Log each request as a JSON line
@@ -587,6 +589,10 @@ pub enum SandboxCommand {
         /// and GetParametersByPath together; more are refused with ThrottlingException
         #[arg(long, value_name = "N/SECONDS,N/SECONDS", default_value = "9/3,120/3")]
         throughput: crate::sandbox::Throughput,
+        /// The plan of a zone (free, pro, business, enterprise): what is paid for has tags, records
+        /// that answer with one kind of address, longer comments and larger batches
+        #[arg(long, value_name = "DOMAIN:PLAN")]
+        zone: Vec<crate::sandbox::ZonePlan>,
         /// Refuse mutating calls that no journal announces; one for each stack
         #[arg(long, value_name = "FILE")]
         journal: Vec<PathBuf>,

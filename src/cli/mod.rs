@@ -324,6 +324,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             quirks,
             budget,
             throughput,
+            zone,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -337,6 +338,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 quirks: quirks.clone(),
                 budget: *budget,
                 throughput: *throughput,
+                plans: zone.clone(),
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

@@ -35,6 +35,8 @@ pub struct ServeCommand {
     pub budget: sandbox::Budget,
     /// How many requests SSM takes in which time.
     pub throughput: sandbox::Throughput,
+    /// Plans of zones.
+    pub plans: Vec<sandbox::ZonePlan>,
     /// Journals that must announce each mutating call.
     pub journals: Vec<PathBuf>,
 }
@@ -73,6 +75,7 @@ fn preset(project: Option<&Project>) -> Preset {
             .or_else(|| project.map(|project| project.name.clone()))
             .unwrap_or_else(|| "sandbox".to_owned()),
         secret_stores: stores,
+        plans: Vec::new(),
     }
 }
 
@@ -159,7 +162,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         budget: command.budget,
         throughput: command.throughput,
         journals: command.journals.clone(),
-        preset: preset(project.as_ref()),
+        preset: Preset { plans: command.plans.clone(), ..preset(project.as_ref()) },
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
     })
     .await

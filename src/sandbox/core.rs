@@ -177,16 +177,27 @@ impl Core {
         }
     }
 
-    /// The sandbox's own pages: `GET /sandbox/dump`, for who bears the Cloudflare API token.
-    fn sandbox(&self, received: &Received) -> Reply {
+    /// The refusal of who may not see the sandbox's own pages: they are for who bears the
+    /// Cloudflare API token.
+    pub fn stranger(&self, received: &Received) -> Option<Reply> {
         let bearer = received.header("authorization").and_then(|h| h.strip_prefix("Bearer "));
-        let known = self.world.cloudflare.tokens.iter().filter(|token| !token.read_only);
-        if !known.into_iter().any(|token| Some(token.value.as_str()) == bearer) {
-            return Reply::refusal(Service::Sandbox, 401, "bear the Cloudflare API token");
+        let mut known = self.world.cloudflare.tokens.iter();
+        let all = known.any(|token| token.permits_all() && Some(token.value.as_str()) == bearer);
+        (!all).then(|| Reply::refusal(Service::Sandbox, 401, "bear the Cloudflare API token"))
+    }
+
+    /// The sandbox's own page of the world: `GET /sandbox/dump`.
+    fn sandbox(&self, received: &Received) -> Reply {
+        if let Some(refusal) = self.stranger(received) {
+            return refusal;
         }
         match (received.method.as_str(), received.path.as_str()) {
             ("GET", "/sandbox/dump") => Reply::json(200, &self.world.dump()),
-            _ => Reply::refusal(Service::Sandbox, 404, "there is only GET /sandbox/dump"),
+            _ => Reply::refusal(
+                Service::Sandbox,
+                404,
+                "there is GET /sandbox/dump, and GET and PUT /sandbox/faults",
+            ),
         }
     }
 

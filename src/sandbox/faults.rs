@@ -13,6 +13,8 @@
 //! - {mutating: true, chance: 0.1, seed: 42, late: 20}
 //! - {method: GET, path: "*/dns_records", lag: true}
 //! ```
+//!
+//! While a sandbox serves, `PUT /sandbox/faults` with such a list plans other ones.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -163,6 +165,7 @@ struct Rule {
     written: Written,
     pattern: Option<Pattern>,
     seen: u64,
+    hit: u64,
 }
 
 /// The rules of a file, with what each has seen.
@@ -183,7 +186,11 @@ impl Faults {
             .map_err(|reason| SandboxError::Faults { path: path.to_owned(), reason })
     }
 
-    fn parse(text: &str) -> Result<Faults, String> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Faults, String> {
         let written: Vec<Written> = match text.trim_start().starts_with('[') {
             true => serde_json::from_str(text).map_err(|error| error.to_string())?,
             false => serde_saphyr::from_str(text).map_err(|error| error.to_string())?,
@@ -200,7 +207,7 @@ impl Faults {
             if coded && (written.status.is_none() || written.body.is_some()) {
                 return Err(format!("rule {}: a code goes with a status, without a body", at + 1));
             }
-            Ok(Rule { written, pattern, seen: 0 })
+            Ok(Rule { written, pattern, seen: 0, hit: 0 })
         };
         let rules = written.into_iter().enumerate().map(rule).collect::<Result<_, _>>()?;
         Ok(Faults { rules })
@@ -209,6 +216,11 @@ impl Faults {
     /// Whether some call may be answered from the world before the last change.
     pub fn have_lag(&self) -> bool {
         self.rules.iter().any(|rule| rule.written.lag)
+    }
+
+    /// How many calls each rule has hit.
+    pub fn hits(&self) -> Vec<u64> {
+        self.rules.iter().map(|rule| rule.hit).collect()
     }
 
     /// Counts one call and tells what happens to it.
@@ -230,6 +242,7 @@ impl Faults {
                 None => rule.seen >= first && rule.seen - first < rule.written.times,
             };
             if due && found.is_none() {
+                rule.hit += 1;
                 found = Some(fault(&rule.written));
             }
         }
@@ -289,6 +302,7 @@ mod tests {
         let hits: Vec<bool> =
             (0..5).map(|_| next(&mut faults, "ssm", "POST", &["PutParameter"]).is_some()).collect();
         assert_eq!(hits, [false, true, true, false, false]);
+        assert_eq!(faults.hits(), [2]);
         assert!(next(&mut faults, "cloudflare", "POST", &["PutParameter"]).is_none());
     }
 

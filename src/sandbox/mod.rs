@@ -25,6 +25,7 @@ pub mod world;
 use std::path::PathBuf;
 
 pub use budget::{Budget, Throughput};
+pub use cloudflare::ZonePlan;
 pub use directory::{dump, reset, running_environment};
 pub use options::{Options, Preset};
 pub use quirks::Quirks;

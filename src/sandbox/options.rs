@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::budget::{Budget, Throughput};
+use super::cloudflare::ZonePlan;
 use super::quirks::Quirks;
 
 /// How to serve a sandbox.
@@ -46,6 +47,8 @@ pub struct Preset {
     pub account_id: String,
     /// Names of the account's zones; a 32-digit id makes a zone of that id.
     pub zones: Vec<String>,
+    /// Plans of zones; one that has none here keeps its own, at first the free one.
+    pub plans: Vec<ZonePlan>,
     /// The AWS region.
     pub region: String,
     /// The kubeconfig's context.

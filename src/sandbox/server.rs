@@ -1,5 +1,6 @@
 //! The server: one port for all services, one world behind it.
 
+mod planned;
 mod time;
 
 use std::collections::BTreeSet;
@@ -80,7 +81,7 @@ struct Shared {
     journals: Vec<PathBuf>,
     faults: Mutex<Faults>,
     /// Whether some reads are answered from before the last change.
-    lags: bool,
+    lags: AtomicBool,
     /// Calls that are still on their way, and how many others come before each.
     late: tokio::sync::Mutex<Vec<(u64, Received)>>,
     /// Parameters that a call on its way changes.
@@ -140,7 +141,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         directory,
         latency: options.latency,
         journals: options.journals,
-        lags: faults.have_lag(),
+        lags: faults.have_lag().into(),
         faults: Mutex::new(faults),
         late: tokio::sync::Mutex::default(),
         writing: Mutex::default(),
@@ -490,6 +491,9 @@ impl Shared {
 
     /// The request without faults; `lag`: as if the last change had not been made yet.
     async fn handled(&self, received: &Received, lag: bool) -> Reply {
+        if received.service == Service::Sandbox && received.path == planned::PATH {
+            return self.planned(received).await;
+        }
         let refusal = self.core.lock().await.admit(received);
         if let Some(refusal) = refusal {
             return refusal;
@@ -507,7 +511,7 @@ impl Shared {
         if received.service == Service::Kubernetes && !mutating {
             self.pass_time(&mut core).await;
         }
-        if mutating && self.lags {
+        if mutating && self.lags.load(Ordering::Relaxed) {
             core.before = Some(core.world.clone());
         }
         let mut reply = if lag

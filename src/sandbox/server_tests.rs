@@ -28,6 +28,7 @@ fn options(dir: &Path) -> Options {
             region: "ap-northeast-1".to_owned(),
             context: "lolice".to_owned(),
             secret_stores: vec!["parameterstore".to_owned()],
+            plans: Vec::new(),
         },
         upstream_ssm: None,
     }
@@ -232,4 +233,28 @@ async fn an_outer_parameter_store_is_used_and_gets_the_preset_parameters() {
     outer.stop().await;
     assert!(upstream.preset(&parameters).await.is_err());
     assert!(upstream.read(&names).await.is_empty());
+}
+
+#[tokio::test]
+async fn faults_are_planned_while_it_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(options(dir.path())).await.unwrap();
+    let url = format!("http://{}/sandbox/faults", running.address());
+    let token = variable(&running, "CLOUDFLARE_API_TOKEN");
+    let rules =
+        r#"[{"method": "POST", "path": "*/cfd_tunnel", "times": 2, "status": 400, "code": 1013}]"#;
+    let put = |body: &'static str| http().put(&url).bearer_auth(&token).body(body).send();
+    assert_eq!(put(rules).await.unwrap().status(), 200);
+    let refused = post_tunnel(&running, "a").await.unwrap();
+    assert_eq!(refused.status(), 400);
+    assert!(refused.text().await.unwrap().contains("1013"));
+    let said = http().get(&url).bearer_auth(&token).send().await.unwrap().text().await.unwrap();
+    assert_eq!(said, r#"{"hits":[1]}"#);
+    assert_eq!(put("[{pth: x}]").await.unwrap().status(), 400, "what is wrong changes nothing");
+    assert_eq!(post_tunnel(&running, "a").await.unwrap().status(), 400);
+    assert_eq!(put("[]").await.unwrap().status(), 200);
+    assert_eq!(post_tunnel(&running, "a").await.unwrap().status(), 200);
+    let stranger = http().put(&url).bearer_auth("nobody").body("[]").send().await.unwrap();
+    assert_eq!(stranger.status(), 401);
+    running.stop().await;
 }

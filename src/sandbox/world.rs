@@ -59,7 +59,13 @@ impl World {
         // What is there from the start is not new to lists that lag behind.
         let now = env.now;
         env.now -= SignedDuration::from_hours(24);
-        preset_cloudflare(&mut self.cloudflare, &preset.account_id, &preset.zones, env);
+        let mut zones = preset.zones.clone();
+        zones.extend(preset.plans.iter().map(|one| one.zone.clone()));
+        preset_cloudflare(&mut self.cloudflare, &preset.account_id, &zones, env);
+        for cloudflare::ZonePlan { zone, plan } in &preset.plans {
+            let named = self.cloudflare.zones.iter_mut().filter(|known| known.name == *zone);
+            named.for_each(|known| known.plan = *plan);
+        }
         env.now = now;
         preset_aws(&mut self.ssm, env);
         self.region = preset.region.clone();
@@ -119,8 +125,14 @@ impl World {
 
     /// Brings the tunnels' connections in line with the connectors that run.
     pub fn connect(&mut self, env: &mut Env) {
-        let running: Vec<(String, String)> =
-            self.cluster.connectors().into_iter().map(|c| (c.pod_uid, c.token)).collect();
+        let connectors = self.cluster.connectors().into_iter();
+        let running: Vec<tunnels::Running> = connectors
+            .map(|one| tunnels::Running {
+                pod: one.pod_uid,
+                token: one.token,
+                connections: one.connections.unwrap_or(tunnels::CONNECTIONS),
+            })
+            .collect();
         tunnels::connect(&mut self.cloudflare, &running, env);
     }
 
@@ -181,7 +193,8 @@ pub fn preset_cloudflare(
         let name = idna::domain_to_ascii(&name).unwrap_or(name);
         if !state.zones.iter().any(|known| known.name == name) {
             let account_id = account.to_owned();
-            state.zones.push(cloudflare::Zone { id, name, account_id, created_on: env.stamp() });
+            let (created_on, plan) = (env.stamp(), cloudflare::Plan::default());
+            state.zones.push(cloudflare::Zone { id, name, account_id, created_on, plan });
         }
     }
     cloudflare::access::preset(&mut state.access, account, env);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::dns_content::{
     SIMPLE_TYPES, is_data_type, normal_content, normal_name, proxiable, rendered,
 };
+use super::plans::Plan;
 use super::reply::{Answer, ApiError, Outcome};
 use super::zones::Zone;
 use super::{Call, State, dns_list, is_hex_id, text};
@@ -35,6 +36,9 @@ pub struct Record {
     pub proxied: bool,
     /// Never empty.
     pub comment: Option<String>,
+    /// `name:value`.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// `flatten_cname` and the like.
     pub settings: Map<String, Value>,
     /// A and AAAA only, where it was sent.
@@ -42,12 +46,9 @@ pub struct Record {
     created_on: String,
     modified_on: String,
     comment_modified_on: Option<String>,
+    #[serde(default)]
+    tags_modified_on: Option<String>,
 }
-
-/// Operations a batch may hold on a free zone (contract 3.3).
-const BATCH_LIMIT: usize = 200;
-/// Characters of a comment on a free zone (contract 3.5).
-const COMMENT_LIMIT: usize = 100;
 
 /// `/zones/{zone}/dns_records/…`.
 pub fn handle(
@@ -121,6 +122,7 @@ fn write(
             ttl: 1,
             proxied: false,
             comment: None,
+            tags: Vec::new(),
             settings: Map::new(),
             private_routing: None,
             ..before.clone()
@@ -131,6 +133,11 @@ fn write(
         (None, _) => None,
         (Some(_), true) => before.comment_modified_on.clone(),
         (Some(_), false) => Some(env.stamp()),
+    };
+    record.tags_modified_on = match record.tags == before.tags {
+        _ if record.tags.is_empty() => None,
+        true => before.tags_modified_on.clone(),
+        false => Some(env.stamp()),
     };
     check_neighbours(state, &record)?;
     if env.quirks.has(Quirk::NoOpUnmodified) {
@@ -162,8 +169,9 @@ fn batch(state: &mut State, zone: &Zone, body: &Map<String, Value>, env: &mut En
     let (deletes, patches) = (part("deletes")?, part("patches")?);
     let (puts, posts) = (part("puts")?, part("posts")?);
     let total = deletes.len() + patches.len() + puts.len() + posts.len();
-    if total > BATCH_LIMIT {
-        let text = format!("Batch of {total} operations exceeds the limit of {BATCH_LIMIT}.");
+    let limit = zone.plan.batch();
+    if total > limit {
+        let text = format!("Batch of {total} operations exceeds the limit of {limit}.");
         return Err(ApiError::new(400, 81059, text));
     }
     let before = state.records.clone();
@@ -215,11 +223,13 @@ fn drafted(
         ttl: 1,
         proxied: false,
         comment: None,
+        tags: Vec::new(),
         settings: Map::new(),
         private_routing: None,
         created_on: env.stamp(),
         modified_on: String::new(),
         comment_modified_on: None,
+        tags_modified_on: None,
     });
     record.modified_on = env.stamp();
     if let Some(kind) = text(body, "type") {
@@ -236,10 +246,13 @@ fn drafted(
     }
     fill_content(&mut record, body)?;
     as_doubted(&mut record, body, env);
-    fill_serving(&mut record, body, env)?;
-    fill_notes(&mut record, body)?;
+    fill_serving(&mut record, body, zone.plan, env)?;
+    fill_notes(&mut record, body, zone.plan)?;
     if fresh && record.comment.is_some() {
         record.comment_modified_on = Some(env.stamp());
+    }
+    if fresh && !record.tags.is_empty() {
+        record.tags_modified_on = Some(env.stamp());
     }
     Ok(record)
 }
@@ -292,7 +305,12 @@ fn as_doubted(record: &mut Record, body: &Map<String, Value>, env: &Env) {
     }
 }
 
-fn fill_serving(record: &mut Record, body: &Map<String, Value>, env: &Env) -> Result<(), ApiError> {
+fn fill_serving(
+    record: &mut Record,
+    body: &Map<String, Value>,
+    plan: Plan,
+    env: &Env,
+) -> Result<(), ApiError> {
     match body.get("proxied") {
         None | Some(Value::Null) => {}
         Some(Value::Bool(proxied)) => record.proxied = *proxied,
@@ -305,8 +323,11 @@ fn fill_serving(record: &mut Record, body: &Map<String, Value>, env: &Env) -> Re
         return Err(ApiError::new(400, 9041, text));
     }
     if let Some(ttl) = body.get("ttl").filter(|ttl| !ttl.is_null()) {
-        let ttl = ttl.as_u64().filter(|ttl| *ttl == 1 || (60..=86400).contains(ttl));
-        let text = "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.";
+        let shortest = plan.ttl();
+        let ttl = ttl.as_u64().filter(|ttl| *ttl == 1 || (shortest..=86400).contains(ttl));
+        let text = format!(
+            "Invalid TTL. Must be between {shortest} and 86400 seconds, or 1 for Automatic."
+        );
         record.ttl = ttl.ok_or_else(|| ApiError::new(400, 9021, text))?;
     }
     if record.proxied && !env.quirks.has(Quirk::TtlAsSent) {
@@ -314,7 +335,8 @@ fn fill_serving(record: &mut Record, body: &Map<String, Value>, env: &Env) -> Re
     }
     if let Some(settings) = body.get("settings").and_then(Value::as_object) {
         let on = |name: &str| settings.get(name).and_then(Value::as_bool) == Some(true);
-        if on("ipv4_only") || on("ipv6_only") {
+        let one_kind = on("ipv4_only") || on("ipv6_only");
+        if one_kind && !plan.has_address_settings() {
             let text = "The IPv4 Only and IPv6 Only settings are not available to this zone.";
             return Err(ApiError::new(400, 9310, text));
         }
@@ -322,10 +344,9 @@ fn fill_serving(record: &mut Record, body: &Map<String, Value>, env: &Env) -> Re
             let text = "The flatten_cname setting is not available for this record.";
             return Err(ApiError::new(400, 9311, text));
         }
-        record.settings.clear();
-        if on("flatten_cname") {
-            record.settings.insert("flatten_cname".to_owned(), true.into());
-        }
+        let names = ["flatten_cname", "ipv4_only", "ipv6_only"].into_iter();
+        record.settings =
+            names.filter(|name| on(name)).map(|name| (name.to_owned(), true.into())).collect();
     }
     if matches!(record.kind.as_str(), "A" | "AAAA") {
         if let Some(private) = body.get("private_routing").and_then(Value::as_bool) {
@@ -337,14 +358,15 @@ fn fill_serving(record: &mut Record, body: &Map<String, Value>, env: &Env) -> Re
     Ok(())
 }
 
-fn fill_notes(record: &mut Record, body: &Map<String, Value>) -> Result<(), ApiError> {
+fn fill_notes(record: &mut Record, body: &Map<String, Value>, plan: Plan) -> Result<(), ApiError> {
     match body.get("comment") {
         None => {}
         Some(Value::Null) => record.comment = None,
         Some(Value::String(comment)) => {
-            if comment.contains(['\n', '\r']) || comment.chars().count() > COMMENT_LIMIT {
+            let limit = plan.comment();
+            if comment.contains(['\n', '\r']) || comment.chars().count() > limit {
                 let text = format!(
-                    "DNS record comments have at most {COMMENT_LIMIT} characters and no line breaks."
+                    "DNS record comments have at most {limit} characters and no line breaks."
                 );
                 return Err(ApiError::new(400, 9313, text));
             }
@@ -352,14 +374,20 @@ fn fill_notes(record: &mut Record, body: &Map<String, Value>) -> Result<(), ApiE
         }
         Some(_) => return Err(ApiError::new(400, 9207, "Request body is invalid.")),
     }
-    let tags = body.get("tags").and_then(Value::as_array).map_or(0, Vec::len);
-    match tags {
-        0 => Ok(()),
-        _ => {
-            let text = format!("DNS record has {tags} tags, exceeding the quota of 0.");
-            Err(ApiError::new(400, 9300, text))
-        }
+    let Some(tags) = body.get("tags").filter(|tags| !tags.is_null()) else { return Ok(()) };
+    let invalid = || ApiError::new(400, 9207, "Request body is invalid.");
+    let sent = tags.as_array().ok_or_else(invalid)?;
+    let tags = sent.iter().map(|tag| tag.as_str().map(str::to_owned));
+    let mut tags = tags.collect::<Option<Vec<String>>>().ok_or_else(invalid)?;
+    tags.sort();
+    tags.dedup();
+    let (count, quota) = (tags.len(), plan.tags());
+    if count > quota {
+        let text = format!("DNS record has {count} tags, exceeding the quota of {quota}.");
+        return Err(ApiError::new(400, 9300, text));
     }
+    record.tags = tags;
+    Ok(())
 }
 
 /// What may stand beside what (contract 3.4).
@@ -401,9 +429,11 @@ pub fn shown(record: &Record) -> Value {
         "proxiable": proxiable(&record.kind, &record.content), "proxied": record.proxied,
         "ttl": record.ttl,
     });
-    if record.kind == "CNAME" {
-        let flatten = record.settings.get("flatten_cname").cloned();
-        object["settings"] = json!({ "flatten_cname": flatten.unwrap_or(false.into()) });
+    if record.kind == "CNAME" || !record.settings.is_empty() {
+        object["settings"] = json!(record.settings);
+    }
+    if record.kind == "CNAME" && !record.settings.contains_key("flatten_cname") {
+        object["settings"]["flatten_cname"] = json!(false);
     }
     // Today's schema requires it of this type alone.
     if record.kind == "OPENPGPKEY" {
@@ -411,7 +441,7 @@ pub fn shown(record: &Record) -> Value {
     }
     object["meta"] = json!({});
     object["comment"] = json!(record.comment);
-    object["tags"] = json!([]);
+    object["tags"] = json!(record.tags);
     object["created_on"] = json!(record.created_on);
     object["modified_on"] = json!(record.modified_on);
     if let Some(data) = &record.data {
@@ -425,6 +455,9 @@ pub fn shown(record: &Record) -> Value {
     }
     if let Some(time) = &record.comment_modified_on {
         object["comment_modified_on"] = json!(time);
+    }
+    if let Some(time) = &record.tags_modified_on {
+        object["tags_modified_on"] = json!(time);
     }
     object
 }

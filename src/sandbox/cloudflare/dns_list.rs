@@ -60,8 +60,7 @@ fn verdict(record: &Record, name: &str, value: &str) -> Option<bool> {
             let all = format!("{} {} {comment}", record.name, record.content).to_lowercase();
             return Some(all.contains(&wanted));
         }
-        // No record of a free zone has tags.
-        "tag" => return Some(operator == "absent"),
+        "tag" => return tagged(record, operator, &wanted),
         _ => return None,
     };
     match operator {
@@ -69,6 +68,32 @@ fn verdict(record: &Record, name: &str, value: &str) -> Option<bool> {
         "contains" => Some(text.contains(&wanted)),
         "startswith" => Some(text.starts_with(&wanted)),
         "endswith" => Some(text.ends_with(&wanted)),
+        _ => None,
+    }
+}
+
+/// What a filter of tags says; `wanted` is a name, or a name and a part of the value.
+fn tagged(record: &Record, operator: &str, wanted: &str) -> Option<bool> {
+    let (name, part) = wanted.split_once(':').map_or((wanted, None), |(n, part)| (n, Some(part)));
+    let values: Vec<String> = record
+        .tags
+        .iter()
+        .map(|tag| tag.to_lowercase())
+        .filter_map(|tag| {
+            let (known, value) = tag.split_once(':').unwrap_or((&tag, ""));
+            (known == name).then(|| value.to_owned())
+        })
+        .collect();
+    let any = |fits: &dyn Fn(&str, &str) -> bool| {
+        values.iter().any(|value| part.is_none_or(|part| fits(value, part)))
+    };
+    match operator {
+        "exact" => Some(any(&|value, part| value == part)),
+        "present" => Some(!values.is_empty()),
+        "absent" => Some(values.is_empty()),
+        "contains" => Some(any(&|value, part| value.contains(part))),
+        "startswith" => Some(any(&|value, part| value.starts_with(part))),
+        "endswith" => Some(any(&|value, part| value.ends_with(part))),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::ZonePlan;
 use crate::sandbox::cloudflare::testing::Sandbox;
 
 fn records(sandbox: &Sandbox) -> String {
@@ -139,4 +140,40 @@ fn lists_filter_exactly_and_without_case() {
     assert_eq!(named(&mut sandbox, "type=CNAME"), Vec::<String>::new());
     assert_eq!(named(&mut sandbox, "content.exact=203.0.113.2"), ["ab.b0xp.io"]);
     assert_eq!(named(&mut sandbox, "per_page=1&page=2"), ["ab.b0xp.io"]);
+}
+
+#[test]
+fn a_plan_that_is_paid_for_includes_tags_and_one_kind_of_address() {
+    let mut sandbox = Sandbox::new();
+    sandbox.state.zones[0].plan = "b0xp.io:pro".parse::<ZonePlan>().unwrap().plan;
+    let body = json!({"type": "AAAA", "name": "a", "content": "2001:db8::1", "proxied": true,
+        "tags": ["team:web", "Stage:live"], "settings": {"ipv6_only": true}});
+    let (_, made) = create(&mut sandbox, body);
+    let record = made["result"].clone();
+    assert_eq!(record["tags"], json!(["Stage:live", "team:web"]));
+    assert_eq!(record["settings"], json!({"ipv6_only": true}));
+    assert!(record["tags_modified_on"].is_string());
+    let list = records(&sandbox);
+    for (filter, count) in [
+        ("tag=team", 1),
+        ("tag=stage:LIVE", 1),
+        ("tag.present=other", 0),
+        ("tag.absent=other", 1),
+        ("tag.startswith=team:w", 1),
+        ("tag.exact=team:w", 0),
+    ] {
+        let rows = sandbox.get(&format!("{list}?{filter}"));
+        assert_eq!(rows["result"].as_array().unwrap().len(), count, "{filter}");
+    }
+    let path = format!("{list}/{}", record["id"].as_str().unwrap());
+    let kept = sandbox.call("PATCH", &path, Some(json!({"comment": "x".repeat(400)}))).1;
+    assert_eq!(kept["result"]["tags"], record["tags"]);
+    let cleared = sandbox.call("PATCH", &path, Some(json!({"tags": [], "settings": {}}))).1;
+    assert_eq!(cleared["result"]["tags"], json!([]));
+    assert_eq!(cleared["result"].get("settings"), None);
+    let many: Vec<String> = (0..21).map(|n| format!("t{n}:x")).collect();
+    assert_eq!(code(&sandbox.call("PATCH", &path, Some(json!({ "tags": many })))), (400, 9300));
+    let zone = sandbox.get("/zones")["result"][0].clone();
+    assert_eq!(zone["plan"]["legacy_id"], "pro");
+    assert!("b0xp.io:gold".parse::<ZonePlan>().is_err());
 }

@@ -7,6 +7,7 @@ mod dns;
 mod dns_content;
 mod dns_list;
 pub mod networks;
+mod plans;
 mod quirky;
 pub mod reply;
 mod rulesets;
@@ -17,6 +18,7 @@ pub mod tunnels;
 mod workers;
 mod zones;
 
+pub use plans::{Plan, ZonePlan};
 pub use tokens::ApiToken;
 pub use zones::Zone;
 

@@ -127,7 +127,9 @@ fn told(quirk: &str, on: bool) -> Value {
         "active-connections-409" => {
             let tunnel = post(&tunnels, json!({"name": "t"}));
             let token = tunnel.1["result"]["token"].as_str().unwrap().to_owned();
-            let running = [("pod".to_owned(), token)];
+            let connections = super::super::tunnels::CONNECTIONS;
+            let pod = "pod".to_owned();
+            let running = [super::super::tunnels::Running { pod, token, connections }];
             super::super::tunnels::connect(&mut sandbox.state, &running, &mut sandbox.env);
             sandbox.status("DELETE", &format!("{tunnels}/{}", id(&tunnel)), None).into()
         }

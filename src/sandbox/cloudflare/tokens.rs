@@ -97,6 +97,11 @@ impl ApiToken {
         }
     }
 
+    /// Whether it is the one that may do everything.
+    pub fn permits_all(&self) -> bool {
+        self.grants.is_none() && !self.read_only
+    }
+
     /// Whether it may read the zone itself; others are not listed.
     pub fn sees_zone(&self, state: &State, zone: &str) -> bool {
         self.grants.is_none() || self.covers(state, "Zone", zone, false)

@@ -318,10 +318,12 @@ impl Tunnel {
         BASE64_STANDARD.encode(token.to_string())
     }
 
-    /// `inactive`, `healthy` or `down` (contract 4.1): a connector has all its connections.
+    /// `inactive`, `healthy`, `degraded` or `down` (contract 4.1).
     pub fn status(&self) -> &'static str {
+        let all = self.connections.values().all(|connection| connection.conns.len() == CONNECTIONS);
         match (self.connections.is_empty(), self.ever_connected) {
-            (false, _) => "healthy",
+            (false, _) if all => "healthy",
+            (false, _) => "degraded",
             (true, true) => "down",
             (true, false) => "inactive",
         }
@@ -346,19 +348,29 @@ fn shown(tunnel: &Tunnel) -> Value {
     })
 }
 
-/// Brings the connections in line with the connectors that run: `(pod uid, token)` each. A new
-/// connector needs the token of a live tunnel; one that is connected stays, whatever became of
+/// A connector that runs.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// The uid of its pod.
+    pub pod: String,
+    /// The token it started with.
+    pub token: String,
+    /// How many connections it holds: all of them, unless some fail.
+    pub connections: usize,
+}
+
+/// Brings the connections in line with the connectors that run. A new connector needs the token of a live tunnel; one that is connected stays, whatever became of
 /// the token (contract 4.3). Tells whether anything changed.
-pub fn connect(state: &mut State, running: &[(String, String)], env: &mut Env) -> bool {
+pub fn connect(state: &mut State, running: &[Running], env: &mut Env) -> bool {
     let mut changed = false;
     for tunnel in &mut state.tunnels {
         let before = tunnel.connections.len();
-        tunnel.connections.retain(|pod, _| running.iter().any(|(uid, _)| uid == pod));
-        tunnel.cleaned.retain(|pod, _| running.iter().any(|(uid, _)| uid == pod));
+        tunnel.connections.retain(|pod, _| running.iter().any(|one| one.pod == *pod));
+        tunnel.cleaned.retain(|pod, _| running.iter().any(|one| one.pod == *pod));
         changed |= tunnel.connections.len() != before;
         if tunnel.deleted_at.is_none() {
             let token = tunnel.token();
-            for (pod, _) in running.iter().filter(|(_, given)| given.trim() == token) {
+            for Running { pod, .. } in running.iter().filter(|one| one.token.trim() == token) {
                 let away = tunnel.cleaned.get(pod);
                 let early = away.is_some_and(|since| env.now.duration_since(*since) < RECONNECT);
                 if early || tunnel.connections.contains_key(pod) {
@@ -368,6 +380,11 @@ pub fn connect(state: &mut State, running: &[(String, String)], env: &mut Env) -
                 tunnel.connections.insert(pod.clone(), opened(env));
                 changed = true;
             }
+        }
+        for Running { pod, connections, .. } in running {
+            let Some(connection) = tunnel.connections.get_mut(pod) else { continue };
+            changed |= connection.conns.len() != *connections;
+            connection.conns.resize_with(*connections, || env.ids.uuid());
         }
         if tunnel.connections.is_empty() {
             if tunnel.conns_active_at.is_some() {
@@ -382,11 +399,14 @@ pub fn connect(state: &mut State, running: &[(String, String)], env: &mut Env) -
     changed
 }
 
+/// How many connections a connector that lacks nothing has.
+pub const CONNECTIONS: usize = 4;
+
 fn opened(env: &mut Env) -> Connection {
     Connection {
         client_id: env.ids.uuid(),
         opened_at: env.stamp(),
-        conns: (0..4).map(|_| env.ids.uuid()).collect(),
+        conns: (0..CONNECTIONS).map(|_| env.ids.uuid()).collect(),
     }
 }
 

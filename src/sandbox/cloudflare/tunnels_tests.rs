@@ -3,7 +3,7 @@
 use base64::prelude::*;
 use serde_json::{Value, json};
 
-use super::connect;
+use super::{CONNECTIONS, Running, connect};
 use crate::sandbox::cloudflare::testing::Sandbox;
 
 fn tunnels(sandbox: &Sandbox) -> String {
@@ -20,8 +20,16 @@ fn create(sandbox: &mut Sandbox, name: &str) -> Value {
 }
 
 fn run(sandbox: &mut Sandbox, running: &[(&str, &str)]) {
-    let running: Vec<_> =
-        running.iter().map(|(pod, token)| (pod.to_string(), token.to_string())).collect();
+    run_with(sandbox, running, CONNECTIONS);
+}
+
+fn run_with(sandbox: &mut Sandbox, running: &[(&str, &str)], connections: usize) {
+    let one = |(pod, token): &(&str, &str)| Running {
+        pod: (*pod).to_owned(),
+        token: (*token).to_owned(),
+        connections,
+    };
+    let running: Vec<_> = running.iter().map(one).collect();
     connect(&mut sandbox.state, &running, &mut sandbox.env);
 }
 
@@ -137,4 +145,37 @@ fn another_secret_is_another_token_and_who_is_connected_stays() {
     run(&mut sandbox, &[("pod-1", &old), ("pod-2", &old)]);
     let clients = sandbox.get(&format!("{path}/connections"))["result"].clone();
     assert_eq!(clients.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_tunnel_is_degraded_while_some_of_its_connections_are_down() {
+    let mut sandbox = Sandbox::new();
+    let made = create(&mut sandbox, "t");
+    let path = format!("{}/{}", tunnels(&sandbox), made["id"].as_str().unwrap());
+    let token = made["token"].as_str().unwrap().to_owned();
+    for (connections, status) in [(2, "degraded"), (4, "healthy"), (1, "degraded")] {
+        run_with(&mut sandbox, &[("pod-1", &token)], connections);
+        assert_eq!(sandbox.get(&path)["result"]["status"], status);
+        let clients = sandbox.get(&format!("{path}/connections"))["result"].clone();
+        assert_eq!(clients[0]["conns"].as_array().unwrap().len(), connections);
+    }
+    run(&mut sandbox, &[]);
+    assert_eq!(sandbox.get(&path)["result"]["status"], "down");
+}
+
+#[test]
+fn a_cascading_delete_takes_connections_along() {
+    let mut sandbox = Sandbox::new();
+    let made = create(&mut sandbox, "t");
+    let path = format!("{}/{}", tunnels(&sandbox), made["id"].as_str().unwrap());
+    let token = made["token"].as_str().unwrap().to_owned();
+    run(&mut sandbox, &[("pod-1", &token)]);
+    assert_eq!(sandbox.refusal("DELETE", &path, None), (400, 1022));
+    assert_eq!(sandbox.status("DELETE", &format!("{path}?cascade=true"), None), 200);
+    assert!(sandbox.get(&path)["result"]["deleted_at"].is_string());
+    // A configuration is never deleted, only replaced.
+    let second = create(&mut sandbox, "second");
+    let configuration =
+        format!("{}/{}/configurations", tunnels(&sandbox), second["id"].as_str().unwrap());
+    assert_eq!(sandbox.refusal("DELETE", &configuration, None), (405, 7001));
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access;
+use super::plans::Plan;
 use super::reply::{Answer, ApiError, Outcome, Paging, counted_page, page};
 use super::{Account, ApiToken, Call, State, dns, is_hex_id, rulesets, workers};
 use crate::sandbox::env::Env;
@@ -19,6 +20,9 @@ pub struct Zone {
     pub account_id: String,
     /// When it was added.
     pub created_on: String,
+    /// What it includes.
+    #[serde(default)]
+    pub plan: Plan,
 }
 
 const PAGING: Paging = Paging { default: 20, min: 5, max: 50 };
@@ -122,11 +126,7 @@ fn shown(state: &State, zone: &Zone) -> Value {
         "account": { "id": zone.account_id, "name": account.map(|a| a.name.as_str()) },
         "tenant": { "id": null, "name": null }, "tenant_unit": { "id": null },
         "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
-        "plan": {
-            "id": "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee", "name": "Free Website", "price": 0,
-            "currency": "USD", "frequency": "", "is_subscribed": false, "can_subscribe": false,
-            "legacy_id": "free", "legacy_discount": false, "externally_managed": false,
-        },
+        "plan": zone.plan.shown(),
     })
 }
 

@@ -143,6 +143,9 @@ pub struct Connector {
     pub pod_uid: String,
     /// The tunnel token that it started with.
     pub token: String,
+    /// How many connections it holds, by the pod's annotation `sandbox.boxctl/connections`; all of
+    /// them where that says nothing.
+    pub connections: Option<usize>,
 }
 
 /// A cluster: its objects, its API and its controllers.

@@ -166,6 +166,13 @@ fn an_applications_own_policies_have_their_own_endpoint() {
     let one = format!("{path}/{}", made["result"]["id"].as_str().unwrap());
     assert_eq!(sandbox.status("PUT", &one, Some(inline("z"))), 200);
     assert_eq!(sandbox.get(&path)["result"][0]["name"], "z");
+    // Its id is none of the account's, and those of the account are none of its own.
+    let account = format!("/accounts/{}/access/policies", sandbox.account());
+    let own = made["result"]["id"].as_str().unwrap();
+    assert_eq!(sandbox.status("GET", &format!("{account}/{own}"), None), 404);
+    assert_eq!(sandbox.status("DELETE", &format!("{account}/{own}"), None), 404);
+    let shared = reusable(&mut sandbox, "p");
+    assert_eq!(sandbox.status("GET", &format!("{path}/{shared}"), None), 404);
     assert_eq!(sandbox.status("DELETE", &one, None), 202);
     assert_eq!(sandbox.status("DELETE", &one, None), 404);
 }

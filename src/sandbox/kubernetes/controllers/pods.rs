@@ -315,7 +315,10 @@ impl Cluster {
             .filter_map(|pod| {
                 let uid = text(pod, "/metadata/uid");
                 let token = self.started.get(uid)?.clone();
-                Some(Connector { pod_uid: uid.to_owned(), token })
+                let said = pod.pointer("/metadata/annotations/sandbox.boxctl~1connections");
+                let connections = said.and_then(Value::as_str).and_then(|text| text.parse().ok());
+                let connections = connections.filter(|number| (1..=4).contains(number));
+                Some(Connector { pod_uid: uid.to_owned(), token, connections })
             })
             .collect()
     }
