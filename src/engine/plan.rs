@@ -240,6 +240,13 @@ impl<'a> Planner<'a> {
         let at =
             if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
         let mut report = match problem.code {
+            Some(Report::UNCHECKED) => {
+                let text = format!(
+                    "{address} is compared without `{}`: {}",
+                    problem.path, problem.message
+                );
+                Report::note(text).code(Report::UNCHECKED)
+            }
             Some(code) => Report::warning(code, format!("{address}{at}: {}", problem.message)),
             None => Report::error(format!("{address}{at}: {}", problem.message)),
         };

@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
             if let Some(Preview::Unchecked(why)) = facts.preview {
                 self.checks.push(
                     Report::note(format!("{address} is compared without what can't be read"))
-                        .code("unchecked")
+                        .code(Report::UNCHECKED)
                         .about(address)
                         .cause(why),
                 );

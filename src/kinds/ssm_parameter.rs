@@ -7,6 +7,7 @@ pub use super::ssm_parameter_spec::SsmParameterSpec;
 use super::support::{fields, moment, pick, refused, same, text, with_ignored};
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::change::FieldChange;
+use crate::model::error::Report;
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Recipe, Shows, Verb, Work,
     Written,
@@ -31,6 +32,9 @@ const WORDS: [(&str, &str); 7] = [
     ("allowed_pattern", "AllowedPattern"),
     ("data_type", "DataType"),
 ];
+/// Why the value of a parameter that is taken over is written.
+const UNREAD: &str = "written again, since what is there is not read: that takes ssm:GetParameter \
+                      and kms:Decrypt";
 
 /// The description of one parameter. The sender puts such listings together, up to 50 names each,
 /// and where `TagsOf` names the parameter, adds its tags to the item.
@@ -513,7 +517,20 @@ impl Kind for SsmParameter {
             defaults: defaults(facts.declared.unwrap_or(&Json::Null)),
             ..Compared::default()
         };
-        let mut diffed = compare::fields(facts, how);
+        let mut diffed = match text(&facts.remote.raw, "TagsUnread") {
+            None => compare::fields(facts, how),
+            Some(why) => {
+                let mut ignore = facts.ignore.to_vec();
+                ignore.push("tags".to_owned());
+                let mut diffed = compare::fields(&Facts { ignore: &ignore, ..*facts }, how);
+                let text = format!("what they are could not be read: {why}");
+                diffed.warnings.push(
+                    Problem::warning(Report::UNCHECKED, "tags", text)
+                        .hint("to compare them, plan wants ssm:ListTagsForResource"),
+                );
+                diffed
+            }
+        };
         if !path::covered(facts.ignore, "value") {
             diff_value(facts, &mut diffed);
         }
@@ -629,7 +646,7 @@ fn adopt_value(facts: &Facts<'_>, diffed: &mut Diffed) {
     if let Some(value) = declared.get("value") {
         let mut change = FieldChange::new("value", None, Some(value.clone()));
         change.secret = true;
-        change.note = Some("written again, since what is there is not read".to_owned());
+        change.note = Some(UNREAD.to_owned());
         diffed.changes.push(change);
     }
 }

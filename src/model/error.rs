@@ -187,6 +187,9 @@ impl Report {
     /// The code of reports of what could not be read.
     pub const UNREADABLE: &str = "unreadable";
 
+    /// The code of notes of what is compared without what could not be read.
+    pub const UNCHECKED: &str = "unchecked";
+
     /// The error that a resource could not be read, and why.
     pub fn unreadable(address: &Address, why: impl fmt::Display) -> Self {
         Report::error(format!("{address} could not be read"))

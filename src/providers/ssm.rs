@@ -195,7 +195,8 @@ impl Ssm {
     }
 
     /// Reads all of a collection. Where the input's `TagsOf` names parameters, their items
-    /// get `Tags`: SSM has no list of tags, so this costs one request each.
+    /// get `Tags`: SSM has no list of tags, so this costs one request each. Those that may not be
+    /// read get `TagsUnread`, which says why.
     ///
     /// # Errors
     /// What became of one of the requests.
@@ -218,9 +219,17 @@ impl Ssm {
             };
             let input = json!({"ResourceType": "Parameter", "ResourceId": name});
             let tags = Call::operation("ListTagsForResource", input);
-            let answer = self.retry.run(&tags, || self.once(&tags, &secrets)).await?;
-            if let (Some(list), Some(map)) = (answer.get("TagList"), item.as_object_mut()) {
-                map.insert("Tags".to_owned(), list.clone());
+            let read = self.retry.run(&tags, || self.once(&tags, &secrets)).await;
+            let (field, value) = match read {
+                Ok(answer) => ("Tags", answer.get("TagList").cloned().unwrap_or_default()),
+                // The rest can be told without.
+                Err(error) if error.code.as_deref() == Some("AccessDeniedException") => {
+                    ("TagsUnread", json!(error.to_string()))
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some(map) = item.as_object_mut() {
+                map.insert(field.to_owned(), value);
             }
         }
         Ok(body)

@@ -7,13 +7,14 @@ use crate::engine::resolve::{Known, Outputs, resolve};
 use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::call::{Call, Filter};
-use crate::model::error::{CallError, Failure};
+use crate::model::error::CallError;
 use crate::model::journal::OpenIntent;
 use crate::model::kind::{Kind, Locate};
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Stack;
 use crate::model::scope::Scope;
 use crate::model::state::State;
+use crate::model::value::references;
 
 use super::Context;
 use super::collections::{Collections, Wanted};
@@ -126,13 +127,39 @@ pub async fn observe(
             !done.contains(&(at - 1))
         });
     }
-    for item in pending {
-        // Where to look depends on something that is not there.
-        if item.lost.is_none() {
-            worlds[item.subject].resources.insert(item.address, Observed::Absent);
-        }
+    pending.retain(|item| item.lost.is_none());
+    for item in &pending {
+        // Where to look depends on something that is not there, or that could not be read.
+        let seen = match unread(item, &pending, &worlds[item.subject], 0) {
+            Some(needed) => {
+                Observed::Unreadable(format!("it needs {needed}, which could not be read"))
+            }
+            None => Observed::Absent,
+        };
+        worlds[item.subject].resources.insert(item.address.clone(), seen);
     }
     worlds
+}
+
+/// What could not be read of what an item names, directly or by others that could not be located
+/// either.
+fn unread(
+    item: &Pending<'_>,
+    pending: &[Pending<'_>],
+    world: &World,
+    depth: usize,
+) -> Option<Address> {
+    let named = item.declared.map(references).unwrap_or_default();
+    named.into_iter().find_map(|reference| {
+        let address = reference.address;
+        if matches!(world.resources.get(&address), Some(Observed::Unreadable(_))) {
+            return Some(address);
+        }
+        let same = |other: &&Pending<'_>| {
+            other.subject == item.subject && other.address == address && depth < pending.len()
+        };
+        unread(pending.iter().find(same)?, pending, world, depth + 1)
+    })
 }
 
 fn pending<'a>(context: &Context<'_>, subjects: &[Subject<'a>]) -> Vec<Pending<'a>> {
@@ -238,11 +265,11 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
     out
 }
 
-/// Why something could not be read; where a permission lacks, with which one that is.
+/// Why something could not be read, and what to do; where a permission lacks, with which one.
 fn why(error: &CallError) -> String {
     match &error.hint {
-        Some(hint) if error.failure == Failure::Denied => format!("{error}; {hint}"),
-        _ => error.to_string(),
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
     }
 }
 

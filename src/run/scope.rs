@@ -131,8 +131,8 @@ fn text(item: &Json, key: &str) -> Option<String> {
     item.get(key)?.as_str().map(str::to_owned)
 }
 
-fn unread(what: &str, error: &CallError) -> Stop {
-    Stop::error(Report::error(format!("reading {what} failed")).call(error))
+fn failed(what: &str, error: &CallError) -> Report {
+    Report::error(format!("reading {what} failed")).call(error)
 }
 
 /// Reads what is needed.
@@ -163,17 +163,24 @@ pub async fn read(
     let kubernetes =
         async { if asks { Some(context.transport.api_resources().await) } else { None } };
     let ((), resources) = futures::join!(collections.read(context, &lists, &[]), kubernetes);
+    let mut unread: Vec<Report> = Vec::new();
     for ((need, _), wanted) in wanted.iter().zip(lists) {
         let Some(list) = collections.of_list(&wanted).map(|at| collections.items(at)) else {
             continue;
         };
-        match need {
-            Need::Zones => {
-                let items = list.map_err(|error| unread("the zones", &error))?;
-                scope.zones = zones(project, &items)?;
+        let items = match list {
+            Ok(items) => items,
+            Err(error) => {
+                unread.push(failed(what(*need), &error));
+                continue;
             }
+        };
+        match need {
+            Need::Zones => match zones(project, &items) {
+                Ok(zones) => scope.zones = zones,
+                Err(reports) => unread.extend(reports),
+            },
             Need::IdentityProviders => {
-                let items = list.map_err(|error| unread("the identity providers", &error))?;
                 scope.identity_providers = Some(
                     items
                         .iter()
@@ -188,14 +195,12 @@ pub async fn read(
                 );
             }
             Need::AccessGroups => {
-                let items = list.map_err(|error| unread("the Access groups", &error))?;
                 let named = items.iter().filter_map(|item| {
                     Some(Zone { id: text(item, "id")?, name: text(item, "name")? })
                 });
                 scope.access_groups = Some(named.collect());
             }
             Need::Tunnels => {
-                let items = list.map_err(|error| unread("the tunnels", &error))?;
                 let live =
                     items.iter().filter(|item| item.get("deleted_at").is_none_or(Json::is_null));
                 scope.tunnels = Some(
@@ -206,7 +211,6 @@ pub async fn read(
                 );
             }
             Need::VirtualNetworks => {
-                let items = list.map_err(|error| unread("the virtual networks", &error))?;
                 let live =
                     items.iter().filter(|item| item.get("deleted_at").is_none_or(Json::is_null));
                 let known = live.filter_map(|item| {
@@ -224,16 +228,30 @@ pub async fn read(
     }
     match resources {
         Some(Ok(resources)) => scope.api_resources = Some(resources),
-        Some(Err(error)) => away
-            .note(Service::Kubernetes, error)
-            .map_err(|error| unread("what the cluster serves", &error))?,
+        Some(Err(error)) => {
+            if let Err(error) = away.note(Service::Kubernetes, error) {
+                unread.push(failed(what(Need::ApiResources), &error));
+            }
+        }
         None => {}
     }
-    Ok(scope)
+    if unread.is_empty() { Ok(scope) } else { Err(Stop { exit: Exit::Error, reports: unread }) }
+}
+
+/// What a need is for, in words.
+fn what(need: Need) -> &'static str {
+    match need {
+        Need::Zones => "the zones",
+        Need::IdentityProviders => "the identity providers",
+        Need::AccessGroups => "the Access groups",
+        Need::Tunnels => "the tunnels",
+        Need::VirtualNetworks => "the virtual networks",
+        Need::ApiResources => "what the cluster serves",
+    }
 }
 
 /// The zones of the project, by the names or ids that it says.
-fn zones(project: &Project, items: &[Json]) -> Result<Vec<Zone>, Stop> {
+fn zones(project: &Project, items: &[Json]) -> Result<Vec<Zone>, Vec<Report>> {
     let all: Vec<Zone> = items
         .iter()
         .filter_map(|item| Some(Zone { id: text(item, "id")?, name: text(item, "name")? }))
@@ -263,7 +281,7 @@ fn zones(project: &Project, items: &[Json]) -> Result<Vec<Zone>, Stop> {
             }
         }
     }
-    if reports.is_empty() { Ok(found) } else { Err(Stop { exit: Exit::Error, reports }) }
+    if reports.is_empty() { Ok(found) } else { Err(reports) }
 }
 
 /// Where the services of a run live, and which of them are out of reach.
@@ -284,7 +302,7 @@ pub async fn target(
             Ok(part) => whole = whole.or(&part),
             Err(error) => away
                 .note(service, error)
-                .map_err(|error| unread(&format!("the identity of {}", service.title()), &error))?,
+                .map_err(|error| failed(&format!("the identity of {}", service.title()), &error))?,
         }
     }
     Ok((whole, away))
