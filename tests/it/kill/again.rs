@@ -208,6 +208,16 @@ fn with_warp(lab: &Lab) {
     );
 }
 
+/// An application with a policy of its own.
+fn with_own_policy(lab: &Lab) {
+    with_resources(
+        lab,
+        "  access_application.own: {name: own, domain: own.b0xp.io}\n  \
+         access_application_policy.own: {application: \"${access_application.own.id}\", name: own, \
+         precedence: 1, decision: allow, include: [{email_domain: example.org}]}\n",
+    );
+}
+
 fn cases() -> Vec<Case> {
     vec![
         case("warp application adopt", with_warp, APPLY, Point::Call("PUT", "*/access/apps/*")),
@@ -244,6 +254,29 @@ fn cases() -> Vec<Case> {
             },
             APPLY,
             Point::Call("DELETE", "*/storage/kv/namespaces/*"),
+        case(
+            "access_application_policy create",
+            with_own_policy,
+            APPLY,
+            Point::Call("POST", "*/access/apps/*/policies"),
+        ),
+        case(
+            "access_application_policy update",
+            |lab| {
+                and_apply(lab, with_own_policy);
+                lab.edit(STACK, "example.org", "example.com");
+            },
+            APPLY,
+            Point::Call("PUT", "*/access/apps/*/policies/*"),
+        ),
+        case(
+            "access_application_policy delete",
+            |lab| {
+                and_apply(lab, with_own_policy);
+                without_resources(lab);
+            },
+            APPLY,
+            Point::Call("DELETE", "*/access/apps/*/policies/*"),
         ),
         case("split_tunnel adopt", with_split_tunnel, APPLY, Point::Call("PUT", "*/exclude")),
         case(
