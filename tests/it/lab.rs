@@ -398,6 +398,30 @@ impl Lab {
         self.kubernetes("PATCH", &path, Some(("application/merge-patch+json", body)))
     }
 
+    /// Plans these faults in place of those there were.
+    #[track_caller]
+    pub fn plan_faults(&self, faults: &Value) {
+        let (status, said) = self.faults_page("PUT", Some(faults));
+        assert_eq!(status, 200, "{said}");
+    }
+
+    /// How many calls each of the planned faults has hit.
+    pub fn hits(&self) -> Vec<u64> {
+        let (status, said) = self.faults_page("GET", None);
+        assert_eq!(status, 200, "{said}");
+        serde_json::from_value(said["hits"].clone()).unwrap()
+    }
+
+    fn faults_page(&self, method: &str, faults: Option<&Value>) -> (u16, Value) {
+        let url = self.variable("CLOUDFLARE_BASE_URL").replace("/client/v4", "/sandbox/faults");
+        let request = self.http.request(Lab::method(method), url);
+        let request = request.bearer_auth(self.variable("CLOUDFLARE_API_TOKEN"));
+        self.http(match faults {
+            Some(faults) => request.json(faults),
+            None => request,
+        })
+    }
+
     /// The whole world of the sandbox, tombstones and what time alone moves aside.
     pub fn dump(&self) -> Value {
         let url = self.variable("CLOUDFLARE_BASE_URL").replace("/client/v4", "/sandbox/dump");

@@ -254,6 +254,7 @@ fn cases() -> Vec<Case> {
             },
             APPLY,
             Point::Call("DELETE", "*/storage/kv/namespaces/*"),
+        ),
         case(
             "access_application_policy create",
             with_own_policy,

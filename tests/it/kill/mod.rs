@@ -6,7 +6,7 @@ mod disk;
 mod matrix;
 pub mod world;
 
-pub use matrix::{difference, is_moto};
+pub use matrix::{all, difference, is_moto};
 
 use std::io::Read;
 use std::net::TcpListener;
