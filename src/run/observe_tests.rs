@@ -7,6 +7,7 @@ use super::*;
 use crate::kinds;
 use crate::model::call::{Answer, Listing, Service};
 use crate::model::error::CallError;
+use crate::model::error::Failure;
 use crate::model::event::{Event, Events};
 use crate::model::plan::Requests;
 use crate::model::port::{Outside, Sending, Transport, Turns};
