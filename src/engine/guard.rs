@@ -53,7 +53,10 @@ fn protection(planner: &mut Planner<'_>) {
 fn replacements(planner: &mut Planner<'_>) {
     let mut found = Vec::new();
     for change in planner.changes.values().filter(|change| change.action == Action::Replace) {
-        let protected = planner.recorded.get(&change.address).is_some_and(|r| r.protected);
+        // What the file has come to say holds for the replacement that comes with it.
+        let declared = planner.input.stack.resource(&change.address);
+        let protected = planner.recorded.get(&change.address).is_some_and(|r| r.protected)
+            || declared.is_some_and(|resource| resource.meta.protect == Some(true));
         if protected && !allowed(&planner.input.options.allow_protected, &change.address) {
             let why = change.reason.clone().unwrap_or_default();
             found.push(

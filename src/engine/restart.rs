@@ -33,6 +33,12 @@ pub fn text(versions: &BTreeMap<Address, String>) -> String {
     entries.join(" ")
 }
 
+/// Whether a change of this field makes a version of its parameter: all but tags are written
+/// together with the value.
+fn is_versioned(path: &str) -> bool {
+    path != "tags" && !path.starts_with("tags.")
+}
+
 /// An output as the text of a version.
 pub fn version_text(value: &Json) -> Option<String> {
     match value {
@@ -63,7 +69,8 @@ impl<'a> Planner<'a> {
             Some(change) if matches!(change.action, Action::Delete | Action::Forget) => None,
             Some(change)
                 if change.action != Action::Update
-                    || change.paths.iter().any(|path| path.path == "value") =>
+                    || change.paths.iter().any(|field| is_versioned(&field.path))
+                    || change.removed.iter().any(|path| is_versioned(path)) =>
             {
                 Some(Special::unknown(reference))
             }

@@ -28,6 +28,7 @@ mod route;
 pub mod service_token;
 pub mod split_tunnel;
 pub mod ssm_parameter;
+mod ssm_parameter_check;
 pub mod ssm_parameter_spec;
 pub mod support;
 #[cfg(test)]

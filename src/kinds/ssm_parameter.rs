@@ -4,9 +4,7 @@ use serde_json::json;
 
 use super::compare::{self, Compared};
 pub use super::ssm_parameter_spec::SsmParameterSpec;
-use super::support::{
-    fields, is_special, moment, pick, refused, required_text, same, text, with_ignored,
-};
+use super::support::{fields, moment, pick, refused, same, text, with_ignored};
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::change::FieldChange;
 use crate::model::kind::{
@@ -33,8 +31,6 @@ const WORDS: [(&str, &str); 7] = [
     ("allowed_pattern", "AllowedPattern"),
     ("data_type", "DataType"),
 ];
-/// A parameter's value may have this many bytes at most (crates.md, section 7: AWS).
-const MOST_BYTES: usize = 8192;
 
 /// The description of one parameter. The sender puts such listings together, up to 50 names each,
 /// and where `TagsOf` names the parameter, adds its tags to the item.
@@ -59,6 +55,11 @@ fn by_hand(spec: &Json) -> bool {
 
 fn generated(spec: &Json) -> Option<u64> {
     spec.get("value")?.get("generate")?.get("length")?.as_u64()
+}
+
+/// Whether the files leave the value as it is.
+fn keeps_value(spec: &Json) -> bool {
+    spec.get("value").is_none() || by_hand(spec) || generated(spec).is_some()
 }
 
 /// The text that a file writes for a SecureString, to be kept as a secret.
@@ -125,6 +126,31 @@ fn same_version(a: &str, b: &str) -> bool {
     a == b && (a_date == b_date || a_date.is_empty() || b_date.is_empty())
 }
 
+/// Whether a description is from before the recorded version: DescribeParameters lags behind, and
+/// versions only go up, but for a parameter that was made anew, which is younger.
+fn is_earlier(seen: &str, recorded: &str) -> bool {
+    let parts = |text: &str| {
+        let (version, date) = text.split_once('@')?;
+        Some((version.parse::<u64>().ok()?, date.parse::<f64>().ok()?))
+    };
+    let (Some((seen, at)), Some((recorded, written))) = (parts(seen), parts(recorded)) else {
+        return false;
+    };
+    seen < recorded && at <= written
+}
+
+/// The parameter as it was written, where the description is of an earlier version.
+fn before_the_lag(facts: &Facts<'_>) -> Option<Remote> {
+    let recorded = facts.version?;
+    facts.remote.version.as_deref().filter(|seen| is_earlier(seen, recorded))?;
+    let mut spec = fields(&facts.remote.spec);
+    for written in [facts.sent, facts.answered] {
+        spec.extend(written.map(fields).unwrap_or_default());
+    }
+    let version = Some(recorded.to_owned());
+    Some(Remote { spec: Json::Object(spec), version, ..facts.remote.clone() })
+}
+
 fn tag_list(tags: &JsonMap) -> Json {
     json!(tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect::<Vec<_>>())
 }
@@ -158,7 +184,7 @@ fn own_value(work: &Work<'_>) -> Json {
 /// Whether a change leaves the value as it is there: what the files don't say, and what is said no
 /// more.
 fn is_kept(work: &Work<'_>, spec: &Json) -> bool {
-    work.keeps || by_hand(spec) || generated(spec).is_some()
+    work.keeps || keeps_value(spec)
 }
 
 /// One thing that an update has to do, in order.
@@ -171,18 +197,14 @@ enum Step {
     Look,
 }
 
-/// The steps of an update. The value is written whenever the files say it: a version that someone
-/// else wrote has to be covered. A value that the files don't say is only read and put back, for a
-/// change of what stands around it.
+/// The steps of an update. A Put needs a value and makes a version whatever it changes, so it is
+/// left out where only tags differ. A value that the files don't say is read and put back.
 fn update_steps(work: &Work<'_>, remote: &Remote) -> Vec<Step> {
     let spec = with_ignored(work.spec, &remote.spec, work.ignore);
-    let kept = is_kept(work, &spec);
-    let around = WORDS.iter().any(|(file, _)| {
-        spec.get(*file).is_some_and(|value| remote.spec.get(*file) != Some(value))
-    }) || work.removed.iter().any(|path| !path.starts_with("tags"));
-    let mut steps = vec![Step::Describe];
-    if !kept || around {
-        if kept {
+    let mut steps = Vec::new();
+    if wants_put(work, &spec, remote) {
+        steps.push(Step::Describe);
+        if is_kept(work, &spec) {
             steps.push(Step::ReadValue);
         }
         steps.push(Step::Put);
@@ -200,6 +222,30 @@ fn update_steps(work: &Work<'_>, remote: &Remote) -> Vec<Step> {
     }
     steps.push(Step::Look);
     steps
+}
+
+/// Whether anything but the tags has to be written. All else makes a version: where the version is
+/// the recorded one, what was sent is what is there.
+fn wants_put(work: &Work<'_>, spec: &Json, remote: &Remote) -> bool {
+    let recorded = work.sent.zip(work.version).filter(|(_, version)| {
+        remote.version.as_deref().is_some_and(|seen| same_version(version, seen))
+    });
+    let differs = |file: &str, there: &Json| {
+        spec.get(file).is_some_and(|value| there.get(file) != Some(value))
+    };
+    if work.removed.iter().any(|path| !path.starts_with("tags")) {
+        return true;
+    }
+    match recorded {
+        Some((sent, _)) => {
+            let value = |spec: &Json| spec.get("value").cloned().unwrap_or_default();
+            let (before, now) = (value(sent), value(spec));
+            let says_another =
+                !is_kept(work, spec) && !same(&now, &before) && !same_secret(&now, &before);
+            says_another || WORDS.iter().any(|(file, _)| differs(file, sent))
+        }
+        None => !is_kept(work, spec) || WORDS.iter().any(|(file, _)| differs(file, &remote.spec)),
+    }
 }
 
 fn owned((key, value): (&String, &Json)) -> (String, Json) {
@@ -311,10 +357,9 @@ fn overwrite(work: &Work<'_>, remote: &Remote) -> JsonMap {
             _ => None,
         };
     }
-    let value = if is_kept(work, &spec) {
-        own_value(work)
-    } else {
-        spec.get("value").cloned().unwrap_or_default()
+    let value = match spec.get("value") {
+        Some(value) if !is_kept(work, &spec) => value.clone(),
+        _ => own_value(work),
     };
     input.insert("Value".to_owned(), value);
     input.insert("Overwrite".to_owned(), json!(true));
@@ -379,23 +424,7 @@ impl Kind for SsmParameter {
     }
 
     fn check(&self, spec: &Json, _scope: &Scope) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        required_text(spec, "name", &mut problems);
-        if let Some(problem) = text(spec, "name").and_then(name_problem) {
-            problems.push(Problem::error("name", problem));
-        }
-        check_value(spec, &mut problems);
-        let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
-        if !secure && spec.get("key_id").is_some_and(|key| !is_special(key)) {
-            problems.push(Problem::error("key_id", "only a SecureString is encrypted with a key"));
-        }
-        if text(spec, "description").is_some_and(|text| text.chars().count() > 1024) {
-            problems.push(Problem::error("description", "it has more than 1024 characters"));
-        }
-        if tags_of(Some(spec)).len() > 50 {
-            problems.push(Problem::error("tags", "a parameter has at most 50 tags"));
-        }
-        problems
+        super::ssm_parameter_check::check(spec)
     }
 
     fn declare(&self, spec: &Json, _scope: &Scope) -> Result<Json, Problem> {
@@ -474,6 +503,11 @@ impl Kind for SsmParameter {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
+        let settled = before_the_lag(facts);
+        let facts = &match &settled {
+            Some(remote) => Facts { remote, ..*facts },
+            None => *facts,
+        };
         let how = Compared {
             apart: &["value"],
             defaults: defaults(facts.declared.unwrap_or(&Json::Null)),
@@ -640,65 +674,6 @@ fn diff_value(facts: &Facts<'_>, diffed: &mut Diffed) {
             change.note = Some("written again over a foreign version".to_owned());
         }
         diffed.changes.push(change);
-    }
-}
-
-fn name_problem(name: &str) -> Option<String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
-    if !name.chars().all(allowed) {
-        return Some(format!("`{name}` may hold letters, digits and `_.-/` only"));
-    }
-    if name.contains('/') && !name.starts_with('/') {
-        return Some(format!("`{name}` is a path, and those begin with `/`"));
-    }
-    if name.ends_with('/') || name.contains("//") {
-        return Some(format!("`{name}` has an empty part"));
-    }
-    if name.matches('/').count() > 15 {
-        return Some(format!("`{name}` has more than 15 levels"));
-    }
-    let first = name.trim_start_matches('/').to_ascii_lowercase();
-    if first.starts_with("aws") || first.starts_with("ssm") {
-        return Some(format!("`{name}` begins with `aws` or `ssm`, which AWS keeps for itself"));
-    }
-    (name.len() > 1011).then(|| "it has more than 1011 characters".to_owned())
-}
-
-fn check_value(spec: &Json, problems: &mut Vec<Problem>) {
-    let Some(value) = spec.get("value") else { return };
-    if let Some(text) = value.as_str() {
-        let advanced = spec.get("tier").is_some_and(|tier| tier != "Standard");
-        let most = if advanced { MOST_BYTES } else { 4096 };
-        if text.is_empty() {
-            problems.push(Problem::error("value", "a parameter's value cannot be empty"));
-        }
-        if text.len() > most {
-            problems.push(
-                Problem::error("value", format!("it has {} bytes, and {most} fit", text.len()))
-                    .hint("`tier: Advanced` takes up to 8192 bytes"),
-            );
-        }
-        if text.contains("{{") {
-            problems.push(Problem::error("value", "SSM refuses values with `{{` in them"));
-        }
-        return;
-    }
-    if is_special(value) {
-        return;
-    }
-    match (value.get("generate"), value.get("by_hand")) {
-        (Some(generate), None) => match generate.get("length").and_then(Json::as_u64) {
-            Some(16..=4096) => {}
-            _ => problems.push(
-                Problem::error("value.generate.length", "a length from 16 to 4096 is needed")
-                    .hint("32 is a good one"),
-            ),
-        },
-        (None, Some(Json::Bool(true))) => {}
-        _ => problems.push(
-            Problem::error("value", "this is not a value")
-                .hint("write a text, `{generate: {length: 32}}`, or `{by_hand: true}`"),
-        ),
     }
 }
 

@@ -88,6 +88,73 @@ fn an_update_looks_first_and_notices_a_version_in_between() {
 }
 
 #[test]
+fn a_change_of_tags_alone_makes_no_version() {
+    let remote = read(&SsmParameter, &seen(3));
+    let tags = |more: Json| spec(json!({"tags": more}));
+    let mut step =
+        Step::new(&SsmParameter, Verb::Update, tags(json!({"a": "2"})), Some(remote.clone()));
+    step.sent = Some(tags(json!({"a": "1", "b": "1"})));
+    step.version = Some("3@1700000000.5".to_owned());
+    let (calls, end) = step.run(&[ok(json!({})), ok(json!({})), described(3)]);
+    assert_eq!(
+        operations(&calls),
+        ["AddTagsToResource", "RemoveTagsFromResource", "DescribeParameters"]
+    );
+    assert_eq!(end.unwrap().unwrap().version.as_deref(), Some("3@1700000000.5"));
+
+    // A version of someone else is covered, and what stands around the value goes with it.
+    for (version, description, removed) in
+        [("2@1", "d", ""), ("3@", "new", ""), ("3@", "d", "key_id")]
+    {
+        let declared = spec(json!({"tags": {"a": "2"}, "description": description}));
+        let mut step = Step::new(&SsmParameter, Verb::Update, declared, Some(remote.clone()));
+        step.sent = Some(tags(json!({"a": "1"})));
+        step.version = Some(version.to_owned());
+        step.removed = Some(removed.to_owned()).into_iter().filter(|r| !r.is_empty()).collect();
+        let (calls, _) =
+            step.run(&[described(3), ok(json!({"Version": 4})), ok(json!({})), described(4)]);
+        assert_eq!(calls[1].path, "PutParameter", "{version} {description} {removed}");
+    }
+}
+
+#[test]
+fn an_ignored_value_is_put_back_with_what_changes_around_it() {
+    let remote = read(&SsmParameter, &seen(3));
+    let declared = spec(json!({"description": "new"}));
+    let mut step = Step::new(&SsmParameter, Verb::Update, declared, Some(remote));
+    step.sent = Some(spec(json!({})));
+    step.version = Some("3@1700000000.5".to_owned());
+    step.ignore = vec!["value".to_owned()];
+    let answers = [
+        described(3),
+        ok(json!({"Parameter": {"Name": "p"}})),
+        ok(json!({"Version": 4})),
+        described(4),
+    ];
+    let (calls, end) = step.run(&answers);
+    assert_eq!(calls[1].path, "GetParameter");
+    let own = SecretId::output(&Address::new("ssm_parameter", "x"), "value");
+    assert_eq!(bodies(&calls)[2]["Value"], Special::secret(own, None));
+    assert!(end.is_ok());
+}
+
+#[test]
+fn a_description_that_lags_behind_is_no_one_s_write() {
+    let remote = read(&SsmParameter, &seen(4));
+    let declared = spec(json!({}));
+    let diff = |version: &str| {
+        let facts = Facts {
+            version: Some(version),
+            ..facts(Some(&declared), Some(&declared), &remote, &[])
+        };
+        SsmParameter.diff(&facts)
+    };
+    assert_eq!(diff("5@1700000001"), Diffed::default());
+    // Made anew by someone, it counts from one again, and is younger.
+    assert_eq!(diff("5@1600000000").drift[0].path, "value");
+}
+
+#[test]
 fn a_value_that_the_files_do_not_say_is_put_back() {
     let remote = read(&SsmParameter, &seen(3));
     for value in [json!({"generate": {"length": 32}}), json!({"by_hand": true})] {
@@ -163,8 +230,25 @@ fn parameters_that_cannot_be_are_refused() {
         (json!({"value": {"generate": {"length": 3}}}), "value.generate.length"),
         (json!({"value": {"other": 1}}), "value"),
         (json!({"type": "String", "key_id": "k"}), "key_id"),
+        (json!({"type": "String", "value": "a", "allowed_pattern": "^[0-9]+$"}), "value"),
+        (json!({"allowed_pattern": "x".repeat(1025)}), "allowed_pattern"),
+        (json!({"description": "x".repeat(1025)}), "description"),
+        (json!({"key_id": "x".repeat(257)}), "key_id"),
+        (json!({"data_type": "number"}), "data_type"),
+        (json!({"tags": {"aws:x": "y"}}), "tags.aws:x"),
+        (json!({"tags": {"a": "x".repeat(257)}}), "tags.a"),
+        (json!({"tags": {"a": "x;y"}}), "tags.a"),
     ] {
         assert_eq!(problems(&SsmParameter, spec(more.clone())), [path], "{more}");
     }
-    assert!(problems(&SsmParameter, spec(json!({"name": "/a/b.c_d-e"}))).is_empty());
+    for more in [
+        json!({"name": "/a/b.c_d-e"}),
+        json!({"type": "String", "value": "12", "allowed_pattern": "^[0-9]+$"}),
+        // Java knows this pattern.
+        json!({"type": "String", "value": "ab", "allowed_pattern": "^(?!x).*$"}),
+        json!({"type": "String", "value": "{{ alone"}),
+        json!({"tags": {"Cost Center": "a/b:c@d"}, "tier": "Advanced", "value": "x".repeat(8192)}),
+    ] {
+        assert_eq!(problems(&SsmParameter, spec(more.clone())), [""; 0], "{more}");
+    }
 }

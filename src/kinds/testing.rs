@@ -46,6 +46,7 @@ pub struct Step<'a> {
     pub verb: Verb,
     pub spec: Json,
     pub sent: Option<Json>,
+    pub version: Option<String>,
     pub remote: Option<Remote>,
     pub removed: Vec<String>,
     pub shared: Vec<String>,
@@ -57,8 +58,8 @@ pub struct Step<'a> {
 impl<'a> Step<'a> {
     pub fn new(kind: &'a dyn Kind, verb: Verb, spec: Json, remote: Option<Remote>) -> Self {
         let (removed, shared, ignore) = (Vec::new(), Vec::new(), Vec::new());
-        let (rotate, keeps) = (None, false);
-        Step { kind, verb, spec, sent: None, remote, removed, shared, ignore, rotate, keeps }
+        let (sent, version, rotate, keeps) = (None, None, None, false);
+        Step { kind, verb, spec, sent, version, remote, removed, shared, ignore, rotate, keeps }
     }
 
     /// The calls of the step, each answered by the next of the answers, and how it ends.
@@ -70,6 +71,7 @@ impl<'a> Step<'a> {
             address: &address,
             spec: &self.spec,
             sent: self.sent.as_ref(),
+            version: self.version.as_deref(),
             remote: self.remote.as_ref(),
             removed: &self.removed,
             shared: &self.shared,

@@ -161,6 +161,8 @@ pub struct Work<'a> {
     pub spec: &'a Json,
     /// What was sent last.
     pub sent: Option<&'a Json>,
+    /// The version that the state has, of kinds that know versions ([`Remote::version`]).
+    pub version: Option<&'a str>,
     /// The object as it was last read.
     pub remote: Option<&'a Remote>,
     /// Paths that left the files since, of fields that go back to what the service has without.

@@ -436,6 +436,7 @@ async fn preview(context: &Context<'_>, scope: &Scope, wanted: &Wanted) -> Optio
         address: &wanted.address,
         spec: &wanted.spec,
         sent: wanted.sent.as_ref(),
+        version: None,
         remote: wanted.remote.as_ref(),
         removed: &[],
         shared: &[],

@@ -213,7 +213,7 @@ impl<'a> StackRun<'a> {
         rotates: bool,
     ) -> Result<Option<Remote>, StepError> {
         let address = &change.address;
-        let (sent, remote) = {
+        let (sent, version, remote) = {
             let shared = self.shared();
             let recorded = shared.state.resources.get(address);
             let recorded =
@@ -224,7 +224,8 @@ impl<'a> StackRun<'a> {
                 .or_else(|| shared.remotes.get(change.moved_from.as_ref()?));
             let remote = remote.cloned().or_else(|| self.adopted(change));
             let sent = recorded.map(|recorded| recorded.sent.clone());
-            (sent, remote.filter(|_| verb != Verb::Create))
+            let version = recorded.and_then(|recorded| recorded.version.clone());
+            (sent, version, remote.filter(|_| verb != Verb::Create))
         };
         let scope = self.scope();
         let mark = fingerprint::mark(&scope.lineage, address);
@@ -239,6 +240,7 @@ impl<'a> StackRun<'a> {
             address,
             spec,
             sent: sent.as_ref(),
+            version: version.as_deref(),
             remote: remote.as_ref(),
             removed: &change.removed,
             shared: &resource.meta.shared,
@@ -274,6 +276,7 @@ impl<'a> StackRun<'a> {
             address,
             spec: &sent,
             sent: Some(&sent),
+            version: None,
             remote: remote.as_ref(),
             removed: &[],
             shared: &lists,

@@ -125,6 +125,7 @@ impl World {
             address,
             spec: manifest,
             sent: self.state.get(&Object.key(manifest)["name"].to_string()).map(|(sent, _)| sent),
+            version: None,
             remote,
             removed: &[],
             shared: &[],

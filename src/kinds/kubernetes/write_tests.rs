@@ -49,6 +49,7 @@ impl Step {
             address: &self.address,
             spec: &self.spec,
             sent: self.sent.as_ref(),
+            version: None,
             remote: self.remote.as_ref(),
             removed: &[],
             shared: &[],
