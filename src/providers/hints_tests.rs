@@ -147,6 +147,16 @@ const SSM: &[(&str, &str, &str)] = &[
     ("ThrottlingException", "Rate exceeded", "again"),
     ("AccessDeniedException", "not authorized to perform: ssm:PutParameter", "ssm:PutParameter"),
     ("AccessDeniedException", "not authorized to perform: kms:Encrypt", "kms:Decrypt"),
+    ("AccessDeniedException", "The ciphertext refers to a customer master key", "kms:Decrypt"),
+    ("InvalidSignatureException", "Signature expired: 20150830T123600Z is now", "behind"),
+    ("SignatureDoesNotMatch", "Signature not yet current: 20150830T123600Z", "ahead"),
+    ("MissingAuthenticationToken", "", "HTTPS_PROXY"),
+    ("OptInRequired", "", "region"),
+    ("NotFoundException", "Alias is not found", "key_id"),
+    ("KMSInvalidStateException", "", "state"),
+    ("InvalidFilterKey", "", "list"),
+    ("UnknownOperationException", "", "AWS_ENDPOINT_URL"),
+    ("RequestEntityTooLargeException", "", "8 KiB"),
     ("AccessDenied", "", "permission"),
     ("UnrecognizedClientException", "", "AWS_PROFILE"),
     ("InvalidClientTokenId", "", "AWS_PROFILE"),
@@ -183,6 +193,80 @@ fn every_code_of_the_catalogue_is_told() {
             "{code} {message}: {said:?}"
         );
     }
+}
+
+/// The errors that AWS's own models name: of the operations of SSM that boxctl calls, of the
+/// encryption and decryption that SSM asks KMS for, and those common to all operations.
+const MODELLED: &[&str] = &[
+    // PutParameter, DeleteParameter, GetParameter, GetParameters, DescribeParameters,
+    // AddTagsToResource, RemoveTagsFromResource, ListTagsForResource
+    "HierarchyLevelLimitExceededException",
+    "HierarchyTypeMismatchException",
+    "IncompatiblePolicyException",
+    "InternalServerError",
+    "InvalidAllowedPatternException",
+    "InvalidFilterKey",
+    "InvalidFilterOption",
+    "InvalidFilterValue",
+    "InvalidKeyId",
+    "InvalidNextToken",
+    "InvalidPolicyAttributeException",
+    "InvalidPolicyTypeException",
+    "InvalidResourceId",
+    "InvalidResourceType",
+    "ParameterAlreadyExists",
+    "ParameterLimitExceeded",
+    "ParameterMaxVersionLimitExceeded",
+    "ParameterNotFound",
+    "ParameterPatternMismatchException",
+    "ParameterVersionNotFound",
+    "PoliciesLimitExceededException",
+    "TooManyTagsError",
+    "TooManyUpdates",
+    "UnsupportedParameterType",
+    // Encrypt, Decrypt, GenerateDataKey
+    "DependencyTimeoutException",
+    "DisabledException",
+    "IncorrectKeyException",
+    "InvalidCiphertextException",
+    "InvalidGrantTokenException",
+    "InvalidKeyUsageException",
+    "KMSInternalException",
+    "KMSInvalidStateException",
+    "KeyUnavailableException",
+    "NotFoundException",
+    // Common
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InternalFailure",
+    "InvalidClientTokenId",
+    "MalformedHttpRequestException",
+    "MissingAuthenticationToken",
+    "NotAuthorized",
+    "OptInRequired",
+    "RegionDisabledException",
+    "RequestAbortedException",
+    "RequestEntityTooLargeException",
+    "RequestExpired",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "SignatureDoesNotMatch",
+    "ThrottlingException",
+    "UnknownOperationException",
+    "UnrecognizedClientException",
+    "ValidationException",
+];
+
+#[test]
+fn every_error_that_the_models_of_aws_name_has_a_row_of_its_own() {
+    let table = TABLE.as_ref().unwrap();
+    let lacks = |code: &&&str| {
+        let found = row(table, &error(Service::Ssm, 400, code, "PutParameter", ""));
+        found.is_none_or(|row| matches!(row.code, Codes::Any))
+    };
+    let without: Vec<_> = MODELLED.iter().filter(lacks).collect();
+    assert!(without.is_empty(), "{without:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod merge;
 mod pace;
 mod proxy;
 pub mod retry;
+mod spacing;
 pub mod ssm;
 
 use std::sync::{Arc, RwLock};

@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 
 use super::clock::Clock;
 use super::retry::{self, Retry};
+use super::spacing::Spacing;
 use super::{AwsSettings, chain, hints, host_of, not_sent, proxy, reveal, scrub, tolerated};
 use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
@@ -33,6 +34,9 @@ use crate::model::{Json, JsonMap};
 
 /// The most parameters that a page of DescribeParameters has.
 const PAGE: i32 = 50;
+/// The room between two PutParameter once SSM has refused one: it takes 3 a second unless the
+/// account pays for more.
+const PUTS_APART: Duration = Duration::from_millis(340);
 /// The operation that says whose credentials these are.
 pub const CALLER: &str = "sts:GetCallerIdentity";
 
@@ -46,6 +50,7 @@ pub struct Ssm {
     /// The session token goes along in a header: texts are scrubbed of it.
     session: RwLock<Secrets>,
     clock: Arc<Clock>,
+    puts: Spacing,
 }
 
 struct Clients {
@@ -71,6 +76,7 @@ impl Ssm {
             sent: AtomicU64::new(0),
             session: RwLock::new(session),
             clock: Arc::default(),
+            puts: Spacing::new(PUTS_APART),
         }
     }
 
@@ -156,8 +162,7 @@ impl Ssm {
     /// # Errors
     /// What became of it otherwise, with advice.
     pub async fn send(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Answer, CallError> {
-        let result = self.retry.run(call, || self.once(call, secrets)).await;
-        match result {
+        match self.all_pages(call, secrets).await {
             Ok(body) => {
                 let body = self.with_tags(call, body).await?;
                 Ok(Answer { status: 200, body, warnings: Vec::new() })
@@ -169,26 +174,35 @@ impl Ssm {
         }
     }
 
-    /// Reads all pages of a collection. Where the input's `TagsOf` names parameters, their items
+    /// Sends one operation; of what comes in pages, all of them. A page may be empty and not the
+    /// last one, even where one item is asked for.
+    async fn all_pages(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Json, CallError> {
+        let mut body = self.retry.run(call, || self.once(call, secrets)).await?;
+        while let Some(token) = body.get("NextToken").filter(|token| token.is_string()).cloned() {
+            let mut next = call.clone();
+            if let Some(Json::Object(input)) = &mut next.body {
+                input.insert("NextToken".to_owned(), token);
+            }
+            let mut page = self.retry.run(&next, || self.once(&next, secrets)).await?;
+            if let Some(items) = page.get_mut("Parameters").and_then(Json::as_array_mut)
+                && let Some(all) = body.get_mut("Parameters").and_then(Json::as_array_mut)
+            {
+                items.splice(0..0, std::mem::take(all));
+            }
+            body = page;
+        }
+        Ok(body)
+    }
+
+    /// Reads all of a collection. Where the input's `TagsOf` names parameters, their items
     /// get `Tags`: SSM has no list of tags, so this costs one request each.
     ///
     /// # Errors
     /// What became of one of the requests.
     pub async fn list(&self, listing: &Listing) -> Result<Vec<Json>, CallError> {
-        let secrets = RwLock::new(Secrets::new());
-        let mut all = Vec::new();
-        let mut call = listing.call.clone();
-        loop {
-            let answer = self.send(&call, &secrets).await?;
-            let page = ["Parameters", "TagList"].iter().find_map(|name| answer.body.get(*name));
-            all.extend(page.and_then(Json::as_array).cloned().unwrap_or_default());
-            let Some(token) = answer.body.get("NextToken").filter(|token| token.is_string()) else {
-                return Ok(all);
-            };
-            if let Some(Json::Object(input)) = &mut call.body {
-                input.insert("NextToken".to_owned(), token.clone());
-            }
-        }
+        let answer = self.send(&listing.call, &RwLock::new(Secrets::new())).await?;
+        let items = answer.body.get("Parameters").and_then(Json::as_array);
+        Ok(items.cloned().unwrap_or_default())
     }
 
     async fn with_tags(&self, call: &Call, mut body: Json) -> Result<Json, CallError> {
@@ -221,6 +235,12 @@ impl Ssm {
         let empty = json!({});
         let input = call.body.as_ref().unwrap_or(&empty);
         let input = reveal(Service::Ssm, &call.path, input, secrets)?;
+        let puts = call.path == "PutParameter";
+        if puts {
+            let pause = self.puts.place(Instant::now());
+            self.retry.tell_pause("SSM PutParameter", pause);
+            tokio::time::sleep(pause).await;
+        }
         self.sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let result = operate(clients, &call.path, &input).await;
@@ -231,6 +251,9 @@ impl Ssm {
             "SSM"
         );
         result.map_err(|mut error| {
+            if puts && error.code.as_deref().is_some_and(is_throttled) {
+                self.puts.refused(Instant::now());
+            }
             error.operation = call.path.clone();
             error.message = scrub(&scrub(&error.message, secrets), &self.session);
             with_advice(error)
@@ -512,19 +535,30 @@ fn is_without_credentials(text: &str) -> bool {
     ["credential", "identity", "sso", "profile"].iter().any(|part| text.contains(part))
 }
 
+/// Whether a code says that calls come too fast.
+fn is_throttled(code: &str) -> bool {
+    matches!(code, "ThrottlingException" | "Throttling" | "RequestLimitExceeded")
+}
+
 fn failure_of(status: Option<u16>, code: Option<&str>) -> Failure {
     match code.unwrap_or_default() {
-        "ThrottlingException" | "Throttling" | "TooManyUpdates" | "RequestLimitExceeded" => {
-            Failure::Throttled
-        }
+        code if is_throttled(code) => Failure::Throttled,
+        "TooManyUpdates" => Failure::Throttled,
         "AccessDeniedException"
         | "AccessDenied"
+        | "NotAuthorized"
+        | "OptInRequired"
+        | "RegionDisabledException"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "RequestExpired"
         | "ExpiredTokenException"
         | "ExpiredToken"
+        | "MissingAuthenticationTokenException"
         | "MissingAuthenticationToken" => Failure::Denied,
         "ParameterNotFound" | "ParameterVersionNotFound" | "InvalidResourceId" => Failure::NotFound,
         "ParameterAlreadyExists" | "HierarchyTypeMismatchException" => Failure::Conflict,
