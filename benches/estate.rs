@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![expect(clippy::print_stdout, reason = "it is there to print")]
 
+#[path = "../tests/it/aws.rs"]
+mod aws;
 #[expect(dead_code, reason = "it serves the tests too")]
 #[path = "../tests/it/lab.rs"]
 mod lab;

@@ -583,6 +583,14 @@ pub enum SandboxCommand {
         /// as long again
         #[arg(long, value_name = "N/SECONDS", default_value = "1200/300")]
         budget: crate::sandbox::Budget,
+        /// How many PutParameter SSM takes in which time, and how many GetParameter, GetParameters
+        /// and GetParametersByPath together; more are refused with ThrottlingException
+        #[arg(long, value_name = "N/SECONDS,N/SECONDS", default_value = "180/60,2400/60")]
+        throughput: crate::sandbox::Throughput,
+        /// Check the signatures of AWS requests, as AWS does; a proxy in between must leave `Host`
+        /// as it was signed
+        #[arg(long)]
+        signatures: bool,
         /// Refuse mutating calls that no journal announces; one for each stack
         #[arg(long, value_name = "FILE")]
         journal: Vec<PathBuf>,

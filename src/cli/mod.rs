@@ -323,6 +323,8 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             mangle,
             quirks,
             budget,
+            throughput,
+            signatures,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -335,6 +337,8 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 mangle: *mangle,
                 quirks: quirks.clone(),
                 budget: *budget,
+                throughput: *throughput,
+                signatures: *signatures,
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

@@ -33,6 +33,10 @@ pub struct ServeCommand {
     pub quirks: sandbox::Quirks,
     /// How many requests the Cloudflare API takes in which time.
     pub budget: sandbox::Budget,
+    /// How many requests SSM takes in which time.
+    pub throughput: sandbox::Throughput,
+    /// Check the signatures of AWS requests.
+    pub signatures: bool,
     /// Journals that must announce each mutating call.
     pub journals: Vec<PathBuf>,
 }
@@ -103,6 +107,8 @@ pub async fn join(
         mangle: None,
         quirks: sandbox::Quirks::default(),
         budget: sandbox::Budget::default(),
+        throughput: sandbox::Throughput::default(),
+        signatures: false,
         journals: Vec::new(),
         preset: preset(Some(project)),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
@@ -154,6 +160,8 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         mangle: command.mangle,
         quirks: command.quirks.clone(),
         budget: command.budget,
+        throughput: command.throughput,
+        signatures: command.signatures,
         journals: command.journals.clone(),
         preset: preset(project.as_ref()),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),

@@ -1,4 +1,4 @@
-//! How many requests the Cloudflare API takes in which time (contract 1.5).
+//! How many requests a service takes in which time: Cloudflare (contract 1.5), and SSM.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -92,6 +92,80 @@ impl Account {
     }
 }
 
+/// What SSM takes: writes of parameters, and reads of their values, all three ways together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throughput {
+    puts: Budget,
+    reads: Budget,
+}
+
+impl Default for Throughput {
+    /// 3 writes and 40 reads a second. How many may come at once is not documented: here, what is
+    /// granted in a minute.
+    fn default() -> Self {
+        let a_minute = |requests| Budget { requests, time: Duration::from_secs(60) };
+        Throughput { puts: a_minute(180), reads: a_minute(2400) }
+    }
+}
+
+impl FromStr for Throughput {
+    type Err = String;
+
+    /// `N/SECONDS,N/SECONDS`: writes and reads.
+    fn from_str(text: &str) -> Result<Throughput, String> {
+        let (puts, reads) = text
+            .split_once(',')
+            .ok_or("write it as PUTS/SECONDS,READS/SECONDS, all of them at least 1")?;
+        Ok(Throughput { puts: puts.parse()?, reads: reads.parse()? })
+    }
+}
+
+/// What SSM takes, as it is used up: buckets that fill up again steadily.
+#[derive(Debug)]
+pub struct Buckets {
+    puts: Bucket,
+    reads: Bucket,
+}
+
+impl Buckets {
+    /// Both full.
+    pub fn new(throughput: Throughput, now: Instant) -> Buckets {
+        let full = |of: Budget| Bucket { of, left: of.requests as f64, at: now };
+        Buckets { puts: full(throughput.puts), reads: full(throughput.reads) }
+    }
+
+    /// Whether SSM takes one more call of an operation.
+    pub fn take(&mut self, operation: &str, now: Instant) -> bool {
+        match operation {
+            "PutParameter" => self.puts.take(now),
+            "GetParameter" | "GetParameters" | "GetParametersByPath" => self.reads.take(now),
+            _ => true,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    of: Budget,
+    left: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant) -> bool {
+        let Budget { requests, time } = self.of;
+        let most = requests as f64;
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.left = (self.left + most * passed / time.as_secs_f64()).min(most);
+        self.at = now;
+        let takes = self.left >= 1.0;
+        if takes {
+            self.left -= 1.0;
+        }
+        takes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +185,22 @@ mod tests {
         assert_eq!(account.count(at(18)), Err(1));
         assert_eq!(account.count(at(19)), Ok(()));
         assert_eq!(account.count(at(29)), Ok(()), "who waits is not blocked");
+    }
+
+    #[test]
+    fn buckets_fill_up_again_steadily_and_are_shared_by_the_ways_to_read() {
+        let start = Instant::now();
+        let mut buckets = Buckets::new("2/1,3/1".parse().unwrap(), start);
+        let mut takes = |operation, ms| buckets.take(operation, start + Duration::from_millis(ms));
+        let put = "PutParameter";
+        assert!(takes(put, 0) && takes(put, 0) && !takes(put, 0));
+        assert!(!takes(put, 400) && takes(put, 600) && !takes(put, 700));
+        assert!(takes(put, 9_000) && takes(put, 9_000) && !takes(put, 9_000), "no more than full");
+        assert!(takes("GetParameter", 0) && takes("GetParameters", 0));
+        assert!(takes("GetParametersByPath", 0) && !takes("GetParameter", 0));
+        assert!((0..100).all(|_| takes("DescribeParameters", 0)));
+        assert!("9/3".parse::<Throughput>().is_err() && "9/3,0/1".parse::<Throughput>().is_err());
+        assert_eq!("180/60,2400/60".parse(), Ok(Throughput::default()));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::budget::{Account, Budget};
+use super::budget::{Account, Buckets};
 use super::env::Env;
 use super::exchange::{Received, Reply, Service};
 use super::mangle::Mangler;
+use super::options::Options;
 use super::world::World;
 use super::{cloudflare, kubernetes, ssm};
 
@@ -24,24 +25,38 @@ pub struct Core {
     pub store_read: Option<Instant>,
     /// Cloudflare's budget of requests.
     account: Account,
+    /// What SSM takes.
+    buckets: Buckets,
+    /// Whether the signatures of AWS requests are checked.
+    signatures: bool,
 }
 
 impl Core {
-    /// `world`, answered in the forms that `mangle` is the seed of, within `budget`.
-    pub fn new(world: World, env: Env, mangle: Option<u64>, budget: Budget) -> Core {
-        let account = Account::new(budget, Instant::now());
+    /// `world`, answered in the forms and within the budgets of the options.
+    pub fn new(world: World, env: Env, options: &Options) -> Core {
+        let now = Instant::now();
         Core {
             world,
             env,
             before: None,
-            mangler: mangle.map(Mangler::new),
+            mangler: options.mangle.map(Mangler::new),
             store_read: None,
-            account,
+            account: Account::new(options.budget, now),
+            buckets: Buckets::new(options.throughput, now),
+            signatures: options.signatures,
         }
     }
 
     /// Counts a request; the refusal of one that is too many.
     pub fn admit(&mut self, received: &Received) -> Option<Reply> {
+        if received.service == Service::Ssm {
+            let takes = self.buckets.take(&received.operation, Instant::now());
+            return (!takes).then(|| {
+                let mut reply = Reply::refusal(Service::Ssm, 400, "Rate exceeded");
+                reply.headers.push(("x-amzn-requestid".to_owned(), self.env.ids.uuid()));
+                reply
+            });
+        }
         if received.service != Service::Cloudflare {
             return None;
         }
@@ -84,9 +99,12 @@ impl Core {
             authorization: received.header("authorization"),
             body: &received.body,
         };
-        let answer = match received.service {
-            Service::Sts => ssm::handle_sts(&self.world.ssm, &call, &mut self.env),
-            _ => ssm::handle(&mut self.world.ssm, &call, &mut self.env),
+        let sts = received.service == Service::Sts;
+        let signature = self.signature(received);
+        let answer = match signature {
+            Err(error) => ssm::refuse(&error, sts, &mut self.env),
+            Ok(()) if sts => ssm::handle_sts(&self.world.ssm, &call, &mut self.env),
+            Ok(()) => ssm::handle(&mut self.world.ssm, &call, &mut self.env),
         };
         let text = match (answer.json, &mut self.mangler) {
             (Some(body), Some(mangler)) => mangler.ssm(body).to_string(),
@@ -98,6 +116,26 @@ impl Core {
             reply.headers.push(("x-amzn-errortype".to_owned(), kind.to_owned()));
         }
         reply
+    }
+
+    /// Whether a request is signed as AWS wants it, where that is checked.
+    fn signature(&self, received: &Received) -> Result<(), ssm::AwsError> {
+        if !self.signatures {
+            return Ok(());
+        }
+        let names = received.headers.keys();
+        let headers = names.flat_map(|name| {
+            let values = received.headers.get_all(name).iter();
+            values.filter_map(move |value| Some((name.as_str(), value.to_str().ok()?)))
+        });
+        let signed = ssm::signature::Signed {
+            method: &received.method,
+            path: &received.path,
+            query: &received.query_text,
+            headers: headers.collect(),
+            body: &received.body,
+        };
+        ssm::signature::check(&self.world.ssm, received.service.name(), &signed, self.env.now)
     }
 
     fn kubernetes(&mut self, received: &Received, loopback: bool) -> Reply {

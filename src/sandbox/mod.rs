@@ -24,7 +24,7 @@ pub mod world;
 
 use std::path::PathBuf;
 
-pub use budget::Budget;
+pub use budget::{Budget, Throughput};
 pub use directory::{dump, reset, running_environment};
 pub use options::{Options, Preset};
 pub use quirks::Quirks;

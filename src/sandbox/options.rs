@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::budget::Budget;
+use super::budget::{Budget, Throughput};
 use super::quirks::Quirks;
 
 /// How to serve a sandbox.
@@ -28,6 +28,11 @@ pub struct Options {
     pub quirks: Quirks,
     /// How many requests the Cloudflare API takes in which time.
     pub budget: Budget,
+    /// How many requests SSM takes in which time.
+    pub throughput: Throughput,
+    /// Whether the signatures of AWS requests are checked. What stands between has to leave the
+    /// header `Host` as it was signed.
+    pub signatures: bool,
     /// Journals of which one must hold an open intent for each mutating call
     /// (see [`super::journal`]); none checks nothing.
     pub journals: Vec<PathBuf>,

@@ -56,10 +56,14 @@ pub enum Quirk {
     TombstonesDeleted,
     /// Contract 4.1.
     NeverInactive,
+    /// GetParametersByPath in the reference of SSM.
+    ShortPages,
+    /// DeleteParameter in the reference of SSM.
+    SlowDeletes,
 }
 
 /// All of them: name, what happens when it is on, and for how many milliseconds if it passes.
-const ALL: [(Quirk, &str, &str, Option<u64>); 24] = {
+const ALL: [(Quirk, &str, &str, Option<u64>); 26] = {
     use Quirk::*;
     [
         (
@@ -156,6 +160,13 @@ const ALL: [(Quirk, &str, &str, Option<u64>); 24] = {
         ),
         (TombstonesDeleted, "tombstones-deleted", "deleting a deleted tunnel succeeds", None),
         (NeverInactive, "never-inactive", "a fresh tunnel has no conns_inactive_at", None),
+        (ShortPages, "short-pages", "pages of SSM come half full, the first one empty", None),
+        (
+            SlowDeletes,
+            "slow-deletes",
+            "the name of a deleted parameter is not free for a while",
+            Some(30_000),
+        ),
     ]
 };
 

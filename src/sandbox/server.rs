@@ -2,6 +2,7 @@
 
 mod time;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +83,8 @@ struct Shared {
     lags: bool,
     /// Calls that are still on their way, and how many others come before each.
     late: tokio::sync::Mutex<Vec<(u64, Received)>>,
+    /// Parameters that a call on its way changes.
+    writing: Mutex<BTreeSet<String>>,
     log: Option<Log>,
     upstream: Option<Upstream>,
     /// Without tokens, only what stays on this machine is served.
@@ -131,6 +134,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let (all, read) = (&world.kubernetes_token, &world.kubernetes_read_token);
     directory.write_kubeconfig(&directory.kubeconfig(), &url, context, all)?;
     directory.write_kubeconfig(&directory.kubeconfig_read(), &url, context, read)?;
+    let core = Core::new(world, env, &options);
     let shared = Arc::new(Shared {
         directory,
         latency: options.latency,
@@ -138,10 +142,11 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         lags: faults.have_lag(),
         faults: Mutex::new(faults),
         late: tokio::sync::Mutex::default(),
+        writing: Mutex::default(),
         log,
         upstream,
         loopback: address.ip().is_loopback(),
-        core: tokio::sync::Mutex::new(Core::new(world, env, options.mangle, options.budget)),
+        core: tokio::sync::Mutex::new(core),
         stopping: AtomicBool::new(false),
     });
     let mut core = shared.core.lock().await;
@@ -306,12 +311,37 @@ fn response(reply: Reply) -> Response {
     response
 }
 
+/// That a call changes a parameter.
+struct Writing<'a> {
+    shared: &'a Shared,
+    name: Option<String>,
+}
+
+impl std::ops::Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if let (Some(name), Ok(mut writing)) = (&self.name, self.shared.writing.lock()) {
+            writing.remove(name);
+        }
+    }
+}
+
 impl Shared {
     /// One request from its planned fault to its line in the log.
     async fn happen(&self, received: &Received) -> Ending {
         let time = log::time();
         let fault = self.fault(received);
         let delay = fault.as_ref().map_or(Duration::ZERO, |fault| fault.delay);
+        let writing = match fault {
+            // On its way still, or never there: others are not in its way.
+            Some(_) => Some(None),
+            None => self.begin_write(received).map(Some),
+        };
+        let Some(_writing) = writing else {
+            let text = "There are concurrent updates for a resource that supports one update at a \
+                        time.";
+            self.note(received, time, 400, None);
+            return Ending::Reply(Reply::refusal_with(Service::Ssm, 400, "TooManyUpdates", text));
+        };
         tokio::time::sleep(self.latency + delay).await;
         if let Some(ask) = fault.as_ref().and_then(|fault| fault.ask)
             && let Ok(mut stream) = TcpStream::connect(ask).await
@@ -374,6 +404,24 @@ impl Shared {
             paths: &paths,
             mutating: received.is_mutating(),
         })
+    }
+
+    /// Notes that a call changes a parameter, until what it gives is dropped; none where another
+    /// one is at it.
+    fn begin_write(&self, received: &Received) -> Option<Writing<'_>> {
+        let name = (received.service == Service::Ssm && received.is_mutating())
+            .then(|| serde_json::from_slice::<Value>(&received.body).ok())
+            .flatten()
+            .and_then(|input| {
+                let named = ["Name", "ResourceId"].iter().find_map(|key| input.get(*key)?.as_str());
+                named.map(str::to_owned)
+            });
+        if let (Some(name), Ok(mut writing)) = (&name, self.writing.lock())
+            && !writing.insert(name.clone())
+        {
+            return None;
+        }
+        Some(Writing { shared: self, name })
     }
 
     /// What was delayed on its way arrives when its time has come.

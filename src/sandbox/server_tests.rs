@@ -6,7 +6,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::config::Credentials;
 use serde_json::json;
 
-use super::super::{Budget, Preset, Quirks, dump, reset, running_environment};
+use super::super::{Budget, Preset, Quirks, Throughput, dump, reset, running_environment};
 use super::*;
 
 fn options(dir: &Path) -> Options {
@@ -20,6 +20,8 @@ fn options(dir: &Path) -> Options {
         mangle: None,
         quirks: Quirks::default(),
         budget: Budget::default(),
+        throughput: Throughput::default(),
+        signatures: true,
         journals: Vec::new(),
         preset: Preset {
             account_id: "a".repeat(32),

@@ -140,6 +140,7 @@ impl World {
             routes[list] = json!(deleted);
         }
         let mut ssm = json!(self.ssm);
+        ssm.as_object_mut().and_then(|ssm| ssm.remove("deleted"));
         if let Some(regions) = ssm["parameters"].as_object_mut() {
             regions.retain(|_, parameters| parameters.as_object().is_some_and(|p| !p.is_empty()));
         }

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::aws::Aws;
 use crate::moto::Moto;
 
 /// The account of the example projects.
@@ -170,6 +171,9 @@ impl Lab {
         if !options.contains(&"--budget") {
             // A test asks more in a minute than a person does in an hour.
             command.args(["--budget", "1000000/300"]);
+        }
+        if !options.contains(&"--throughput") {
+            command.args(["--throughput", "1000000/1,1000000/1"]);
         }
         let mut server =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("boxctl starts");
@@ -354,24 +358,21 @@ impl Lab {
         format!("/zones/{}/dns_records", zone["id"].as_str().unwrap())
     }
 
+    /// Where SSM is, and the credentials for it.
+    pub fn aws(&self) -> Aws {
+        let variable = |name: &str| self.variable(name).to_owned();
+        Aws {
+            url: variable("AWS_ENDPOINT_URL"),
+            region: variable("AWS_REGION"),
+            key: variable("AWS_ACCESS_KEY_ID"),
+            secret: variable("AWS_SECRET_ACCESS_KEY"),
+        }
+    }
+
     /// An operation of SSM.
     #[track_caller]
     pub fn ssm(&self, operation: &str, input: Value) -> Value {
-        let key = self.variable("AWS_ACCESS_KEY_ID");
-        let region = self.variable("AWS_REGION");
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/ssm/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature=00"
-        );
-        let request = self
-            .http
-            .post(self.variable("AWS_ENDPOINT_URL"))
-            .header("x-amz-target", format!("AmazonSSM.{operation}"))
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-date", "20260101T000000Z")
-            .header("authorization", authorization)
-            .body(input.to_string());
-        let (status, answer) = self.http(request);
+        let (status, answer) = self.http(self.aws().request(&self.http, operation, &input));
         assert_eq!(status, 200, "{operation}: {answer}");
         answer
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::lab::Lab;
 
 /// Every quirk by name; those that pass do so within the waits of a lab.
-const QUIRKS: [&str; 24] = [
+const QUIRKS: [&str; 26] = [
     "tunnel-conflict-400",
     "active-connections-409",
     "routes-outlive-tunnel",
@@ -30,6 +30,8 @@ const QUIRKS: [&str; 24] = [
     "late-policies=100",
     "tombstones-deleted",
     "never-inactive",
+    "short-pages",
+    "slow-deletes=100",
 ];
 
 /// Records, routes and an application whose forms are in doubt, beside what a fixture has.

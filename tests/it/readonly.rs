@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::lab::Lab;
 
 /// The lab's credentials become those that may only read.
-fn read_only(lab: &mut Lab) {
+pub fn read_only(lab: &mut Lab) {
     let file = lab.read(".boxctl/sandbox/endpoint.json");
     let endpoint: Value = serde_json::from_str(&file).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -1,8 +1,10 @@
 //! AWS: the parameter store (SSM) and `GetCallerIdentity` (STS) as pure functions over a
 //! [`State`], held to the AWS column of the reference's table.
 
+mod labels;
 mod names;
 mod read;
+pub mod signature;
 mod sts;
 mod tags;
 mod write;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::env::Env;
+use super::quirks::Quirk;
 
 /// An access key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub struct State {
     pub salt: String,
     /// Parameters by region and name.
     pub parameters: BTreeMap<String, BTreeMap<String, Parameter>>,
+    /// When parameters were deleted whose names are not free yet, by ARN.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub deleted: BTreeMap<String, Timestamp>,
 }
 
 /// A KMS key.
@@ -88,6 +94,9 @@ pub struct Version {
     pub modified: f64,
     /// ARN of who wrote it.
     pub user: String,
+    /// Names for it; none is two versions' at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 impl Parameter {
@@ -104,6 +113,7 @@ impl Parameter {
             data_type: "text".to_owned(),
             modified: epoch_seconds(now),
             user: user.to_owned(),
+            labels: Vec::new(),
         };
         Parameter {
             kind: "SecureString".to_owned(),
@@ -193,6 +203,17 @@ pub fn handle(state: &mut State, call: &Call<'_>, env: &mut Env) -> Response {
     Response { status, content_type, error, json: Some(json), text: String::new() }
 }
 
+/// The answer to a request whose signature is refused.
+pub fn refuse(error: &AwsError, sts: bool, env: &mut Env) -> Response {
+    if sts {
+        return sts::refuse(error.clone(), env);
+    }
+    let content_type = "application/x-amz-json-1.1";
+    let json = Some(error_body(error.kind, &error.message));
+    let (status, error) = (error.status, Some(error.kind));
+    Response { status, content_type, error, json, text: String::new() }
+}
+
 /// Answers one STS request.
 pub fn handle_sts(state: &State, call: &Call<'_>, env: &mut Env) -> Response {
     sts::handle(state, call, env)
@@ -211,7 +232,7 @@ struct Caller {
     read_only: bool,
 }
 
-/// Reads the credential scope of a SigV4 header; the signature itself is not checked.
+/// Reads the credential scope of a SigV4 header; the signature is checked by [`signature`].
 fn caller(state: &State, authorization: Option<&str>) -> Result<Caller, AwsError> {
     let missing =
         || AwsError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
@@ -260,24 +281,29 @@ fn dispatch(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
         );
         return Err(AwsError::new("AccessDeniedException", text));
     }
-    let State { account, kms, salt, parameters, .. } = state;
+    let State { account, kms, salt, parameters, deleted, .. } = state;
     let mut store = Store {
         account,
         kms,
         salt,
         region: &caller.region,
         user: &caller.arn,
+        read_only: caller.read_only,
+        deleted,
+        short_pages: env.quirks.has(Quirk::ShortPages),
         parameters: parameters.entry(caller.region.clone()).or_default(),
     };
     match call.operation {
         "PutParameter" => write::put(&mut store, &input, env),
-        "DeleteParameter" => write::delete(&mut store, &input),
-        "DeleteParameters" => write::delete_several(&mut store, &input),
+        "DeleteParameter" => write::delete(&mut store, &input, env),
+        "DeleteParameters" => write::delete_several(&mut store, &input, env),
         "GetParameter" => read::get(&store, &input),
         "GetParameters" => read::get_several(&store, &input),
         "GetParametersByPath" => read::by_path(&store, &input),
         "DescribeParameters" => read::describe(&store, &input),
         "GetParameterHistory" => read::history(&store, &input),
+        "LabelParameterVersion" => labels::add(&mut store, &input),
+        "UnlabelParameterVersion" => labels::remove(&mut store, &input),
         "AddTagsToResource" => tags::add(&mut store, &input),
         "RemoveTagsFromResource" => tags::remove(&mut store, &input),
         "ListTagsForResource" => tags::list(&store, &input),
@@ -295,6 +321,12 @@ struct Store<'a> {
     salt: &'a str,
     region: &'a str,
     user: &'a str,
+    /// Who asks may only read, and decrypt with no key of the account's own.
+    read_only: bool,
+    /// When parameters were deleted, by ARN.
+    deleted: &'a mut BTreeMap<String, Timestamp>,
+    /// Pages come short, and the first one empty.
+    short_pages: bool,
     parameters: &'a mut BTreeMap<String, Parameter>,
 }
 

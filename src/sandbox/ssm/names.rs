@@ -10,9 +10,15 @@ const LEVELS: usize = 15;
 /// Refuses a name that a new parameter cannot have.
 pub fn check(name: &str, arn: &str) -> Result<(), AwsError> {
     let lower = name.trim_start_matches('/').to_ascii_lowercase();
-    if lower.starts_with("aws") {
+    let is_path = name.matches('/').count() > 1;
+    if lower.starts_with("aws") && name.starts_with('/') && is_path {
         let text = format!("No access to reserved parameter name: {name}.");
         return Err(AwsError::new("AccessDeniedException", text));
+    }
+    if !is_path && (lower.starts_with("aws") || lower.starts_with("ssm")) {
+        return Err(AwsError::validation(
+            "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
+        ));
     }
     let right = |b: u8| b.is_ascii_alphanumeric() || b"_.-/".contains(&b);
     if lower.starts_with("ssm") || !name.bytes().all(right) || name.contains("//") {
@@ -79,7 +85,7 @@ mod tests {
             ("/ssm/x", "ValidationException"),
             ("SSMx", "ValidationException"),
             ("/aws/x", "AccessDeniedException"),
-            ("awsx", "AccessDeniedException"),
+            ("awsx", "ValidationException"),
             (deeper.as_str(), "HierarchyLevelLimitExceededException"),
         ] {
             assert_eq!(check(wrong, "arn").unwrap_err().kind, kind, "{wrong}");

@@ -4,6 +4,7 @@ use base64::prelude::*;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::labels::version_not_found;
 use super::names::selector;
 use super::write::{not_found, one_to_ten};
 use super::{AwsError, Outcome, Parameter, Store, Version, flag, required, str_of, strings};
@@ -25,7 +26,8 @@ pub fn get_several(store: &Store<'_>, input: &Map<String, Value>) -> Outcome {
     for name in names {
         match selected(store, name, flag(input, "WithDecryption")) {
             Ok(shown) => parameters.push(shown),
-            Err(_) => invalid.push(name),
+            Err(error) if error.kind.ends_with("NotFound") => invalid.push(name),
+            Err(error) => return Err(error),
         }
     }
     Ok(json!({ "Parameters": parameters, "InvalidParameters": invalid }))
@@ -36,20 +38,13 @@ fn selected(store: &Store<'_>, text: &str, decrypt: bool) -> Outcome {
     let parameter = store.parameters.get(&name).ok_or_else(|| not_found(&name))?;
     let version = match wanted {
         None => parameter.latest(),
-        Some(wanted) => {
-            let number: Option<u64> = wanted.parse().ok();
-            parameter.versions.iter().find(|version| Some(version.version) == number)
-        }
+        Some(wanted) => parameter.versions.iter().find(|version| {
+            let named = version.labels.iter().any(|label| label == wanted);
+            named || wanted.parse::<u64>() == Ok(version.version)
+        }),
     };
-    let version = version.ok_or_else(|| {
-        let wanted = wanted.unwrap_or_default();
-        let text = format!(
-            "Systems Manager could not find version {wanted} of {name}. Verify the version and \
-             try again."
-        );
-        AwsError::new("ParameterVersionNotFound", text)
-    })?;
-    let mut shown = value_shown(store, &name, parameter, version, decrypt);
+    let version = version.ok_or_else(|| version_not_found(wanted.unwrap_or_default(), &name))?;
+    let mut shown = value_shown(store, &name, parameter, version, decrypt)?;
     if let Some(wanted) = wanted {
         shown["Selector"] = json!(format!(":{wanted}"));
     }
@@ -62,12 +57,12 @@ fn value_shown(
     parameter: &Parameter,
     version: &Version,
     decrypt: bool,
-) -> Value {
-    json!({
+) -> Outcome {
+    Ok(json!({
         "ARN": store.arn(name), "DataType": version.data_type,
         "LastModifiedDate": version.modified, "Name": name, "Type": parameter.kind,
-        "Value": value_of(store, name, parameter, version, decrypt), "Version": version.version,
-    })
+        "Value": value_of(store, name, parameter, version, decrypt)?, "Version": version.version,
+    }))
 }
 
 /// The value; of a SecureString without decryption, an opaque ciphertext.
@@ -77,9 +72,21 @@ fn value_of(
     parameter: &Parameter,
     version: &Version,
     decrypt: bool,
-) -> String {
-    if parameter.kind != "SecureString" || decrypt {
-        return version.value.clone();
+) -> Result<String, AwsError> {
+    if parameter.kind != "SecureString" {
+        return Ok(version.value.clone());
+    }
+    // The policy of SSM's own key lets everybody in the account use it through SSM.
+    let own_key = version.key_id.as_deref().is_none_or(|key| key.ends_with("alias/aws/ssm"));
+    if decrypt && store.read_only && !own_key {
+        return Err(AwsError::new(
+            "AccessDeniedException",
+            "The ciphertext refers to a customer master key that does not exist, does not exist \
+             in this region, or you are not allowed to access.",
+        ));
+    }
+    if decrypt {
+        return Ok(version.value.clone());
     }
     let mut blob = vec![1, 2, 2, 0];
     for part in 0_u8..5 {
@@ -90,7 +97,7 @@ fn value_of(
         hash.update([part]);
         blob.extend_from_slice(&hash.finalize());
     }
-    BASE64_STANDARD.encode(blob)
+    Ok(BASE64_STANDARD.encode(blob))
 }
 
 /// `GetParametersByPath`.
@@ -104,18 +111,18 @@ pub fn by_path(store: &Store<'_>, input: &Map<String, Value>) -> Outcome {
     }
     let recursive = flag(input, "Recursive");
     let decrypt = flag(input, "WithDecryption");
-    let filters = filters(input)?;
-    let rows: Vec<(&String, Value)> = store
+    let filters = filters(input, &["Type", "KeyId", "Label"])?;
+    let rows = store
         .parameters
         .iter()
         .filter(|(name, _)| under(name, path, recursive))
         .filter(|(name, parameter)| filters.iter().all(|f| f.fits(name, parameter)))
-        .filter_map(|(name, parameter)| {
-            let version = parameter.latest()?;
-            Some((name, value_shown(store, name, parameter, version, decrypt)))
+        .filter_map(|(name, parameter)| Some((name, parameter, parameter.latest()?)))
+        .map(|(name, parameter, version)| {
+            Ok((name, value_shown(store, name, parameter, version, decrypt)?))
         })
-        .collect();
-    paged(rows, input, "Parameters", 10)
+        .collect::<Result<Vec<_>, AwsError>>()?;
+    paged(store, rows, input, "Parameters", 10)
 }
 
 fn under(name: &str, path: &str, recursive: bool) -> bool {
@@ -129,7 +136,8 @@ fn under(name: &str, path: &str, recursive: bool) -> bool {
 
 /// `DescribeParameters`.
 pub fn describe(store: &Store<'_>, input: &Map<String, Value>) -> Outcome {
-    let filters = filters(input)?;
+    let keys = ["Name", "Type", "KeyId", "Path", "Tier", "DataType"];
+    let filters = filters(input, &keys)?;
     let rows: Vec<(&String, Value)> = store
         .parameters
         .iter()
@@ -141,7 +149,7 @@ pub fn describe(store: &Store<'_>, input: &Map<String, Value>) -> Outcome {
             Some((name, shown))
         })
         .collect();
-    paged(rows, input, "Parameters", 50)
+    paged(store, rows, input, "Parameters", 50)
 }
 
 fn described(name: &str, parameter: &Parameter, version: &Version) -> Value {
@@ -177,16 +185,17 @@ pub fn history(store: &Store<'_>, input: &Map<String, Value>) -> Outcome {
         .zip(&keys)
         .map(|(version, key)| {
             let mut shown = described(&name, parameter, version);
-            shown["Value"] = json!(value_of(store, &name, parameter, version, decrypt));
-            shown["Labels"] = json!([]);
-            (key, shown)
+            shown["Value"] = json!(value_of(store, &name, parameter, version, decrypt)?);
+            shown["Labels"] = json!(version.labels);
+            Ok((key, shown))
         })
-        .collect();
-    paged(rows, input, "Parameters", 50)
+        .collect::<Result<Vec<_>, AwsError>>()?;
+    paged(store, rows, input, "Parameters", 50)
 }
 
 /// The page that `NextToken` and `MaxResults` ask for; rows are in the order of their keys.
 fn paged(
+    store: &Store<'_>,
     rows: Vec<(&String, Value)>,
     input: &Map<String, Value>,
     member: &str,
@@ -211,9 +220,15 @@ fn paged(
             let bytes = BASE64_STANDARD.decode(token).ok();
             let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             let invalid = || AwsError::new("InvalidNextToken", "The specified token isn't valid.");
-            Some(key.ok_or_else(invalid)?)
+            let key = key.as_deref().and_then(|key| key.strip_prefix('>'));
+            Some(key.ok_or_else(invalid)?.to_owned())
         }
     };
+    // A page may hold less than it could, and nothing at all.
+    if store.short_pages && after.is_none() && !rows.is_empty() {
+        return Ok(json!({ member: [], "NextToken": BASE64_STANDARD.encode(">") }));
+    }
+    let size = if store.short_pages { size.div_ceil(2) } else { size };
     let mut rest =
         rows.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
     let mut page = Vec::new();
@@ -225,7 +240,7 @@ fn paged(
     let more = rest.next().is_some();
     let mut answer = json!({ member: page });
     if let (true, Some(last)) = (more, last) {
-        answer["NextToken"] = json!(BASE64_STANDARD.encode(last));
+        answer["NextToken"] = json!(BASE64_STANDARD.encode(format!(">{last}")));
     }
     Ok(answer)
 }
@@ -236,7 +251,8 @@ struct Filter<'a> {
     values: Vec<&'a str>,
 }
 
-fn filters(input: &Map<String, Value>) -> Result<Vec<Filter<'_>>, AwsError> {
+/// The filters of a call that takes these keys; all but one by path take tags, too.
+fn filters<'a>(input: &'a Map<String, Value>, keys: &[&str]) -> Result<Vec<Filter<'a>>, AwsError> {
     let list = |name: &str| {
         input.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
     };
@@ -249,8 +265,8 @@ fn filters(input: &Map<String, Value>) -> Result<Vec<Filter<'_>>, AwsError> {
             "Path" => "OneLevel",
             _ => "Equals",
         });
-        let known = matches!(key, "Name" | "Type" | "KeyId" | "Path" | "Tier" | "DataType")
-            || key.starts_with("tag:");
+        let tags = keys.contains(&"Name") && key.starts_with("tag:");
+        let known = keys.contains(&key) || tags;
         let options: &[&str] = match key {
             "Name" => &["Equals", "BeginsWith", "Contains"],
             "Path" => &["OneLevel", "Recursive"],
@@ -282,6 +298,9 @@ impl Filter<'_> {
                     .values
                     .iter()
                     .any(|path| under(name, path, self.option == "Recursive"));
+            }
+            "Label" => {
+                return self.values.iter().any(|value| version.labels.iter().any(|l| l == value));
             }
             "Name" => Some(name),
             "Type" => Some(parameter.kind.as_str()),

@@ -17,10 +17,8 @@ pub fn handle(state: &State, call: &Call<'_>, env: &mut Env) -> Response {
             )),
         });
     let space = "https://sts.amazonaws.com/doc/2011-06-15/";
-    let (status, error, text) = match outcome {
-        Ok(caller) => (
-            200,
-            None,
+    let text = match outcome {
+        Ok(caller) => {
             format!(
                 "<GetCallerIdentityResponse xmlns=\"{space}\">\n  <GetCallerIdentityResult>\n    \
                  <Arn>{}</Arn>\n    <UserId>{}</UserId>\n    <Account>{}</Account>\n  \
@@ -28,12 +26,22 @@ pub fn handle(state: &State, call: &Call<'_>, env: &mut Env) -> Response {
                  <RequestId>{request}</RequestId>\n  </ResponseMetadata>\n\
                  </GetCallerIdentityResponse>\n",
                 caller.arn, caller.user_id, state.account
-            ),
-        ),
-        Err(error) => {
-            (error.status, Some(error.kind), error_text(error.kind, &error.message, &request))
+            )
         }
+        Err(error) => return refusal(&error, &request),
     };
+    Response { status: 200, content_type: "text/xml", error: None, json: None, text }
+}
+
+/// The answer to a request whose signature is refused.
+pub fn refuse(error: AwsError, env: &mut Env) -> Response {
+    let request = env.ids.uuid();
+    refusal(&named_as_sts_does(error), &request)
+}
+
+fn refusal(error: &AwsError, request: &str) -> Response {
+    let text = error_text(error.kind, &error.message, request);
+    let (status, error) = (error.status, Some(error.kind));
     Response { status, content_type: "text/xml", error, json: None, text }
 }
 
@@ -52,6 +60,7 @@ fn named_as_sts_does(error: AwsError) -> AwsError {
         "UnrecognizedClientException" => "InvalidClientTokenId",
         "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
         "IncompleteSignatureException" => "IncompleteSignature",
+        "InvalidSignatureException" => "SignatureDoesNotMatch",
         kind => kind,
     };
     AwsError { status: 403, kind, ..error }

@@ -210,6 +210,21 @@ fn paths_are_walked() {
 }
 
 #[test]
+fn a_region_holds_so_many_parameters_of_a_tier() {
+    let mut sandbox = Sandbox::new();
+    let one = Parameter::secure("v", "someone", sandbox.env.now);
+    let region = sandbox.state.parameters.entry("ap-northeast-1".to_owned()).or_default();
+    region.extend((0..10_000).map(|n| (format!("p{n}"), one.clone())));
+    assert_eq!(sandbox.put(secure("more", "v")), Err("ParameterLimitExceeded"));
+    let advanced = with(secure("more", "v"), json!({"Tier": "Advanced"}));
+    assert_eq!(sandbox.put(advanced).unwrap()["Tier"], "Advanced");
+    let overwrite = json!({"Name": "p7", "Value": "w", "Overwrite": true});
+    assert_eq!(sandbox.put(overwrite).unwrap()["Version"], 2);
+    sandbox.call("DeleteParameter", json!({"Name": "p7"})).unwrap();
+    assert!(sandbox.put(secure("another", "v")).is_ok());
+}
+
+#[test]
 fn tags_are_added_removed_and_listed() {
     let mut sandbox = Sandbox::new();
     let tags = json!({"Tags": [{"Key": "a", "Value": "1"}]});

@@ -1,5 +1,6 @@
 //! Operations that write and delete parameters.
 
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::names;
@@ -8,12 +9,15 @@ use super::{
     tags,
 };
 use crate::sandbox::env::Env;
+use crate::sandbox::quirks::Quirk;
 
 /// Versions that are kept.
 const HISTORY: usize = 100;
 const STANDARD_LIMIT: usize = 4096;
 const ADVANCED_LIMIT: usize = 8192;
 const DESCRIPTION_LIMIT: usize = 1024;
+/// Parameters that a region may hold of the tiers Standard and Advanced.
+const PARAMETERS: [(&str, usize); 2] = [("Standard", 10_000), ("Advanced", 100_000)];
 
 /// `PutParameter`.
 pub fn put(store: &mut Store<'_>, input: &Map<String, Value>, env: &mut Env) -> Outcome {
@@ -28,10 +32,12 @@ pub fn put(store: &mut Store<'_>, input: &Map<String, Value>, env: &mut Env) -> 
              please use AddTagsToResource or RemoveTagsFromResource.",
         ));
     }
+    let going = is_going(store, &name, env);
     let known = store.parameters.get(&name);
     if known.is_none() {
         names::check(&name, &store.arn(&name))?;
-    } else if !overwrite {
+    }
+    if going || (known.is_some() && !overwrite) {
         return Err(AwsError::new(
             "ParameterAlreadyExists",
             "The parameter already exists. To overwrite this value, set the overwrite option in \
@@ -41,6 +47,11 @@ pub fn put(store: &mut Store<'_>, input: &Map<String, Value>, env: &mut Env) -> 
     let kind = kind_of(input, known)?;
     let before = known.and_then(Parameter::latest);
     let version = next_version(store, input, &kind, value, before, env)?;
+    if let Some(parameter) = known {
+        check_history(&name, parameter)?;
+    } else {
+        check_count(store, &version.tier)?;
+    }
     let answer = json!({ "Version": version.version, "Tier": version.tier });
     match store.parameters.get_mut(&name) {
         Some(parameter) => {
@@ -56,7 +67,43 @@ pub fn put(store: &mut Store<'_>, input: &Map<String, Value>, env: &mut Env) -> 
     Ok(answer)
 }
 
+/// The oldest version makes room for a new one, unless a label holds it.
+fn check_history(name: &str, parameter: &Parameter) -> Result<(), AwsError> {
+    let full = parameter.versions.len() >= HISTORY;
+    let held = parameter.versions.first().filter(|oldest| full && !oldest.labels.is_empty());
+    let Some(oldest) = held else { return Ok(()) };
+    Err(AwsError::new(
+        "ParameterMaxVersionLimitExceeded",
+        format!(
+            "You attempted to create a new version of {name} by calling the PutParameter API with \
+             the overwrite flag. Version {}, the oldest version, can't be deleted because it has a \
+             label associated with it. Move the label to another version of the parameter, and \
+             try again.",
+            oldest.version
+        ),
+    ))
+}
+
+fn check_count(store: &Store<'_>, tier: &str) -> Result<(), AwsError> {
+    let of_tier = |parameter: &&Parameter| parameter.latest().is_some_and(|v| v.tier == tier);
+    let count = store.parameters.values().filter(of_tier).count();
+    match PARAMETERS.iter().any(|(limited, most)| *limited == tier && count >= *most) {
+        true => Err(AwsError::new(
+            "ParameterLimitExceeded",
+            "You have exceeded the number of parameters for this Amazon Web Services account. \
+             Delete one or more parameters and try again.",
+        )),
+        false => Ok(()),
+    }
+}
+
 fn checked_value(input: &Map<String, Value>) -> Result<&str, AwsError> {
+    if str_of(input, "Value") == Some("") {
+        return Err(AwsError::validation(
+            "1 validation error detected: Value '' at 'value' failed to satisfy constraint: Member \
+             must have length greater than or equal to 1.",
+        ));
+    }
     let value = required(input, "Value")?;
     let nested = regex::Regex::new(r"\{\{[^{}]*\}\}").is_ok_and(|nested| nested.is_match(value));
     match nested {
@@ -130,6 +177,7 @@ fn next_version(
         data_type: data_type.to_owned(),
         modified: epoch_seconds(env.now),
         user: store.user.to_owned(),
+        labels: Vec::new(),
     })
 }
 
@@ -235,23 +283,44 @@ fn tier_of(
 }
 
 /// `DeleteParameter`.
-pub fn delete(store: &mut Store<'_>, input: &Map<String, Value>) -> Outcome {
+pub fn delete(store: &mut Store<'_>, input: &Map<String, Value>, env: &Env) -> Outcome {
     let (name, _) = names::selector(store, required(input, "Name")?);
-    match store.parameters.remove(&name) {
-        Some(_) => Ok(json!({})),
-        None => Err(not_found(&name)),
+    match take_away(store, &name, env) {
+        true => Ok(json!({})),
+        false => Err(not_found(&name)),
     }
 }
 
+/// Deletes a parameter; whether there was one.
+fn take_away(store: &mut Store<'_>, name: &str, env: &Env) -> bool {
+    let there = store.parameters.remove(name).is_some();
+    if there && env.quirks.has(Quirk::SlowDeletes) {
+        store.deleted.insert(store.arn(name), env.now);
+    }
+    there
+}
+
+/// Whether the name of a deleted parameter is not free yet.
+fn is_going(store: &mut Store<'_>, name: &str, env: &Env) -> bool {
+    let arn = store.arn(name);
+    let lasts = env.quirks.lasts(Quirk::SlowDeletes).unwrap_or_default();
+    let lasts = SignedDuration::try_from(lasts).unwrap_or_default();
+    let going = store.deleted.get(&arn).is_some_and(|at| env.now.duration_since(*at) < lasts);
+    if !going {
+        store.deleted.remove(&arn);
+    }
+    going
+}
+
 /// `DeleteParameters`.
-pub fn delete_several(store: &mut Store<'_>, input: &Map<String, Value>) -> Outcome {
+pub fn delete_several(store: &mut Store<'_>, input: &Map<String, Value>, env: &Env) -> Outcome {
     let names = one_to_ten(input)?;
     let (mut deleted, mut invalid) = (Vec::new(), Vec::new());
     for text in names {
         let (name, _) = names::selector(store, text);
-        match store.parameters.remove(&name) {
-            Some(_) => deleted.push(text),
-            None => invalid.push(text),
+        match take_away(store, &name, env) {
+            true => deleted.push(text),
+            false => invalid.push(text),
         }
     }
     Ok(json!({ "DeletedParameters": deleted, "InvalidParameters": invalid }))
