@@ -587,12 +587,16 @@ pub enum SandboxCommand {
         budget: crate::sandbox::Budget,
         /// How many PutParameter SSM takes in which time, and how many GetParameter, GetParameters
         /// and GetParametersByPath together; more are refused with ThrottlingException
-        #[arg(long, value_name = "N/SECONDS,N/SECONDS", default_value = "9/3,120/3")]
+        #[arg(long, value_name = "N/SECONDS,N/SECONDS", default_value = "180/60,2400/60")]
         throughput: crate::sandbox::Throughput,
         /// The plan of a zone (free, pro, business, enterprise): what is paid for has tags, records
         /// that answer with one kind of address, longer comments and larger batches
         #[arg(long, value_name = "DOMAIN:PLAN")]
         zone: Vec<crate::sandbox::ZonePlan>,
+        /// Check the signatures of AWS requests, as AWS does; a proxy in between must leave `Host`
+        /// as it was signed
+        #[arg(long)]
+        signatures: bool,
         /// Refuse mutating calls that no journal announces; one for each stack
         #[arg(long, value_name = "FILE")]
         journal: Vec<PathBuf>,

@@ -325,6 +325,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
             budget,
             throughput,
             zone,
+            signatures,
             journal,
         } => {
             let command = sandbox::ServeCommand {
@@ -339,6 +340,7 @@ async fn serve(global: &Global, command: &SandboxCommand, ui: &Ui) -> Result<Exi
                 budget: *budget,
                 throughput: *throughput,
                 plans: zone.clone(),
+                signatures: *signatures,
                 journals: journal.clone(),
             };
             sandbox::serve(&globals, &command, ui).await

@@ -37,6 +37,8 @@ pub struct ServeCommand {
     pub throughput: sandbox::Throughput,
     /// Plans of zones.
     pub plans: Vec<sandbox::ZonePlan>,
+    /// Check the signatures of AWS requests.
+    pub signatures: bool,
     /// Journals that must announce each mutating call.
     pub journals: Vec<PathBuf>,
 }
@@ -109,6 +111,7 @@ pub async fn join(
         quirks: sandbox::Quirks::default(),
         budget: sandbox::Budget::default(),
         throughput: sandbox::Throughput::default(),
+        signatures: false,
         journals: Vec::new(),
         preset: preset(Some(project)),
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
@@ -161,6 +164,7 @@ pub async fn serve(globals: &Globals, command: &ServeCommand, ui: &Ui) -> Result
         quirks: command.quirks.clone(),
         budget: command.budget,
         throughput: command.throughput,
+        signatures: command.signatures,
         journals: command.journals.clone(),
         preset: Preset { plans: command.plans.clone(), ..preset(project.as_ref()) },
         upstream_ssm: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),

@@ -101,10 +101,10 @@ pub struct Throughput {
 
 impl Default for Throughput {
     /// 3 writes and 40 reads a second. How many may come at once is not documented: here, what is
-    /// granted in three seconds.
+    /// granted in a minute.
     fn default() -> Self {
-        let in_three = |requests| Budget { requests, time: Duration::from_secs(3) };
-        Throughput { puts: in_three(9), reads: in_three(120) }
+        let a_minute = |requests| Budget { requests, time: Duration::from_secs(60) };
+        Throughput { puts: a_minute(180), reads: a_minute(2400) }
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
         assert!(takes("GetParametersByPath", 0) && !takes("GetParameter", 0));
         assert!((0..100).all(|_| takes("DescribeParameters", 0)));
         assert!("9/3".parse::<Throughput>().is_err() && "9/3,0/1".parse::<Throughput>().is_err());
-        assert_eq!("9/3,120/3".parse(), Ok(Throughput::default()));
+        assert_eq!("180/60,2400/60".parse(), Ok(Throughput::default()));
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub struct Options {
     pub budget: Budget,
     /// How many requests SSM takes in which time.
     pub throughput: Throughput,
+    /// Whether the signatures of AWS requests are checked. What stands between has to leave the
+    /// header `Host` as it was signed.
+    pub signatures: bool,
     /// Journals of which one must hold an open intent for each mutating call
     /// (see [`super::journal`]); none checks nothing.
     pub journals: Vec<PathBuf>,

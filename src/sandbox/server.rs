@@ -135,8 +135,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let (all, read) = (&world.kubernetes_token, &world.kubernetes_read_token);
     directory.write_kubeconfig(&directory.kubeconfig(), &url, context, all)?;
     directory.write_kubeconfig(&directory.kubeconfig_read(), &url, context, read)?;
-    let Options { mangle, budget, throughput, .. } = options;
-    let core = Core::new(world, env, mangle, budget, throughput);
+    let core = Core::new(world, env, &options);
     let shared = Arc::new(Shared {
         directory,
         latency: options.latency,

@@ -21,6 +21,7 @@ fn options(dir: &Path) -> Options {
         quirks: Quirks::default(),
         budget: Budget::default(),
         throughput: Throughput::default(),
+        signatures: true,
         journals: Vec::new(),
         preset: Preset {
             account_id: "a".repeat(32),

@@ -64,7 +64,7 @@ fn one_parameter_is_written_by_one_call_at_a_time() {
 
 #[test]
 fn who_signs_with_another_secret_or_at_another_time_is_told_so() {
-    let mut lab = Lab::hasty("longform", &[]);
+    let mut lab = Lab::hasty("longform", &["--signatures"]);
     let service = Service::at(lab.aws());
     for (minutes, said) in [(-20, "Signature expired"), (20, "Signature not yet current")] {
         let now = Timestamp::now() + SignedDuration::from_mins(minutes);

@@ -119,7 +119,7 @@ fn is_as_expected(case: &Case, number: usize, outcome: &Result<Value, (String, S
 
 #[test]
 fn the_sandbox_answers_as_aws_does_and_moto_alike_where_it_does() {
-    let lab = Lab::hasty("longform", &[]);
+    let lab = Lab::hasty("longform", &["--signatures"]);
     let sandbox = Service::at(lab.aws());
     let cases = cases();
     let mut wrong = Vec::new();
