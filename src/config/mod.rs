@@ -131,6 +131,8 @@ struct Context<'a> {
     dir: &'a Path,
     files: &'a dyn Files,
     kinds: &'a Kinds,
+    /// The kinds' schemas by name: they are the same for all resources of a kind.
+    schemas: BTreeMap<&'static str, Json>,
     project: &'a ProjectFile,
     scope: Scope,
 }
@@ -138,6 +140,10 @@ struct Context<'a> {
 impl Context<'_> {
     fn kind(&self, name: &str) -> Option<&'static dyn Kind> {
         self.kinds.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    fn schema(&self, name: &str) -> Option<&Json> {
+        self.schemas.get(name)
     }
 }
 
@@ -180,7 +186,8 @@ fn load_with(
         return Err(diagnostics.finish());
     };
     let scope = project.scope();
-    let context = Context { dir, files, kinds, project: &project, scope };
+    let schemas = kinds.iter().map(|kind| (kind.name(), kind.schema().to_value())).collect();
+    let context = Context { dir, files, kinds, schemas, project: &project, scope };
     let mut secrets = Secrets::new();
     let all = stack_files(&context, inputs, &mut secrets, &mut diagnostics);
     if diagnostics.failed_since(0) {

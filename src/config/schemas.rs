@@ -38,7 +38,7 @@ pub(super) fn stack(kinds: &super::Kinds) -> Json {
         definitions.insert(name.to_owned(), rooted(schema, name));
         json!({"$ref": format!("#/$defs/{name}")})
     };
-    let meta = include("meta", settings::schema());
+    let meta = include("meta", settings::schema().clone());
     let service = include("service", service::schema());
     let variable = include("variable", schemars::schema_for!(VariableFile).to_value());
     let entry = include("manifest", manifest::schema());

@@ -1,5 +1,7 @@
 //! What any resource may carry beside its spec, and durations.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use super::shape;
@@ -67,17 +69,18 @@ pub(super) struct MetaFile {
 
 /// The names of what any resource may carry.
 pub(super) fn names() -> Vec<String> {
-    shape::fields(&schema())
+    shape::fields(schema())
 }
 
-/// The JSON Schema of what any resource may carry.
-pub(super) fn schema() -> Json {
-    schemars::schema_for!(MetaFile).to_value()
+/// The JSON Schema of what any resource may carry; made once, since it is asked for by every one.
+pub(super) fn schema() -> &'static Json {
+    static SCHEMA: LazyLock<Json> = LazyLock::new(|| schemars::schema_for!(MetaFile).to_value());
+    &SCHEMA
 }
 
 /// A mapping of `settings`, or the part of a resource that is no spec.
 pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> MetaFile {
-    let checked = shape::check(node, &schema());
+    let checked = shape::check(node, schema());
     let sound = checked.faults.is_empty();
     super::tell(checked.faults, diagnostics);
     if !sound {

@@ -252,7 +252,11 @@ impl<'s> Checker<'s> {
             };
             let (value, more) = self.value(&entry.value, schema, &join(path, &entry.key));
             faults.extend(more);
-            map.insert(entry.key.clone(), value);
+            // `ttl:` without a value is a field that is left out; in what has no fields of its own,
+            // null is a value like any other.
+            if !(entry.value.is_null() && known.is_some_and(|(_, schema)| schema.is_object())) {
+                map.insert(entry.key.clone(), value);
+            }
         }
         for name in form.required.iter().filter(|name| node.get(name).is_none()) {
             let inside = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
@@ -545,7 +549,9 @@ mod tests {
             ("name: 5", json!({"name": "5"})),
             ("name: 'x'\nttl: '5'", json!({"name": "x", "ttl": 5})),
             ("name: yes\nproxied: 'true'", json!({"name": "yes", "proxied": true})),
-            ("name: x\nttl:", json!({"name": "x", "ttl": null})),
+            ("name: x\nttl:", json!({"name": "x"})),
+            ("name: x\nfree: null", json!({"name": "x", "free": null})),
+            ("name: x\nfree: {a: null}", json!({"name": "x", "free": {"a": null}})),
             ("name: x\nweight: 2", json!({"name": "x", "weight": 2})),
             ("name: 1.10\nfree: 1.10", json!({"name": "1.10", "free": 1.1})),
             ("name: x\ntype: AAAA", json!({"name": "x", "type": "AAAA"})),

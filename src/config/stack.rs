@@ -373,10 +373,7 @@ impl Expansion<'_> {
                 self.drafts.broken.insert(address.to_string());
                 continue;
             }
-            let own = match self.context.kind(address.kind()) {
-                Some(kind) => shape::fields(&kind.schema().to_value()),
-                None => Vec::new(),
-            };
+            let own = self.context.schema(address.kind()).map(shape::fields).unwrap_or_default();
             let (spec, rest) = if address.is_kubernetes() {
                 (value, Node { shape: Shape::Map(Vec::new()), mark: entry.mark })
             } else {
@@ -453,18 +450,17 @@ impl Expansion<'_> {
             }
             return;
         }
-        let Some(kind) = self.context.kind(raw.address.kind()) else {
+        let Some(schema) = self.context.schema(raw.address.kind()) else {
             diagnostics.error(raw.mark, format!("there is no kind `{}`", raw.address.kind()));
             return;
         };
-        let schema = kind.schema().to_value();
         let broken = self.drafts.broken.contains(&raw.address.to_string());
         let node = if raw.node.is_null() {
             Node { shape: Shape::Map(Vec::new()), mark: raw.mark }
         } else {
             raw.node
         };
-        let checked = shape::check(&node, &schema);
+        let checked = shape::check(&node, schema);
         let sound = checked.faults.is_empty() && !broken && raw.whole;
         super::tell_about(checked.faults, &raw.address, raw.mark, node.mark, diagnostics);
         let mut marks = shape::marks(&node);

@@ -177,6 +177,10 @@ impl Kind for AccessApplication {
     fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
         let mut out = JsonMap::new();
         for (key, value) in fields(spec).into_iter().filter(|(_, value)| !value.is_null()) {
+            // Empty is as good as left out (contract 8).
+            if key == "session_duration" && value == "" {
+                continue;
+            }
             let value = canonical_field(&key, &value);
             out.insert(key, value);
         }

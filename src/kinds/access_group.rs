@@ -58,6 +58,7 @@ fn body(spec: &Json) -> JsonMap {
 fn replacement(work: &Work<'_>, remote: &Remote, raw: &Json) -> JsonMap {
     let mut out = fields(raw);
     out.retain(|key, value| !SERVER_SET.contains(&key.as_str()) && !value.is_null());
+    out.extend(access_rules::put_back(&out, work.scope));
     for path in work.removed {
         out.shift_remove(path.split(['.', '[']).next().unwrap_or(path));
     }

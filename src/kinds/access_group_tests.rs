@@ -65,6 +65,19 @@ fn an_update_keeps_what_nobody_declares_and_drops_what_left_the_file() {
 }
 
 #[test]
+fn empty_selectors_of_a_reading_do_not_go_back() {
+    let raw = json!({"id": ID, "name": "x", "include": [{"everyone": {}}],
+        "require": [{"email": {"email": "a@b.c"}, "geo": {"country_code": null}},
+            {"common_name": {"common_name": null}}, {"ip": {"ip": "192.0.2.1/32"}}]});
+    let remote = read(&AccessGroup, &raw);
+    let spec = declare(&AccessGroup, json!({"name": "x", "include": ["certificate"]}));
+    let step = Step::new(&AccessGroup, Verb::Update, spec, Some(remote));
+    let (calls, _) = step.run(&[ok(raw.clone()), ok(raw)]);
+    let left = json!([{"email": {"email": "a@b.c"}}, {"ip": {"ip": "192.0.2.1"}}]);
+    assert_eq!(bodies(&calls)[0]["require"], left);
+}
+
+#[test]
 fn a_rule_may_name_a_group() {
     let spec = json!({"name": "x", "include": [{"group": "staff"}]});
     assert_eq!(AccessGroup.needs(&spec), [Need::AccessGroups]);

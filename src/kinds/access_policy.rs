@@ -168,6 +168,8 @@ pub(super) fn declare_policy(spec: &Json, scope: &Scope) -> Result<Json, Problem
     let mut out = JsonMap::new();
     for (key, value) in fields(spec) {
         let value = match key.as_str() {
+            // Empty is as good as left out (contract 8).
+            "session_duration" if value == "" => continue,
             "session_duration" => duration(&value),
             field if SETS.contains(&field) => access_rules::canonical(&value, field, scope)?,
             _ => value,
@@ -226,6 +228,7 @@ pub(super) fn policy_body(spec: &Json) -> JsonMap {
 pub(super) fn replacement_body(work: &Work<'_>, remote: &Remote, raw: &Json) -> JsonMap {
     let mut body = fields(raw);
     body.retain(|key, value| !SERVER_SET.contains(&key.as_str()) && !value.is_null());
+    body.extend(access_rules::put_back(&body, work.scope));
     for path in work.removed {
         body.shift_remove(path.split(['.', '[']).next().unwrap_or(path));
     }

@@ -143,22 +143,19 @@ fn by_name(name: &str) -> Option<Shape> {
 
 /// An address without its full-length prefix: the API has refused `/32` on updates (contract 6.2).
 fn bare_ip(ip: &Json) -> Json {
-    match ip.as_str() {
-        Some(text) => {
-            let bare = text.strip_suffix("/32").or_else(|| text.strip_suffix("/128"));
-            json!(bare.unwrap_or(text))
-        }
-        None => ip.clone(),
-    }
+    let network = ip.as_str().and_then(|text| text.parse::<ipnet::IpNet>().ok());
+    let single = network.filter(|network| network.prefix_len() == network.max_prefix_len());
+    single.map_or_else(|| ip.clone(), |network| json!(network.addr().to_string()))
 }
 
-/// A network as the API answers it: a single address with its full-length prefix.
+/// A network as the API answers it: a single address with its full-length prefix (contract 8:
+/// `/32`, `/128`), the bits of hosts zero.
 pub fn network(ip: &Json) -> Json {
     let Some(text) = ip.as_str() else { return ip.clone() };
     if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return json!(ipnet::IpNet::from(address).to_string());
     }
-    text.parse::<ipnet::IpNet>().map_or_else(|_| ip.clone(), |net| json!(net.to_string()))
+    text.parse::<ipnet::IpNet>().map_or_else(|_| ip.clone(), |net| json!(net.trunc().to_string()))
 }
 
 /// The id of an identity provider, given by id, name or type.
@@ -308,6 +305,16 @@ pub fn to_wire(rules: &Json) -> Json {
         Some(json!({*wire: value}))
     };
     Json::Array(list.iter().map(|rule| wire(rule).unwrap_or_else(|| rule.clone())).collect())
+}
+
+/// The lists of rules of a reading that go back with a replacement: without the empty selectors that
+/// the API adds and does not take (contract 8).
+pub fn put_back(raw: &JsonMap, scope: &Scope) -> JsonMap {
+    let lists = SETS.iter().filter_map(|field| Some((*field, raw.get(*field)?)));
+    lists
+        .filter(|(_, rules)| !rules.is_null())
+        .map(|(field, rules)| (field.to_owned(), to_wire(&from_wire(rules, scope))))
+        .collect()
 }
 
 /// Rules as files spell them; empty selectors, which the API may add, are left out.

@@ -44,6 +44,22 @@ fn each_rule_has_one_canonical_form_and_the_wire_its_own() {
             json!({"ip": "192.0.2.1/32"}),
             json!({"ip": {"ip": "192.0.2.1"}}),
         ),
+        // A /32 of IPv6 is a network, and no single address.
+        (
+            json!({"ip": "2001:DB8::/32"}),
+            json!({"ip": "2001:db8::/32"}),
+            json!({"ip": {"ip": "2001:db8::/32"}}),
+        ),
+        (
+            json!({"ip": "2001:db8::1"}),
+            json!({"ip": "2001:db8::1/128"}),
+            json!({"ip": {"ip": "2001:db8::1"}}),
+        ),
+        (
+            json!({"ip": "192.0.2.7/24"}),
+            json!({"ip": "192.0.2.0/24"}),
+            json!({"ip": {"ip": "192.0.2.0/24"}}),
+        ),
         (
             json!({"github_organization": {"name": "o", "identity_provider_id": "GitHub"}}),
             json!({"github_organization": {"name": "o", "identity_provider_id": github}}),

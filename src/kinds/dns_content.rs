@@ -53,7 +53,7 @@ fn unquoted(content: &str) -> String {
         }
     }
     // What would look quoted itself keeps its quotes, or it would lose them one by one.
-    let quoted = out.starts_with('"') && out.ends_with('"');
+    let quoted = out.len() >= 2 && out.starts_with('"') && out.ends_with('"');
     if inside || quoted { content.to_owned() } else { out }
 }
 
@@ -82,7 +82,8 @@ pub fn canonical_data(kind: &str, data: &Json) -> Json {
             continue;
         }
         let value = match &value {
-            Json::String(text) if key == "target" && !text.contains("://") && text != "." => {
+            // A URI's target is no hostname, and its case means something.
+            Json::String(text) if key == "target" && kind != "URI" && text != "." => {
                 json!(hostname(text))
             }
             Json::String(text) if !TEXTS.contains(&key.as_str()) => {
@@ -164,6 +165,7 @@ mod tests {
             ("TXT", "\"a\\\"b\"", "a\"b"),
             ("TXT", "\"unended", "\"unended"),
             ("TXT", "\"\\\"a\\\"\"", "\"\\\"a\\\"\""),
+            ("TXT", "\"\\\"\"", "\""),
         ] {
             assert_eq!(super::canonical(kind, written), canonical, "{kind} {written}");
         }

@@ -531,6 +531,10 @@ impl Kind for SsmParameter {
                 diffed
             }
         };
+        if facts.sent.is_none() {
+            let declared = facts.declared.and_then(|declared| text(declared, "tier"));
+            diffed.changes.retain(|change| change.path != "tier" || !is_resolved(declared));
+        }
         if !path::covered(facts.ignore, "value") {
             diff_value(facts, &mut diffed);
         }
@@ -620,6 +624,12 @@ fn fields_show(kind: &SsmParameter, written: &Written<'_>, remote: &Remote) -> S
     };
     let same = kind.diff(&facts).changes.is_empty();
     if same && young { Shows::Taken } else { Shows::Unclear }
+}
+
+/// Whether the service answers a tier with the one that results: Standard or Advanced by the
+/// value's size (crates.md, section 7: AWS).
+fn is_resolved(tier: Option<&str>) -> bool {
+    tier == Some("Intelligent-Tiering")
 }
 
 /// What the service has where nothing is said.

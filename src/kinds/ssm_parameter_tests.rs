@@ -252,3 +252,20 @@ fn parameters_that_cannot_be_are_refused() {
         assert_eq!(problems(&SsmParameter, spec(more.clone())), [""; 0], "{more}");
     }
 }
+
+#[test]
+fn the_tier_that_results_is_the_intelligent_one_when_it_is_taken_over() {
+    let declared = spec(json!({"tier": "Intelligent-Tiering"}));
+    for (there, paths) in [("Standard", vec!["value"]), ("Advanced", vec!["value"])] {
+        let mut item = seen(1);
+        item["Tier"] = json!(there);
+        let remote = read(&SsmParameter, &item);
+        let diffed = SsmParameter.diff(&facts(Some(&declared), None, &remote, &[]));
+        let found: Vec<&str> = diffed.changes.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(found, paths, "{there}");
+    }
+    let remote = read(&SsmParameter, &seen(1));
+    let advanced = spec(json!({"tier": "Advanced"}));
+    let diffed = SsmParameter.diff(&facts(Some(&advanced), None, &remote, &[]));
+    assert!(diffed.changes.iter().any(|change| change.path == "tier"));
+}

@@ -123,3 +123,33 @@ fn a_secret_is_exposed_in_one_place_only() {
         "read by the sender's table and by fingerprints"
     );
 }
+
+#[test]
+fn every_file_of_tests_is_among_the_tests() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut rooms = vec![tests];
+    let mut forgotten = Vec::new();
+    while let Some(room) = rooms.pop() {
+        let listed = ["main.rs", "mod.rs"].map(|name| std::fs::read_to_string(room.join(name)));
+        let listed: String = listed.into_iter().flatten().collect();
+        for entry in std::fs::read_dir(&room).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let is_module = path.is_dir() || path.extension().is_some_and(|end| end == "rs");
+            if !is_module || ["main", "mod"].contains(&name.as_str()) {
+                continue;
+            }
+            let is_listed = listed.contains(&format!("mod {name};"))
+                || listed.contains(&format!("/{name}.rs\""));
+            if path.is_dir() && path.join("mod.rs").exists() {
+                rooms.push(path.clone());
+            } else if path.is_dir() {
+                continue;
+            }
+            if !is_listed {
+                forgotten.push(path);
+            }
+        }
+    }
+    assert!(forgotten.is_empty(), "{forgotten:#?}");
+}

@@ -2,8 +2,8 @@
 //! and what others wrote beside boxctl's fields stays. The pipeline runs in this process, against
 //! a cluster that is served from it.
 
-mod files;
-mod world;
+pub mod files;
+pub mod world;
 
 use std::collections::BTreeMap;
 

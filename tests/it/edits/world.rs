@@ -1,81 +1,27 @@
 //! A cluster that is served from this process, and the pipeline that runs against it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use boxctl::kinds;
-use boxctl::kinds::wiring;
-use boxctl::model::event::{Event, Events};
-use boxctl::model::journal::{Entry, Journal, JournalError};
 use boxctl::model::plan::{Options, StackPlan};
-use boxctl::model::port::Outside;
-use boxctl::model::project::{Project, Timing};
+use boxctl::model::project::Project;
 use boxctl::model::resource::{Resource, Stack};
-use boxctl::model::scope::Scope;
 use boxctl::model::secret::Secrets;
-use boxctl::model::state::State;
 use boxctl::providers::cluster::Cluster as Api;
 use boxctl::providers::{Apis, Retry, Settings};
-use boxctl::run::apply::{apply, keep_records};
-use boxctl::run::pipeline::{self, Origin, Subject};
-use boxctl::run::stack_run::StackRun;
-use boxctl::run::{Context, StopFlag};
 use boxctl::sandbox::kubernetes::{Cluster, Outside as Beside, Request};
 use boxctl::sandbox::mangle::Mangler;
 use serde_json::{Value, json};
 
 use super::files::{NAMESPACE, definition};
-
-const TIMING: Timing = Timing {
-    request_ms: 10_000,
-    backoff_ms: 5,
-    backoff_max_ms: 50,
-    step_ms: 10_000,
-    poll_ms: 10,
-    grace_ms: 10_000,
-    late_ms: 10_000,
-    command_ms: 10_000,
-};
-
-struct Silent;
-
-impl Events for Silent {
-    fn emit(&self, _: Event) {}
-}
-
-struct Machine(std::time::Instant);
-
-impl Outside for Machine {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        self.0.elapsed().as_millis().try_into().unwrap()
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        rand::fill(bytes);
-    }
-}
-
-/// A journal that is as durable as this process.
-struct Memory(u64);
-
-impl Journal for Memory {
-    fn append(&mut self, _: Entry) -> Result<u64, JournalError> {
-        self.0 += 1;
-        Ok(self.0)
-    }
-}
+use crate::pipeline::{Asked, Pipeline, TIMING};
 
 pub struct World {
     pub cluster: Arc<Mutex<Cluster>>,
     kubeconfig: tempfile::NamedTempFile,
-    secrets: RwLock<Secrets>,
-    stop: StopFlag,
-    outside: Machine,
-    state: Option<State>,
+    pub pipeline: Pipeline,
+    /// Whether what is there and identical is taken over.
+    pub adopts: bool,
 }
 
 fn handled(cluster: &Mutex<Cluster>, request: &Request<'_>) -> (u16, String, Vec<u8>) {
@@ -135,14 +81,7 @@ impl World {
             "users": [{"name": "x", "user": {}}],
             "clusters": [{"name": "x", "cluster": {"server": format!("http://{address}")}}]});
         std::fs::write(kubeconfig.path(), text.to_string()).unwrap();
-        let world = World {
-            cluster,
-            kubeconfig,
-            secrets: RwLock::new(Secrets::new()),
-            stop: StopFlag::default(),
-            outside: Machine(std::time::Instant::now()),
-            state: None,
-        };
+        let world = World { cluster, kubeconfig, pipeline: Pipeline::new(), adopts: false };
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         world.ask("POST", "/api/v1/namespaces", "", "application/json", &namespace).unwrap();
@@ -191,15 +130,6 @@ impl World {
         let api = Api::new(None, Some(path), retry.clone());
         let settings = Settings::from_variables(|_| None, retry);
         let apis = Apis::new(settings).with_kubernetes(Arc::new(api));
-        let context = Context {
-            transport: &apis,
-            events: &Silent,
-            secrets: &self.secrets,
-            outside: &self.outside,
-            timing: TIMING,
-            stop: &self.stop,
-            kinds: kinds::find,
-        };
         let project = Project {
             dir: ".".into(),
             name: "edits".into(),
@@ -217,52 +147,14 @@ impl World {
         };
         let stack =
             Stack { name: "edits".into(), resources: resources.to_vec(), ..Stack::default() };
-        let lineage = "lineage".to_owned();
-        let subject = Subject {
-            stack,
-            state: self.state.clone(),
-            lineage: lineage.clone(),
-            retired: false,
-            lost: Vec::new(),
-            files: String::new(),
-            origin: Origin::Files,
-        };
         let options = Options {
+            adopt: self.adopts,
             allow_protected: vec!["**".to_owned()],
             allow_large: true,
             ..Options::default()
         };
-        let (plan, seen) =
-            pipeline::plan(&context, &project, vec![subject], &options, "plan".to_owned())
-                .await
-                .unwrap_or_else(|stop| panic!("{:?}", stop.reports));
-        let plan = plan.stacks.into_iter().next().unwrap();
-        if !carry_out || plan.refusals().next().is_some() {
-            return plan;
-        }
-        let state = self.state.take().unwrap_or_else(|| State::new("edits", lineage.clone()));
-        let journal = Memory(state.journal);
-        let wiring = wiring::of(resources);
-        let run = StackRun::new(
-            &context,
-            Scope { lineage, ..seen.scope.clone() },
-            &plan,
-            resources,
-            &wiring.readers,
-            &seen.lookups[0],
-            &seen.worlds[0],
-            state,
-            Vec::new(),
-            Box::new(journal),
-            false,
-        );
-        if plan.changes.is_empty() {
-            keep_records(&run, &plan, "plan").unwrap();
-        } else {
-            let applied = apply(&run, &plan, "plan", &BTreeSet::new()).await;
-            assert!(applied.failed.is_empty(), "{:#?}\nof {:#?}", applied.failed, plan.changes);
-        }
-        self.state = Some(run.into_shared().state);
-        plan
+        let secrets = Secrets::new();
+        let asked = Asked { apis: &apis, project: &project, stack, secrets, options };
+        self.pipeline.run(asked, carry_out).await
     }
 }
