@@ -137,15 +137,17 @@ fn guards(planner: &mut Planner<'_>) {
     }));
 }
 
-/// What others have in a list that is shared goes with what holds the list, and refuses its deletion.
+/// What others route in a list that is shared goes with the tunnel, and refuses its deletion.
 fn used_by_others(planner: &mut Planner<'_>) {
     let mut found = Vec::new();
     for change in planner.changes.values().filter(|change| goes(change.action)) {
         if allowed(&planner.input.options.allow_protected, &change.address) {
             continue;
         }
-        let lists = planner.recorded.iter().filter(|(_, recorded)| {
-            !recorded.shared.is_empty() && recorded.dependencies.contains(&change.address)
+        let lists = planner.recorded.iter().filter(|(address, recorded)| {
+            exposure::role(address.kind()) == Some(Role::Route)
+                && !recorded.shared.is_empty()
+                && recorded.dependencies.contains(&change.address)
         });
         let others: Vec<String> = lists
             .filter_map(|(address, recorded)| {
