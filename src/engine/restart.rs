@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::change::Action;
+use crate::model::observed::Remote;
 use crate::model::value::Special;
 
 use super::plan::Planner;
@@ -68,7 +69,7 @@ impl<'a> Planner<'a> {
         match self.changes.get(parameter) {
             Some(change) if matches!(change.action, Action::Delete | Action::Forget) => None,
             Some(change)
-                if change.action != Action::Update
+                if !matches!(change.action, Action::Update | Action::Adopt)
                     || change.paths.iter().any(|field| is_versioned(&field.path))
                     || change.removed.iter().any(|path| is_versioned(path)) =>
             {
@@ -78,6 +79,13 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// The object that an address takes over.
+    fn adopted(&self, address: &Address) -> Option<&'a Remote> {
+        let change = self.changes.get(address).filter(|change| change.action == Action::Adopt)?;
+        let candidates = self.input.world.candidates.get(address)?;
+        candidates.iter().find(|remote| change.id.as_ref() == Some(&remote.id))
+    }
+
     pub(super) fn owe_restart(
         &mut self,
         parameter: &Address,
@@ -85,14 +93,18 @@ impl<'a> Planner<'a> {
         version: Option<&Json>,
     ) {
         let Some(version) = version else { return };
-        let Some(recorded) = self.recorded.get(reader).cloned() else { return };
-        let Some(remote) = self.observed(reader).present() else { return };
+        let Some(remote) = self.observed(reader).present().or_else(|| self.adopted(reader)) else {
+            return;
+        };
         let Some(resource) = self.input.stack.resource(reader) else { return };
+        let recorded = self.recorded.get(reader);
         let read = versions_read(&remote.raw)
             .remove(parameter)
-            .or_else(|| recorded.reads.get(parameter).cloned());
+            .or_else(|| recorded?.reads.get(parameter).cloned());
         let now = version_text(version);
-        if now.is_some() && (read.is_none() || read == now) {
+        // Of what is taken over, only its annotation tells what it has read.
+        let is_said = now.is_some() || recorded.is_none();
+        if is_said && (read.is_none() || read == now) {
             return;
         }
         let planned = self.changes.remove(reader);

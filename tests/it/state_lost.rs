@@ -31,6 +31,18 @@ fn everything_is_taken_over_by_one_flag_and_nothing_is_made_again() {
 }
 
 #[test]
+fn who_has_read_an_earlier_version_reads_the_one_that_a_takeover_writes() {
+    let lab = Lab::of("openhands");
+    lab.apply(&[]);
+    lab.run(&["rotate", "tunnel.openhands", "--yes"]).exits(0);
+    std::fs::remove_dir_all(lab.path().join("state")).unwrap();
+    let plan = lab.run(&["plan", "--adopt"]).exits(0);
+    plan.says("refreshed, since ssm_parameter.openhands gets a new version");
+    lab.apply(&["--adopt"]);
+    lab.is_settled(&[]);
+}
+
+#[test]
 fn what_differs_is_a_conflict_that_no_flag_decides() {
     let lab = lost("openhands");
     let record = lab.only(&lab.records());
