@@ -87,6 +87,8 @@ fn a_signal_lets_finish_and_record_what_is_in_flight_and_begins_nothing_more() {
     }
     for signal in ["-INT", "-TERM"] {
         let (lab, gate) = Gate::lab();
+        // What is in flight is to be answered, however busy the machine is.
+        lab.edit("boxctl.yaml", "request: 600ms, grace: 2s", "request: 30s, grace: 60s");
         let mut apply = Apply::start(&lab, &[]);
         let held = gate.reached();
         apply.signal(signal);
