@@ -159,6 +159,7 @@ impl<'a> Planner<'a> {
         reason: Option<String>,
     ) {
         let address = &resource.address;
+        self.refuse_clash(kind, resource, spec);
         let mut change = self.change(resource, Action::Create, spec);
         change.reason = reason;
         change.confidence = Confidence::New;

@@ -169,6 +169,27 @@ impl<'a> Planner<'a> {
         Some(remote.clone())
     }
 
+    /// What is there and is not this stack's may leave no room for what is to be made.
+    pub(super) fn refuse_clash(&mut self, kind: &dyn Kind, resource: &Resource, spec: &Json) {
+        let address = &resource.address;
+        let clashing = self.input.world.clashing.get(address).into_iter().flatten();
+        let others = clashing.filter(|remote| {
+            let mut records = self.recorded.values();
+            !records.any(|record| record.kind == kind.name() && record.id == remote.id)
+        });
+        let causes: Vec<String> = others.filter_map(|remote| kind.clash(spec, remote)).collect();
+        if causes.is_empty() {
+            return;
+        }
+        let mut report = Report::error(format!("{address} can't be made beside what is there"))
+            .code("conflict")
+            .about(address)
+            .at(resource.location.clone());
+        report.causes.extend(causes);
+        self.checks.push(report.hint("delete what is there, or declare that instead"));
+        self.blocked.insert(address.clone());
+    }
+
     /// Records whose resource has left the files.
     pub(super) fn decide_orphans(&mut self) {
         let forget: Vec<AddressGlob> =

@@ -362,6 +362,26 @@ impl Kind for DnsRecord {
             && (known("data") || equal("data"))
     }
 
+    /// Of A, AAAA and CNAME records, a CNAME is alone at its name (contract 3.4; codes 81053 and
+    /// 81054).
+    fn clash(&self, spec: &Json, remote: &Remote) -> Option<String> {
+        let types = [text(spec, "type")?, text(&remote.spec, "type")?];
+        let clashes = spec.get("name") == remote.spec.get("name")
+            && types[0] != types[1]
+            && types.contains(&"CNAME")
+            && types.iter().all(|kind| PROXIABLE.contains(kind));
+        clashes.then(|| {
+            let (name, content) = (text(spec, "name"), text(&remote.spec, "content"));
+            format!(
+                "a CNAME is the only address of its name, and {} has the {} record {} (id {})",
+                name.unwrap_or_default(),
+                types[1],
+                content.unwrap_or_default(),
+                remote.id.rsplit('/').next().unwrap_or_default(),
+            )
+        })
+    }
+
     fn key(&self, spec: &Json) -> JsonMap {
         pick(spec, &["name", "type", "content", "data"])
     }
@@ -476,8 +496,9 @@ fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Probl
         )),
         _ => {}
     }
-    if kind == "MX" && spec.get("priority").is_none() {
-        problems.push(Problem::error("", "an MX record needs `priority`"));
+    if let ("MX" | "URI", None) = (kind, spec.get("priority")) {
+        let article = if kind == "MX" { "an" } else { "a" };
+        problems.push(Problem::error("", format!("{article} {kind} record needs `priority`")));
     }
     if let Some(comment) = text(spec, "comment") {
         if comment.contains(['\n', '\r']) {

@@ -111,6 +111,11 @@ fn records_that_cannot_be_are_refused() {
         ),
         (json!({"name": "a.b0xp.io", "type": "CNAME", "content": "A.b0xp.io."}), "content"),
         (json!({"name": "a.b0xp.io", "type": "MX", "content": "m.b0xp.io"}), ""),
+        (
+            json!({"name": "a.b0xp.io", "type": "URI",
+                "data": {"weight": 1, "target": "https://b0xp.io/"}}),
+            "",
+        ),
     ] {
         assert_eq!(problems(&DnsRecord, spec.clone()), [path], "{spec}");
     }
@@ -124,6 +129,31 @@ fn records_that_cannot_be_are_refused() {
         json!({"name": "a.b0xp.io", "type": "A", "content": "192.168.1.7"}),
     ] {
         assert!(problems(&DnsRecord, spec.clone()).is_empty(), "{spec}");
+    }
+}
+
+#[test]
+fn a_cname_is_the_only_address_of_its_name() {
+    let record = |name: &str, kind: &str, content: &str| {
+        let item = json!({"id": "r", "name": name, "type": kind, "content": content, "ttl": 1});
+        read(&DnsRecord, &item)
+    };
+    for (declared, there, clashes) in [
+        ("CNAME", record("a.b0xp.io", "A", "192.0.2.1"), true),
+        ("CNAME", record("a.b0xp.io", "AAAA", "100::"), true),
+        ("A", record("A.b0xp.io.", "CNAME", "x.example.com"), true),
+        ("AAAA", record("a.b0xp.io", "CNAME", "x.example.com"), true),
+        ("AAAA", record("a.b0xp.io", "A", "192.0.2.1"), false),
+        ("A", record("a.b0xp.io", "A", "192.0.2.1"), false),
+        ("CNAME", record("a.b0xp.io", "CNAME", "x.example.com"), false),
+        ("CNAME", record("a.b0xp.io", "TXT", "x"), false),
+        ("CNAME", record("b.b0xp.io", "A", "192.0.2.1"), false),
+        ("TXT", record("a.b0xp.io", "CNAME", "x.example.com"), false),
+    ] {
+        let spec = json!({"name": "a.b0xp.io", "type": declared, "content": "y.example.com"});
+        let spec = declare(&DnsRecord, spec);
+        let found = DnsRecord.clash(&spec, &there).is_some();
+        assert_eq!(found, clashes, "{declared} beside {:?}", there.spec);
     }
 }
 

@@ -53,6 +53,12 @@ fn describe(name: &str, tags: bool) -> Call {
     listing(name, tags).call
 }
 
+/// Asks for a parameter itself: descriptions lag behind.
+fn get(name: &str) -> Call {
+    Call::operation("GetParameters", json!({"Names": [name], "WithDecryption": false}))
+        .purpose("asking for a parameter that is not described yet")
+}
+
 fn by_hand(spec: &Json) -> bool {
     spec.get("value").and_then(|value| value.get("by_hand")) == Some(&json!(true))
 }
@@ -80,11 +86,13 @@ fn remote(item: &Json, version: Option<String>) -> Option<Remote> {
             spec.insert(file.to_owned(), value.clone());
         }
     }
-    if spec.get("key_id").is_none() && spec.get("type") == Some(&json!("SecureString")) {
-        spec.insert("key_id".to_owned(), json!("alias/aws/ssm"));
+    if !is_undescribed(item) {
+        if spec.get("key_id").is_none() && spec.get("type") == Some(&json!("SecureString")) {
+            spec.insert("key_id".to_owned(), json!("alias/aws/ssm"));
+        }
+        spec.entry("description").or_insert(json!(""));
+        spec.entry("tier").or_insert(json!("Standard"));
     }
-    spec.entry("description").or_insert(json!(""));
-    spec.entry("tier").or_insert(json!("Standard"));
     spec.entry("data_type").or_insert(json!("text"));
     if let Some(tags) = item.get("Tags").and_then(Json::as_array) {
         let tags = tags.iter().filter_map(|tag| {
@@ -107,6 +115,11 @@ fn remote(item: &Json, version: Option<String>) -> Option<Remote> {
         version: version.or_else(|| version_of(item)),
         raw: item.clone(),
     })
+}
+
+/// Whether the sender got it without a description.
+fn is_undescribed(item: &Json) -> bool {
+    item.get("Undescribed").is_some()
 }
 
 /// `Version@LastModifiedDate`, by which a foreign write is seen without reading the value.
@@ -143,16 +156,20 @@ fn is_earlier(seen: &str, recorded: &str) -> bool {
     seen < recorded && at <= written
 }
 
-/// The parameter as it was written, where the description is of an earlier version.
+/// The parameter as it was written, where the description is of an earlier version, or there is
+/// none yet.
 fn before_the_lag(facts: &Facts<'_>) -> Option<Remote> {
     let recorded = facts.version?;
-    facts.remote.version.as_deref().filter(|seen| is_earlier(seen, recorded))?;
-    let mut spec = fields(&facts.remote.spec);
-    for written in [facts.sent, facts.answered] {
-        spec.extend(written.map(fields).unwrap_or_default());
+    let remote = facts.remote;
+    let written = [facts.sent, facts.answered].into_iter().flatten().flat_map(fields);
+    if is_undescribed(&remote.raw) {
+        let spec = written.chain(fields(&remote.spec)).collect();
+        return Some(Remote { spec: Json::Object(spec), ..remote.clone() });
     }
+    remote.version.as_deref().filter(|seen| is_earlier(seen, recorded))?;
+    let spec = fields(&remote.spec).into_iter().chain(written).collect();
     let version = Some(recorded.to_owned());
-    Some(Remote { spec: Json::Object(spec), version, ..facts.remote.clone() })
+    Some(Remote { spec: Json::Object(spec), version, ..remote.clone() })
 }
 
 fn tag_list(tags: &JsonMap) -> Json {
@@ -261,6 +278,14 @@ fn described<'a>(answer: &'a Answer, name: &str) -> Option<&'a Json> {
     super::support::items(&answer.body, "Parameters").iter().find(|p| text(p, "Name") == Some(name))
 }
 
+/// The number of the version that a write covers, by what was seen and, where that lags behind, by
+/// what is recorded.
+fn before_write(work: &Work<'_>, seen: Option<String>) -> Option<u64> {
+    let seen = seen?;
+    let newest = work.version.filter(|recorded| is_earlier(&seen, recorded)).unwrap_or(&seen);
+    newest.split('@').next()?.parse().ok()
+}
+
 fn covered_version(before: Option<u64>, answer: &Answer) -> Result<(), KindError> {
     let after = answer.body.get("Version").and_then(Json::as_u64);
     let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
@@ -310,7 +335,7 @@ impl SsmParameter {
                 Ok(Next::call(changing("PutParameter", input, "creating the parameter").key(key)))
             }
             [_] => Ok(Next::call(describe(name, work.spec.get("tags").is_some()))),
-            [put, look, ..] => written(work, name, put, look),
+            [put, look, rest @ ..] => written(work, name, put, look, rest.first()),
         }
     }
 
@@ -321,12 +346,14 @@ impl SsmParameter {
         let put = steps.iter().position(|step| matches!(step, Step::Put));
         let written_answer = put.and_then(|index| answers.get(index));
         if let (Some(answer), Some(first)) = (written_answer, answers.first()) {
-            let before = described(first, name).and_then(|p| p.get("Version")?.as_u64());
-            covered_version(before, answer)?;
+            let seen = described(first, name).and_then(version_of);
+            covered_version(before_write(work, seen.or_else(|| remote.version.clone())), answer)?;
         }
         let Some(step) = steps.get(answers.len()) else {
-            let look = answers.last().ok_or_else(|| KindError::Answer("Name".to_owned()))?;
-            return written(work, name, written_answer.unwrap_or(look), look);
+            let look = steps.len().checked_sub(1).and_then(|last| answers.get(last));
+            let look = look.ok_or_else(|| KindError::Answer("Name".to_owned()))?;
+            let asked = answers.get(steps.len());
+            return written(work, name, written_answer.unwrap_or(look), look, asked);
         };
         let tagged = |mut input: JsonMap, operation: &str| {
             input.insert("ResourceType".to_owned(), json!("Parameter"));
@@ -370,8 +397,15 @@ fn overwrite(work: &Work<'_>, remote: &Remote) -> JsonMap {
     input
 }
 
-/// The parameter after a write. A description that lags behind says nothing about when.
-fn written(work: &Work<'_>, name: &str, put: &Answer, look: &Answer) -> Result<Next, KindError> {
+/// The parameter after a write. Where the description lags behind, it is asked for itself, since its
+/// date tells an earlier description from a foreign write; who may not ask does without.
+fn written(
+    work: &Work<'_>,
+    name: &str,
+    put: &Answer,
+    look: &Answer,
+    asked: Option<&Answer>,
+) -> Result<Next, KindError> {
     let version = put.body.get("Version").and_then(Json::as_u64);
     let seen = described(look, name);
     let current = seen.and_then(|p| p.get("Version")?.as_u64());
@@ -379,22 +413,26 @@ fn written(work: &Work<'_>, name: &str, put: &Answer, look: &Answer) -> Result<N
         let remote = remote(seen, None).ok_or_else(|| KindError::Answer("Name".to_owned()))?;
         return Ok(Next::done(remote));
     }
-    let version = version.ok_or_else(|| KindError::Answer("Version".to_owned()))?;
-    let arn = seen.and_then(|seen| seen.get("ARN"));
-    let remote = unlisted(work.spec, name, version, arn);
+    let Some(asked) = asked else { return Ok(Next::call(get(name).tolerate(&[400]))) };
+    let got = described(asked, name);
+    let now = got.and_then(|got| got.get("Version")?.as_u64());
+    let version = version.or(now).ok_or_else(|| KindError::Answer("Version".to_owned()))?;
+    let remote = unlisted(work.spec, name, version, got.or(seen));
     remote.map(Next::done).ok_or_else(|| KindError::Answer("Name".to_owned()))
 }
 
-/// A parameter that was just written, as lists will show it.
-fn unlisted(spec: &Json, name: &str, version: u64, arn: Option<&Json>) -> Option<Remote> {
+/// A parameter that was just written, as lists will show it, with what else was seen of it.
+fn unlisted(spec: &Json, name: &str, version: u64, seen: Option<&Json>) -> Option<Remote> {
     let mut item = put_input(spec);
     item.insert("Name".to_owned(), json!(name));
-    if let Some(arn) = arn {
+    if let Some(arn) = seen.and_then(|seen| seen.get("ARN")) {
         item.insert("ARN".to_owned(), arn.clone());
     }
     item.insert("Version".to_owned(), json!(version));
     item.insert("Tags".to_owned(), tag_list(&tags_of(Some(spec))));
-    remote(&Json::Object(item), Some(format!("{version}@")))
+    let is_it = |seen: &&Json| seen.get("Version") == Some(&json!(version));
+    let known = seen.filter(is_it).and_then(version_of);
+    remote(&Json::Object(item), Some(known.unwrap_or_else(|| format!("{version}@"))))
 }
 
 impl Kind for SsmParameter {
@@ -462,6 +500,10 @@ impl Kind for SsmParameter {
 
     fn fetch(&self, id: &str, _scope: &Scope) -> Option<Call> {
         Some(describe(id, false))
+    }
+
+    fn confirm(&self, id: &str, _scope: &Scope) -> Option<Call> {
+        Some(get(id))
     }
 
     fn fits(&self, spec: &Json, remote: &Remote) -> bool {

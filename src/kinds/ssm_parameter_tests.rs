@@ -9,6 +9,13 @@ fn seen(version: u64) -> Json {
         "Tags": [{"Key": "a", "Value": "1"}, {"Key": "x", "Value": "y"}]})
 }
 
+/// As the sender shows what GetParameters answers.
+fn undescribed(version: u64) -> Json {
+    json!({"Name": "p", "Type": "SecureString", "Version": version, "DataType": "text",
+        "LastModifiedDate": 1_700_000_000.5, "ARN": "arn:aws:ssm:r:1:parameter/p",
+        "Undescribed": true})
+}
+
 fn described(version: u64) -> Answer {
     ok(json!({"Parameters": [seen(version)]}))
 }
@@ -50,9 +57,17 @@ fn a_create_never_overwrites_and_carries_tags() {
 #[test]
 fn a_description_that_lags_behind_gives_the_version_that_was_written() {
     let step = Step::new(&SsmParameter, Verb::Create, spec(json!({})), None);
-    let (_, end) = step.run(&[ok(json!({"Version": 1})), ok(json!({"Parameters": []}))]);
-    let remote = end.unwrap().unwrap();
-    assert_eq!(remote.version.as_deref(), Some("1@"));
+    let (put, none) = (ok(json!({"Version": 1})), ok(json!({"Parameters": []})));
+    let got = |version: u64| ok(json!({"Parameters": [undescribed(version)]}));
+    let denied = refusal(400, "AccessDeniedException");
+    for (asked, version) in [(got(1), "1@1700000000.5"), (got(2), "1@"), (denied, "1@")] {
+        let (calls, end) = step.run(&[put.clone(), none.clone(), asked]);
+        assert_eq!(operations(&calls), ["PutParameter", "DescribeParameters", "GetParameters"]);
+        let remote = end.unwrap().unwrap();
+        assert_eq!(remote.version.as_deref(), Some(version));
+        assert_eq!(remote.outputs["version"], "1");
+        assert_eq!(remote.spec["description"], "d");
+    }
     assert!(same_version("1@", "1@17") && !same_version("1@17", "1@18"));
     assert!(!same_version("1@", "2@"));
 }
@@ -85,6 +100,10 @@ fn an_update_looks_first_and_notices_a_version_in_between() {
     let (_, end) = step.run(&[described(3), put(5)]);
     let error = end.unwrap_err().to_string();
     assert!(error.contains("version 5 was written, but version 4"), "{error}");
+    // What was seen lags behind what boxctl itself has written.
+    step.version = Some("4@1700000001".to_owned());
+    let answers = [described(3), put(5), ok(json!({})), ok(json!({})), described(5)];
+    assert!(step.run(&answers).1.is_ok());
 }
 
 #[test]
@@ -152,6 +171,32 @@ fn a_description_that_lags_behind_is_no_one_s_write() {
     assert_eq!(diff("5@1700000001"), Diffed::default());
     // Made anew by someone, it counts from one again, and is younger.
     assert_eq!(diff("5@1600000000").drift[0].path, "value");
+}
+
+#[test]
+fn what_is_not_described_yet_is_as_it_was_written() {
+    let whole = json!({"Parameters": [undescribed(3)], "InvalidParameters": []});
+    let remote = read(&SsmParameter, &whole);
+    let sent = spec(json!({"tier": "Advanced", "key_id": "alias/own", "tags": {"a": "1"}}));
+    let diff = |declared: &Json, version: &str| {
+        let facts =
+            Facts { version: Some(version), ..facts(Some(declared), Some(&sent), &remote, &[]) };
+        SsmParameter.diff(&facts)
+    };
+    assert_eq!(diff(&sent, "3@1700000000.5"), Diffed::default());
+    let changed = diff(&spec(json!({"tier": "Advanced", "key_id": "alias/own"})), "3@");
+    assert_eq!(changed.removed, ["tags.a"]);
+    assert_eq!(diff(&sent, "2@1600000000").drift[0].path, "value");
+
+    // A change of tags alone looks at what it has done, and that is not described either.
+    let mut declared = sent.clone();
+    declared["tags"] = json!({"a": "2"});
+    let mut step = Step::new(&SsmParameter, Verb::Update, declared, Some(remote));
+    step.sent = Some(sent);
+    step.version = Some("3@1700000000.5".to_owned());
+    let (calls, end) = step.run(&[ok(json!({})), ok(json!({"Parameters": []})), ok(whole)]);
+    assert_eq!(operations(&calls), ["AddTagsToResource", "DescribeParameters", "GetParameters"]);
+    assert_eq!(end.unwrap().unwrap().version.as_deref(), Some("3@1700000000.5"));
 }
 
 #[test]

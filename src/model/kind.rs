@@ -458,8 +458,19 @@ pub trait Kind: Sync {
         None
     }
 
+    /// The call that tells whether something recorded that no list holds is there all the same;
+    /// the one that reads it by its id, unless the service has a better one.
+    fn confirm(&self, id: &str, scope: &Scope) -> Option<Call> {
+        self.fetch(id, scope)
+    }
+
     /// Whether the object is the one a spec means, by its natural key.
     fn fits(&self, spec: &Json, remote: &Remote) -> bool;
+
+    /// Why the service does not take what a spec declares beside this other object, if it does not.
+    fn clash(&self, _spec: &Json, _remote: &Remote) -> Option<String> {
+        None
+    }
 
     /// The natural key of a spec: fields of the create's body that name the object.
     fn key(&self, spec: &Json) -> JsonMap;

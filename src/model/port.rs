@@ -40,6 +40,12 @@ pub trait Transport: Send + Sync {
         listings.iter().cloned().enumerate().map(|(at, listing)| (listing, vec![at])).collect()
     }
 
+    /// Calls that read single objects and can be sent together, each with the positions of those
+    /// that it serves.
+    fn merge_calls(&self, calls: &[Call]) -> Vec<(Call, Vec<usize>)> {
+        calls.iter().cloned().enumerate().map(|(at, call)| (call, vec![at])).collect()
+    }
+
     /// What the cluster serves.
     fn api_resources<'a>(&'a self) -> Sending<'a, Vec<ApiResource>>;
 

@@ -1,12 +1,14 @@
-//! Listings that can be read by one request.
+//! Listings and calls that can be read by one request.
 
 use serde_json::json;
 
 use crate::model::Json;
-use crate::model::call::{Listing, Service};
+use crate::model::call::{Call, Listing, Service};
 
 /// Most names that a filter of DescribeParameters takes.
 const NAMES: usize = 50;
+/// Most names that GetParameters takes.
+const GOT: usize = 10;
 
 /// The name that a description asks for, and whether it wants its tags; None for other listings.
 fn single_name(listing: &Listing) -> Option<(String, bool)> {
@@ -67,6 +69,32 @@ pub fn merge_listings(listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
     merged
 }
 
+/// The name of the parameter that a call gets, without its value.
+fn got(call: &Call) -> Option<&Json> {
+    let body = call.body.as_ref().filter(|_| call.path == "GetParameters")?;
+    match body.get("Names")?.as_array()?.as_slice() {
+        [name] if body.get("WithDecryption") == Some(&json!(false)) => Some(name),
+        _ => None,
+    }
+}
+
+/// Puts calls that get parameters together, up to 10 names a request. Each comes with the places of
+/// those who asked: all of them get the whole answer.
+pub fn merge_calls(calls: &[Call]) -> Vec<(Call, Vec<usize>)> {
+    let places = || calls.iter().enumerate();
+    let others = places().filter(|(_, call)| got(call).is_none());
+    let mut merged: Vec<_> = others.map(|(at, call)| (call.clone(), vec![at])).collect();
+    let names: Vec<_> = places().filter_map(|(at, call)| Some((at, call, got(call)?))).collect();
+    for batch in names.chunks(GOT) {
+        let Some((_, first, _)) = batch.first() else { continue };
+        let all: Vec<&Json> = batch.iter().map(|(_, _, name)| *name).collect();
+        let input = json!({"Names": all, "WithDecryption": false});
+        let call = Call { body: Some(input), ..(*first).clone() };
+        merged.push((call, batch.iter().map(|(at, _, _)| *at).collect()));
+    }
+    merged
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +117,23 @@ mod tests {
         assert_eq!(merged[1].0.call.body.as_ref().unwrap()["TagsOf"], json!(["p1", "p3"]));
         assert_eq!(merged[2].1.len(), 10);
         assert!(merged[2].0.call.body.as_ref().unwrap().get("TagsOf").is_none());
+    }
+
+    #[test]
+    fn parameters_that_are_not_listed_are_asked_for_by_ten() {
+        use crate::kinds::ssm_parameter::SsmParameter;
+        use crate::model::kind::Kind;
+        let scope = Scope::default();
+        let mut calls: Vec<Call> =
+            (0..12).filter_map(|i| SsmParameter.confirm(&format!("p{i}"), &scope)).collect();
+        let other = Call::operation("GetParameter", json!({"Name": "p", "WithDecryption": true}));
+        calls.insert(1, other.clone());
+        let merged = merge_calls(&calls);
+        assert_eq!(merged[0], (other, vec![1]));
+        assert_eq!(merged[1].1, [0, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(merged[2].1, [11, 12]);
+        let body = merged[2].0.body.clone();
+        assert_eq!(body, Some(json!({"Names": ["p10", "p11"], "WithDecryption": false})));
+        assert_eq!(merged.len(), 3);
     }
 }

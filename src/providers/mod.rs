@@ -23,7 +23,7 @@ use crate::model::scope::{ApiResource, Scope};
 use crate::model::secret::{Secret, Secrets};
 use crate::model::state::Target;
 
-pub use merge::merge_listings;
+pub use merge::{merge_calls, merge_listings};
 pub use retry::Retry;
 
 /// Credentials and endpoints of Cloudflare and AWS, from the variables that their own tools read.
@@ -165,6 +165,10 @@ impl Transport for Apis {
 
     fn merge(&self, listings: &[Listing]) -> Vec<(Listing, Vec<usize>)> {
         merge_listings(listings)
+    }
+
+    fn merge_calls(&self, calls: &[Call]) -> Vec<(Call, Vec<usize>)> {
+        merge_calls(calls)
     }
 
     fn api_resources<'a>(&'a self) -> Sending<'a, Vec<ApiResource>> {

@@ -362,7 +362,9 @@ async fn operate(clients: &Clients, operation: &str, input: &Json) -> Result<Jso
             let request = ssm.get_parameters().set_names(texts(input, "Names"));
             let request = request.set_with_decryption(flag(input, "WithDecryption"));
             let output = request.send().await.map_err(failed)?;
-            let found: Vec<Json> = output.parameters().iter().map(parameter).collect();
+            let decrypts = flag(input, "WithDecryption") == Some(true);
+            let seen = |item| if decrypts { parameter(item) } else { undescribed(item) };
+            let found: Vec<Json> = output.parameters().iter().map(seen).collect();
             Ok(json!({"Parameters": found, "InvalidParameters": output.invalid_parameters()}))
         }
         "DeleteParameter" => {
@@ -473,6 +475,17 @@ fn parameter(item: &Parameter) -> Json {
         ("LastModifiedDate", item.last_modified_date().map(date)),
         ("DataType", item.data_type().map(|v| json!(v))),
     ])
+}
+
+/// A parameter that was got for what it is and not for its value: `Undescribed` says that tier,
+/// description, key and pattern are not to be seen that way.
+fn undescribed(item: &Parameter) -> Json {
+    let mut out = parameter(item);
+    if let Some(map) = out.as_object_mut() {
+        map.shift_remove("Value");
+        map.insert("Undescribed".to_owned(), json!(true));
+    }
+    out
 }
 
 /// What an SDK error says, by code and message only: its Debug, and the text of an answer that

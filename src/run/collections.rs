@@ -113,16 +113,16 @@ impl Collections {
             .map(|(listing, filters, way)| part(context, listing, filters, way))
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>();
-        let mut new: Vec<&Call> = Vec::new();
+        let mut new: Vec<Call> = Vec::new();
         for call in calls {
-            if self.of_call(call).is_none() && !new.contains(&call) {
-                new.push(call);
+            if self.of_call(call).is_none() && !new.contains(call) {
+                new.push(call.clone());
             }
         }
-        let answers = stream::iter(new)
-            .map(|call| async move {
-                let answer = get(context, call).await;
-                (call.clone(), answer)
+        let answers = stream::iter(context.transport.merge_calls(&new))
+            .map(|(call, serves)| async move {
+                let read = get(context, &call).await;
+                (serves, read)
             })
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>();
@@ -137,9 +137,10 @@ impl Collections {
             let at = self.keep(read);
             self.lists.push((wanted, at));
         }
-        for (call, read) in answers {
+        for (serves, read) in answers {
             let at = self.keep(read);
-            self.calls.push((call, at));
+            let served = serves.into_iter().filter_map(|served| new.get(served));
+            self.calls.extend(served.map(|call| (call.clone(), at)));
         }
     }
 

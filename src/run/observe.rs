@@ -276,13 +276,14 @@ fn why(error: &CallError) -> String {
 /// What was seen of one resource.
 enum Seen {
     At(Observed),
-    Fitting(Vec<Remote>),
+    /// What fits, and what it would clash with.
+    Fitting(Vec<Remote>, Vec<Remote>),
 }
 
 /// What of a look at a lost call's place fits it.
 fn fitting(seen: Seen) -> Result<Vec<Remote>, String> {
     match seen {
-        Seen::Fitting(remotes) => Ok(remotes),
+        Seen::Fitting(remotes, _) => Ok(remotes),
         Seen::At(Observed::Unreadable(why)) => Err(why),
         Seen::At(Observed::Present(remote) | Observed::Going(remote)) => Ok(vec![remote]),
         Seen::At(Observed::Absent) => Ok(Vec::new()),
@@ -300,7 +301,7 @@ fn note(
 ) {
     let observed = match seen {
         Seen::At(observed) => observed,
-        Seen::Fitting(mut remotes) => {
+        Seen::Fitting(mut remotes, clashing) => {
             let kind = item.kind.name();
             remotes.retain(|remote| !taken.contains(&(kind.to_owned(), remote.id.clone())));
             let observed = match remotes.as_slice() {
@@ -313,6 +314,7 @@ fn note(
                     learn(known, item, found, one, None);
                 }
                 world.candidates.insert(item.address.clone(), remotes);
+                world.clashing.insert(item.address.clone(), clashing);
             }
             observed
         }
@@ -364,7 +366,7 @@ fn unlisted(
             Ok(_) | Err(_) => return None,
         }
     }
-    item.kind.fetch(id, scope)
+    item.kind.confirm(id, scope)
 }
 
 /// What of all that was read is the resource.
@@ -376,7 +378,7 @@ fn seen(collections: &mut Collections, item: &Pending<'_>, found: &Located, scop
     if let Some(call) = unlisted(collections, item, found, scope) {
         places.extend(collections.of_call(&call));
     }
-    let mut fitting: Vec<Remote> = Vec::new();
+    let (mut fitting, mut clashing): (Vec<Remote>, Vec<Remote>) = Default::default();
     for at in places {
         let objects = match collections.objects(at, item.kind, &found.spec, scope) {
             Ok(objects) => objects,
@@ -390,11 +392,13 @@ fn seen(collections: &mut Collections, item: &Pending<'_>, found: &Located, scop
                 let fits = |remote: &&Remote| item.kind.fits(&found.spec, remote);
                 let more: Vec<Remote> = objects.iter().filter(fits).filter(new).cloned().collect();
                 fitting.extend(more);
+                let clashes = |remote: &&Remote| item.kind.clash(&found.spec, remote).is_some();
+                clashing.extend(objects.iter().filter(clashes).cloned());
             }
         }
     }
     if item.recorded.is_none() {
-        return Seen::Fitting(fitting);
+        return Seen::Fitting(fitting, clashing);
     }
     Seen::At(match fitting.into_iter().next() {
         Some(remote) if item.kind.is_going(&remote) => Observed::Going(remote),

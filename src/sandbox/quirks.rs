@@ -60,10 +60,12 @@ pub enum Quirk {
     ShortPages,
     /// DeleteParameter in the reference of SSM.
     SlowDeletes,
+    /// DescribeParameters is eventually consistent, it does not say for how long.
+    StaleDescriptions,
 }
 
 /// All of them: name, what happens when it is on, and for how many milliseconds if it passes.
-const ALL: [(Quirk, &str, &str, Option<u64>); 26] = {
+const ALL: [(Quirk, &str, &str, Option<u64>); 27] = {
     use Quirk::*;
     [
         (
@@ -166,6 +168,12 @@ const ALL: [(Quirk, &str, &str, Option<u64>); 26] = {
             "slow-deletes",
             "the name of a deleted parameter is not free for a while",
             Some(30_000),
+        ),
+        (
+            StaleDescriptions,
+            "stale-descriptions",
+            "descriptions of parameters lack the last version for a while",
+            Some(1_000),
         ),
     ]
 };

@@ -136,3 +136,27 @@ fn a_private_address_is_not_proxied() {
     lab.edit(STACK, "ttl: 300, comment", "comment");
     lab.run(&["validate"]).exits(1).says("192.168.10.98 is a private address").says("proxied");
 }
+
+#[test]
+fn an_address_that_leaves_no_room_for_another_is_told_before_anything_is_done() {
+    for (declared, there) in [
+        ("type: CNAME, content: b0xp.io", json!({"type": "AAAA", "content": "100::"})),
+        ("type: A, content: 192.0.2.1", json!({"type": "CNAME", "content": "b0xp.io"})),
+    ] {
+        let lab = with_stack(&[]);
+        lab.write(STACK, &format!("resources:\n  dns_record.www: {{name: www, {declared}}}\n"));
+        let mut body = there;
+        body["name"] = json!("www");
+        let made = lab.cloudflare("POST", &lab.records(), Some(body));
+        lab.forget_requests();
+        let ran = lab.run(&["apply", "--yes", "--adopt"]).exits(5);
+        let said = ran.says("error[conflict]: dns_record.www can't be made beside what is there");
+        let said = said.says("a CNAME is the only address of its name, and www.b0xp.io has the");
+        said.says(made["id"].as_str().unwrap());
+        assert!(lab.changes().is_empty(), "{:?}", lab.changes());
+        let id = made["id"].as_str().unwrap();
+        lab.cloudflare("DELETE", &format!("{}/{id}", lab.records()), None);
+        lab.apply(&[]);
+        lab.is_settled(&[]);
+    }
+}

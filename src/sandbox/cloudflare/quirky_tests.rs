@@ -138,7 +138,7 @@ fn told(quirk: &str, on: bool) -> Value {
 }
 
 /// Those of SSM: the tests of a parameter's life have them.
-const OTHERS: [&str; 2] = ["short-pages", "slow-deletes"];
+const OTHERS: [&str; 3] = ["short-pages", "slow-deletes", "stale-descriptions"];
 
 #[test]
 fn each_quirk_makes_a_difference() {

@@ -291,6 +291,7 @@ fn dispatch(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
         read_only: caller.read_only,
         deleted,
         short_pages: env.quirks.has(Quirk::ShortPages),
+        described_until: described_until(env),
         parameters: parameters.entry(caller.region.clone()).or_default(),
     };
     match call.operation {
@@ -314,6 +315,13 @@ fn dispatch(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
     }
 }
 
+fn described_until(env: &Env) -> f64 {
+    match env.quirks.lasts(Quirk::StaleDescriptions) {
+        Some(lag) => epoch_seconds(env.now) - lag.as_secs_f64(),
+        None => f64::INFINITY,
+    }
+}
+
 /// The parameters of one region, and what handlers need beside them.
 struct Store<'a> {
     account: &'a str,
@@ -327,6 +335,8 @@ struct Store<'a> {
     deleted: &'a mut BTreeMap<String, Timestamp>,
     /// Pages come short, and the first one empty.
     short_pages: bool,
+    /// Since when, in seconds since the epoch, descriptions know of no version.
+    described_until: f64,
     parameters: &'a mut BTreeMap<String, Parameter>,
 }
 

@@ -138,18 +138,29 @@ fn under(name: &str, path: &str, recursive: bool) -> bool {
 pub fn describe(store: &Store<'_>, input: &Map<String, Value>) -> Outcome {
     let keys = ["Name", "Type", "KeyId", "Path", "Tier", "DataType"];
     let filters = filters(input, &keys)?;
-    let rows: Vec<(&String, Value)> = store
+    let known: Vec<(&String, Parameter)> = store
         .parameters
         .iter()
+        .map(|(name, parameter)| (name, as_described(store, parameter)))
         .filter(|(name, parameter)| filters.iter().all(|f| f.fits(name, parameter)))
+        .collect();
+    let rows: Vec<(&String, Value)> = known
+        .iter()
         .filter_map(|(name, parameter)| {
             let version = parameter.latest()?;
             let mut shown = described(name, parameter, version);
             shown["ARN"] = json!(store.arn(name));
-            Some((name, shown))
+            Some((*name, shown))
         })
         .collect();
     paged(store, rows, input, "Parameters", 50)
+}
+
+/// The parameter with the versions that descriptions know of.
+fn as_described(store: &Store<'_>, parameter: &Parameter) -> Parameter {
+    let mut parameter = parameter.clone();
+    parameter.versions.retain(|version| version.modified <= store.described_until);
+    parameter
 }
 
 fn described(name: &str, parameter: &Parameter, version: &Version) -> Value {

@@ -246,6 +246,25 @@ fn tags_are_added_removed_and_listed() {
 }
 
 #[test]
+fn descriptions_may_lag_behind_what_is_got() {
+    let mut sandbox = Sandbox::new();
+    sandbox.env.quirks = "stale-descriptions=1000".parse().unwrap();
+    let mut seen = Vec::new();
+    for (value, later) in [("v", 0), ("w", 1001), ("", 500), ("", 501)] {
+        sandbox.env.now += jiff::SignedDuration::from_millis(later);
+        if !value.is_empty() {
+            sandbox.put(with(secure("p", value), json!({"Overwrite": true}))).unwrap();
+        }
+        let filter = json!({"Key": "Name", "Values": ["p"]});
+        let listed = sandbox.call("DescribeParameters", json!({"ParameterFilters": [filter]}));
+        let got = sandbox.call("GetParameter", json!({"Name": "p"})).unwrap();
+        let listed = listed.unwrap()["Parameters"][0]["Version"].as_u64();
+        seen.push((listed, got["Parameter"]["Version"].as_u64()));
+    }
+    assert_eq!(seen, [(None, Some(1)), (Some(1), Some(2)), (Some(1), Some(2)), (Some(2), Some(2))]);
+}
+
+#[test]
 fn the_reading_key_writes_nothing_and_unknown_keys_are_refused() {
     let mut sandbox = Sandbox::new();
     sandbox.put(secure("p", "v")).unwrap();

@@ -105,6 +105,36 @@ fn pages_that_come_short_are_read_to_their_end() {
 }
 
 #[test]
+fn what_is_not_described_yet_is_there_all_the_same() {
+    // Nothing that is written here is described before the test ends.
+    let mut lab = Lab::hasty("longform", &["--quirks", "stale-descriptions=600000"]);
+    let stack = "resources:\n  ssm_parameter.p: {name: p, value: v, description: d, tags: {a: b}}\n  \
+                 ssm_parameter.q: {name: q, value: {generate: {length: 20}}, tier: Advanced}\n";
+    lab.write("stacks/openhands.yaml", stack);
+    lab.apply(&[]);
+    for (from, to) in
+        [("", ""), ("value: v", "value: w"), ("description: d", "description: e"), ("a: b", "a: c")]
+    {
+        lab.edit("stacks/openhands.yaml", from, to);
+        lab.apply(&[]);
+        lab.is_settled(&[]);
+        lab.run(&["drift"]).exits(0);
+    }
+    lab.ssm("DeleteParameter", json!({"Name": "q"}));
+    lab.run(&["drift"]).exits(2).says("ssm_parameter.q");
+    let plan = lab.run(&["plan"]).exits(0).says("+ create  ssm_parameter.q");
+    plan.says("Plan: 1 to create, 0 to update, 0 to delete, 1 unchanged.");
+
+    // Who may not ask does not take it for gone.
+    let denied = "- {service: ssm, path: GetParameters, status: 400, times: 100, \
+                  body: {__type: AccessDeniedException, Message: no}}\n";
+    lab.write("faults.yaml", denied);
+    lab.restart(&["--quirks", "stale-descriptions=600000", "--faults", "faults.yaml"]);
+    let plan = lab.run(&["plan"]).exits(1).says("ssm:GetParameters");
+    assert!(!plan.out.contains("+ create"), "{}", plan.out);
+}
+
+#[test]
 fn another_type_makes_the_parameter_anew() {
     let lab = Lab::of("longform");
     let stack = "resources:\n  ssm_parameter.p: {name: p, value: v}\n";
