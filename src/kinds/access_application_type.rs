@@ -25,14 +25,51 @@ const GUARDS: [&str; 4] = ["self_hosted", "ssh", "vnc", "rdp"];
 /// All that an application which the account has one of takes (the schema's `feature_app_props`).
 const FEATURE: [&str; 6] =
     ["type", "name", "session_duration", "allowed_idps", "auto_redirect_to_identity", "policies"];
-/// Fields that some types take only, and those types.
-const APART: [(&str, &[&str]); 6] = [
+/// All types but bookmarks and targets, which let nobody in.
+const LOGGED_IN: [&str; 12] = [
+    "self_hosted",
+    "ssh",
+    "vnc",
+    "rdp",
+    "saas",
+    "mcp",
+    "mcp_portal",
+    "proxy_endpoint",
+    "warp",
+    "app_launcher",
+    "biso",
+    "dash_sso",
+];
+/// Of these, all but SaaS applications, which have sessions of their own.
+const WITH_SESSIONS: [&str; 11] = [
+    "self_hosted",
+    "ssh",
+    "vnc",
+    "rdp",
+    "mcp",
+    "mcp_portal",
+    "proxy_endpoint",
+    "warp",
+    "app_launcher",
+    "biso",
+    "dash_sso",
+];
+/// Fields that some types take only, and those types (the schemas of each type).
+const APART: [(&str, &[&str]); 14] = [
     ("destinations", &["self_hosted", "ssh", "vnc", "rdp", "mcp", "mcp_portal"]),
     ("self_hosted_domains", &["self_hosted", "ssh", "vnc", "rdp"]),
     ("saas_app", &["saas"]),
     ("target_criteria", &["infrastructure", "rdp"]),
     ("allow_authenticate_via_warp", &["self_hosted", "ssh", "vnc", "rdp", "saas", "dash_sso"]),
     ("cors_headers", &["self_hosted", "ssh", "vnc", "rdp", "mcp", "mcp_portal"]),
+    ("session_duration", &WITH_SESSIONS),
+    ("allowed_idps", &LOGGED_IN),
+    ("auto_redirect_to_identity", &LOGGED_IN),
+    ("enable_binding_cookie", &GUARDS),
+    ("http_only_cookie_attribute", &["self_hosted", "ssh", "vnc", "rdp", "mcp", "mcp_portal"]),
+    ("options_preflight_bypass", &["self_hosted", "ssh", "vnc", "rdp", "mcp", "mcp_portal"]),
+    ("app_launcher_visible", &["self_hosted", "ssh", "vnc", "rdp", "saas", "bookmark"]),
+    ("tags", &["self_hosted", "ssh", "vnc", "rdp", "saas", "bookmark", "mcp", "mcp_portal"]),
 ];
 
 /// The type of an application; None where a reference says it.
