@@ -18,7 +18,10 @@ use crate::pipeline::{Asked, Pipeline, TIMING};
 
 pub struct World {
     pub cluster: Arc<Mutex<Cluster>>,
-    kubeconfig: tempfile::NamedTempFile,
+    /// One for all runs: each client of its own costs more than a run.
+    apis: Apis,
+    /// Read when the first request is sent.
+    _kubeconfig: tempfile::NamedTempFile,
     pub pipeline: Pipeline,
     /// Whether what is there and identical is taken over.
     pub adopts: bool,
@@ -81,7 +84,17 @@ impl World {
             "users": [{"name": "x", "user": {}}],
             "clusters": [{"name": "x", "cluster": {"server": format!("http://{address}")}}]});
         std::fs::write(kubeconfig.path(), text.to_string()).unwrap();
-        let world = World { cluster, kubeconfig, pipeline: Pipeline::new(), adopts: false };
+        let retry = Retry { timing: TIMING, events: None };
+        let api = Api::new(None, Some(kubeconfig.path().to_path_buf()), retry.clone());
+        let settings = Settings::from_variables(|_| None, retry);
+        let apis = Apis::new(settings).with_kubernetes(Arc::new(api));
+        let world = World {
+            cluster,
+            apis,
+            _kubeconfig: kubeconfig,
+            pipeline: Pipeline::new(),
+            adopts: false,
+        };
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         world.ask("POST", "/api/v1/namespaces", "", "application/json", &namespace).unwrap();
@@ -125,11 +138,6 @@ impl World {
 
     /// One run: the plan, and, where nothing refuses it and it is to be, what came of it.
     pub async fn run(&mut self, resources: &[Resource], carry_out: bool) -> StackPlan {
-        let retry = Retry { timing: TIMING, events: None };
-        let path = self.kubeconfig.path().to_path_buf();
-        let api = Api::new(None, Some(path), retry.clone());
-        let settings = Settings::from_variables(|_| None, retry);
-        let apis = Apis::new(settings).with_kubernetes(Arc::new(api));
         let project = Project {
             dir: ".".into(),
             name: "edits".into(),
@@ -154,7 +162,7 @@ impl World {
             ..Options::default()
         };
         let secrets = Secrets::new();
-        let asked = Asked { apis: &apis, project: &project, stack, secrets, options };
+        let asked = Asked { apis: &self.apis, project: &project, stack, secrets, options };
         self.pipeline.run(asked, carry_out).await
     }
 }

@@ -243,7 +243,37 @@ pub fn application(at: usize) -> Gen {
     let others = text(&["mcp", "mcp_portal", "proxy_endpoint"])
         .prop_map(move |kind| json!({"type": kind, "domain": format!("o{at}.b0xp.io")}));
     let what = prop_oneof![8 => hosted, 1 => bookmark, 1 => saas, 1 => infrastructure, 1 => others];
-    joined(what.boxed(), joined(look(at), settings()))
+    joined(what.boxed(), joined(look(at), settings())).prop_map(without_others_fields).boxed()
+}
+
+/// Fields that some types do not take (the types' schemas).
+const LACKS: [(&str, &[&str]); 10] = [
+    (
+        "allow_authenticate_via_warp",
+        &["bookmark", "infrastructure", "mcp", "mcp_portal", "proxy_endpoint"],
+    ),
+    ("cors_headers", &["saas", "bookmark", "infrastructure", "proxy_endpoint"]),
+    ("session_duration", &["saas", "bookmark", "infrastructure"]),
+    ("allowed_idps", &["bookmark", "infrastructure"]),
+    ("auto_redirect_to_identity", &["bookmark", "infrastructure"]),
+    ("http_only_cookie_attribute", &["saas", "bookmark", "infrastructure", "proxy_endpoint"]),
+    ("options_preflight_bypass", &["saas", "bookmark", "infrastructure", "proxy_endpoint"]),
+    (
+        "enable_binding_cookie",
+        &["saas", "bookmark", "infrastructure", "mcp", "mcp_portal", "proxy_endpoint"],
+    ),
+    ("app_launcher_visible", &["infrastructure", "mcp", "mcp_portal", "proxy_endpoint"]),
+    ("tags", &["infrastructure", "proxy_endpoint"]),
+];
+
+fn without_others_fields(mut spec: Value) -> Value {
+    let kind = spec["type"].as_str().unwrap_or("self_hosted").to_owned();
+    let fields = spec.as_object_mut().unwrap();
+    fields.retain(|field, _| {
+        let lacks = LACKS.iter().find(|(name, _)| name == field);
+        lacks.is_none_or(|(_, types)| !types.contains(&kind.as_str()))
+    });
+    spec
 }
 
 /// What a user sees of it, and who gets in.

@@ -6,6 +6,7 @@
 //! `PROPTEST_CASES` raises the number of cases, `PROPTEST_RNG_SEED` repeats those of a failure.
 
 mod access;
+mod forms;
 mod objects;
 mod objects_of_the_api;
 mod parameters;
@@ -24,7 +25,8 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
-use rules::{Forms, How, Of, RULES};
+use forms::How;
+use rules::{Forms, Of, RULES};
 use spell::Gen;
 use world::World;
 
@@ -299,13 +301,18 @@ async fn play(
     fired
 }
 
-/// At least as many resources of the kind as there are to be, in as many worlds as that takes.
-fn settle(kind: &str) {
-    let generator = GENERATORS.iter().find(|generator| generator.kind == kind).unwrap();
+/// What makes cases, with the seed that makes the same ones again.
+fn runner() -> (u64, TestRunner) {
     let seed = said("PROPTEST_RNG_SEED").unwrap_or_else(rand::random);
     let bytes: Vec<u8> = seed.to_be_bytes().repeat(4);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    (seed, TestRunner::new_with_rng(Config::default(), rng))
+}
+
+/// At least as many resources of the kind as there are to be, in as many worlds as that takes.
+fn settle(kind: &str) {
+    let generator = GENERATORS.iter().find(|generator| generator.kind == kind).unwrap();
+    let (seed, mut runner) = runner();
     let batch: Vec<Gen> = (0..generator.batch).map(generator.spec).collect();
     let strategy = vec![batch; generator.rounds];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

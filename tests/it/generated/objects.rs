@@ -3,7 +3,6 @@
 
 use boxctl::model::change::{Action, Change};
 use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
 
 use crate::edits::files::{files, resources};
 use crate::edits::world::World;
@@ -13,7 +12,7 @@ pub const KIND: &str = "k8s";
 
 #[test]
 fn objects_settle() {
-    let mut runner = TestRunner::default();
+    let (seed, mut runner) = super::runner();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut done = 0;
     while done < super::cases() {
@@ -25,18 +24,24 @@ fn objects_settle() {
         runtime.block_on(async {
             let mut world = World::new(mangle).await;
             let plan = world.run(&resources, true).await;
-            assert!(plan.refusals().next().is_none(), "{files:#?}\n{:#?}", plan.checks);
+            assert!(plan.refusals().next().is_none(), "{seed} {files:#?}\n{:#?}", plan.checks);
             let again = world.run(&resources, false).await;
-            assert!(again.changes.is_empty() && again.drift.is_empty(), "{files:#?}\n{again:#?}");
+            assert!(
+                again.changes.is_empty() && again.drift.is_empty(),
+                "{seed} {files:#?}\n{again:#?}"
+            );
             world.pipeline.state = None;
             world.adopts = true;
             let taken = world.run(&resources, true).await;
             let as_it_is =
                 |change: &Change| change.action == Action::Adopt && change.paths.is_empty();
-            assert!(taken.changes.iter().all(as_it_is), "{files:#?}\n{taken:#?}");
-            assert!(taken.refusals().next().is_none(), "{files:#?}\n{:#?}", taken.checks);
+            assert!(taken.changes.iter().all(as_it_is), "{seed} {files:#?}\n{taken:#?}");
+            assert!(taken.refusals().next().is_none(), "{seed} {files:#?}\n{:#?}", taken.checks);
             let again = world.run(&resources, false).await;
-            assert!(again.changes.is_empty() && again.drift.is_empty(), "{files:#?}\n{again:#?}");
+            assert!(
+                again.changes.is_empty() && again.drift.is_empty(),
+                "{seed} {files:#?}\n{again:#?}"
+            );
         });
     }
 }

@@ -33,7 +33,7 @@ fn value() -> Gen {
     // A value that a person chose costs a slow hash in every run, so most are others'.
     let tokens = ["${tunnel.t0.token}", "Bearer ${tunnel.t0.token}", "x-${tunnel.t0.cname}"];
     let small = object(vec![
-        Always("value", prop_oneof![1 => plain.clone(), 8 => text(&tokens)].boxed()),
+        Always("value", prop_oneof![1 => plain.clone(), 30 => text(&tokens)].boxed()),
         Maybe("type", text(&["SecureString"])),
         Maybe("tier", tiers()),
         Maybe("key_id", key()),
@@ -41,6 +41,7 @@ fn value() -> Gen {
     ]);
     let large = object(vec![
         Always("value", long),
+        Always("type", text(&["String", "String", "String", "SecureString"])),
         Always("tier", text(&["Advanced", "Intelligent-Tiering"])),
     ]);
     let string = object(vec![

@@ -8,11 +8,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::forms::{
+    Dice, How, Item, bare_addresses, below, cased, config_server_set, default, dotted, each,
+    echoed, empty, empty_selectors, expanded, gaps, ignored, ingress, is_target, numbers, off, on,
+    origin_off, origin_settings, origins, quoted, rewritten, settings, shuffled,
+};
 use super::spell;
-
-type Item = Map<String, Value>;
 
 /// What an answer shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +44,6 @@ const fn rule(of: Of, row: &'static str, mangle: fn(&mut Item, &mut Dice)) -> Ru
     Rule { row, of, mangle }
 }
 
-/// Names that answers are written in and that are hosts' names (contract 3.5).
-const TARGETS: [&str; 4] = ["CNAME", "MX", "NS", "PTR"];
 /// Switches of applications that are off where they are left out (contract 8).
 const APP_OFF: [&str; 7] = [
     "enable_binding_cookie",
@@ -78,7 +79,7 @@ pub static RULES: &[Rule] = &[
     rule(Of::Record, "dns.data: SRV echoes service, proto, name (3.5)", echoed),
 
     rule(Of::Tunnel, "tunnel.connections, conns_*, status, metadata, remote_config, config_src, tun_type: ignore", |it, dice| ignored(it, &["connections", "conns_active_at", "conns_inactive_at", "status", "metadata", "remote_config", "config_src", "tun_type"], dice)),
-    rule(Of::Config, "tunnel_config.version, created_at, source, warp-routing: ignore", config_server_set),
+    rule(Of::Config, "tunnel_config.version (but its growth), created_at, source, warp-routing: ignore", config_server_set),
     rule(Of::Config, "tunnel_config.originRequest: absent == {}", |it, dice| origins(it, |owner| empty(owner, "originRequest", &[json!({}), Value::Null], dice))),
     rule(Of::Config, "tunnel_config: path \"\" == absent", |it, dice| ingress(it, |rule| empty(rule, "path", &[json!(""), Value::Null], dice))),
     rule(Of::Config, "tunnel_config.originRequest: \"\" == absent", |it, dice| origin_settings(it, |settings, _| ["httpHostHeader", "originServerName", "caPool", "proxyType", "proxyAddress"].iter().for_each(|key| empty(settings, key, &[json!("")], dice)))),
@@ -132,38 +133,6 @@ pub static RULES: &[Rule] = &[
     rule(Of::Parameter, "SSM: policies are none or empty", |it, dice| empty(it, "Policies", &[json!([])], dice)),
 ];
 
-/// How often rules take effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// All that apply, everywhere.
-    All,
-    /// Now and then.
-    Some,
-}
-
-/// What decides between forms.
-pub struct Dice {
-    state: u64,
-    how: How,
-    default_network: String,
-}
-
-impl Dice {
-    /// A number below `sides`.
-    pub fn roll(&mut self, sides: usize) -> usize {
-        // SplitMix64: the forms have to differ, and to be the same for the same seed.
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) >> 33).unwrap() % sides
-    }
-
-    fn fires(&mut self) -> bool {
-        self.how == How::All || self.roll(2) == 0
-    }
-}
-
 /// Answers in other forms, each answer in its own.
 pub struct Forms {
     dice: Dice,
@@ -173,8 +142,7 @@ pub struct Forms {
 
 impl Forms {
     pub fn new(seed: u64, how: How, default_network: &str) -> Forms {
-        let dice = Dice { state: seed, how, default_network: default_network.to_owned() };
-        Forms { dice, fired: BTreeMap::new() }
+        Forms { dice: Dice::new(seed, how, default_network), fired: BTreeMap::new() }
     }
 
     /// An answer of Cloudflare.
@@ -233,263 +201,4 @@ fn shown_by(path: &str) -> Option<Of> {
         ["accounts", _, "devices", "policy"] => Some(Of::Profile),
         _ => None,
     }
-}
-
-fn is_nothing(value: Option<&Value>) -> bool {
-    match value {
-        None | Some(Value::Null) => true,
-        Some(Value::String(text)) => text.is_empty(),
-        Some(Value::Array(items)) => items.is_empty(),
-        Some(Value::Object(map)) => map.is_empty(),
-        Some(Value::Bool(_) | Value::Number(_)) => false,
-    }
-}
-
-/// What says nothing, in one of the ways to say it; absence is one more.
-fn empty(item: &mut Item, key: &str, ways: &[Value], dice: &mut Dice) {
-    if !is_nothing(item.get(key)) || !dice.fires() {
-        return;
-    }
-    match ways.get(dice.roll(ways.len() + 1)) {
-        Some(way) => drop(item.insert(key.to_owned(), way.clone())),
-        None => drop(item.remove(key)),
-    }
-}
-
-/// A value that is the default: left out, or in one of the ways.
-fn default(item: &mut Item, key: &str, value: &str, ways: &[Value], dice: &mut Dice) {
-    if item.get(key).and_then(Value::as_str) == Some(value) {
-        item.insert(key.to_owned(), Value::Null);
-        empty(item, key, ways, dice);
-        if ways.is_empty() {
-            item.remove(key);
-        }
-    }
-}
-
-fn rewritten(item: &mut Item, key: &str, dice: &mut Dice, how: impl Fn(&str, &mut Dice) -> String) {
-    if let Some(Value::String(text)) = item.get_mut(key)
-        && !text.is_empty()
-        && dice.fires()
-    {
-        *text = how(text, dice);
-    }
-}
-
-fn cased(item: &mut Item, key: &str, dice: &mut Dice) {
-    rewritten(item, key, dice, |text, dice| {
-        let bits = dice.roll(1 << 16) as u64;
-        spell::cased(text, bits | bits << 16 | bits << 32)
-    });
-}
-
-fn dotted(item: &mut Item, key: &str) {
-    if let Some(Value::String(text)) = item.get_mut(key)
-        && !text.ends_with('.')
-    {
-        text.push('.');
-    }
-}
-
-/// Switches that are off are said or left out.
-fn off(item: &mut Item, keys: &[&str], dice: &mut Dice) {
-    switched(item, keys, false, dice);
-}
-
-fn on(item: &mut Item, keys: &[&str], dice: &mut Dice) {
-    switched(item, keys, true, dice);
-}
-
-fn switched(item: &mut Item, keys: &[&str], rest: bool, dice: &mut Dice) {
-    for key in keys {
-        if item.get(*key).is_none_or(|value| *value == rest || value.is_null()) && dice.fires() {
-            match dice.roll(2) {
-                0 => drop(item.insert((*key).to_owned(), rest.into())),
-                _ => drop(item.remove(*key)),
-            }
-        }
-    }
-}
-
-/// What means nothing is missing, null or another.
-fn ignored(item: &mut Item, keys: &[&str], dice: &mut Dice) {
-    for key in keys.iter().filter(|key| item.contains_key(**key)).copied().collect::<Vec<_>>() {
-        if dice.fires() {
-            match dice.roll(3) {
-                0 => drop(item.remove(key)),
-                1 => drop(item.insert(key.to_owned(), Value::Null)),
-                _ => drop(item.insert(key.to_owned(), json!(format!("other {}", dice.roll(9))))),
-            }
-        }
-    }
-}
-
-fn below(item: &mut Item, key: &str, how: impl FnOnce(&mut Item)) {
-    if let Some(map) = item.get_mut(key).and_then(Value::as_object_mut) {
-        how(map);
-    }
-}
-
-fn each(item: &mut Item, key: &str, how: impl FnMut(&mut Item)) {
-    let items = item.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten();
-    items.filter_map(Value::as_object_mut).for_each(how);
-}
-
-fn shuffled(item: &mut Item, key: &str, dice: &mut Dice) {
-    let Some(items) = item.get_mut(key).and_then(Value::as_array_mut) else { return };
-    for at in (1..items.len()).rev() {
-        if dice.fires() {
-            items.swap(at, dice.roll(at + 1));
-        }
-    }
-}
-
-fn is_target(item: &Item) -> bool {
-    item.get("type").and_then(Value::as_str).is_some_and(|kind| TARGETS.contains(&kind))
-}
-
-fn quoted(text: &str, dice: &mut Dice) -> String {
-    if text.starts_with('"') && text.ends_with('"') && text.len() > 1 {
-        return text.to_owned();
-    }
-    let escape = |part: &str| part.replace('\\', "\\\\").replace('"', "\\\"");
-    let middle = dice.roll(text.chars().count() + 1);
-    let cut = text.char_indices().nth(middle).map_or(text.len(), |(at, _)| at);
-    let (first, second) = text.split_at(cut);
-    format!("\"{}\" \"{}\"", escape(first), escape(second))
-}
-
-fn settings(item: &mut Item, dice: &mut Dice) {
-    let said = item.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
-    let on: Item = said.into_iter().filter(|(_, value)| *value == true).collect();
-    if !dice.fires() {
-        return;
-    }
-    let mut all = json!({"flatten_cname": false, "ipv4_only": false, "ipv6_only": false});
-    match (on.is_empty(), dice.roll(4)) {
-        (true, 0) => drop(item.remove("settings")),
-        (true, 1) => drop(item.insert("settings".into(), Value::Null)),
-        (_, 2) => {
-            all.as_object_mut().unwrap().extend(on);
-            item.insert("settings".into(), all);
-        }
-        _ => drop(item.insert("settings".into(), on.into())),
-    }
-}
-
-fn numbers(data: &mut Item, dice: &mut Dice) {
-    for value in data.values_mut() {
-        if let Some(number) = value.as_u64()
-            && dice.fires()
-        {
-            *value = match dice.roll(2) {
-                0 => json!(number.to_string()),
-                _ => json!(number as f64),
-            };
-        }
-    }
-}
-
-fn echoed(item: &mut Item, dice: &mut Dice) {
-    if item["type"] == "SRV" && dice.fires() {
-        let name = item["name"].clone();
-        below(item, "data", |data| {
-            data.insert("service".into(), json!("_sip"));
-            data.insert("proto".into(), json!("_tcp"));
-            data.insert("name".into(), name);
-        });
-    }
-}
-
-fn config_server_set(item: &mut Item, dice: &mut Dice) {
-    ignored(item, &["created_at", "source"], dice);
-    if item.get("version").and_then(Value::as_i64).is_some_and(|version| version > 0) {
-        item.insert("version".into(), json!(1 + dice.roll(99)));
-    }
-    below(item, "config", |config| match dice.roll(2) {
-        0 => drop(config.remove("warp-routing")),
-        _ => drop(config.insert("warp-routing".into(), json!({"enabled": true}))),
-    });
-}
-
-fn ingress(item: &mut Item, how: impl FnMut(&mut Item)) {
-    below(item, "config", |config| each(config, "ingress", how));
-}
-
-/// What may have an `originRequest`: the configuration and its rules.
-fn origins(item: &mut Item, mut how: impl FnMut(&mut Item)) {
-    below(item, "config", |config| {
-        how(config);
-        each(config, "ingress", how);
-    });
-}
-
-/// The settings of the configuration and of its rules, each with those that it overrides.
-fn origin_settings(item: &mut Item, mut how: impl FnMut(&mut Item, &Item)) {
-    below(item, "config", |config| {
-        let global = config.get("originRequest").and_then(Value::as_object).cloned();
-        let global = global.unwrap_or_default();
-        below(config, "originRequest", |settings| how(settings, &Item::new()));
-        each(config, "ingress", |rule| below(rule, "originRequest", |s| how(s, &global)));
-    });
-}
-
-/// A false that overrides a setting for all says something, and stays.
-fn origin_off(settings: &mut Item, global: &Item, dice: &mut Dice) {
-    let keys = [
-        "noTLSVerify",
-        "http2Origin",
-        "matchSNItoHost",
-        "disableChunkedEncoding",
-        "noHappyEyeballs",
-        "bastionMode",
-    ];
-    let free: Vec<&str> = keys.into_iter().filter(|key| !global.contains_key(*key)).collect();
-    off(settings, &free, dice);
-}
-
-/// A reusable policy's body, as any other reading of it may have it by then.
-fn expanded(policy: &mut Item, dice: &mut Dice) {
-    if policy.get("reusable") == Some(&json!(true)) && dice.fires() {
-        policy.insert("name".into(), json!(format!("renamed {}", dice.roll(9))));
-        policy.insert("include".into(), json!([{"everyone": {}}]));
-        policy.insert("session_duration".into(), json!("1h"));
-    }
-}
-
-/// The order of precedences stays, their distance says nothing.
-fn gaps(item: &mut Item, dice: &mut Dice) {
-    let Some(policies) = item.get_mut("policies").and_then(Value::as_array_mut) else { return };
-    // The precedence of an application's own policy is one that a file may have written.
-    if policies.iter().all(|policy| policy["reusable"] == true) {
-        let more = 1 + dice.roll(3) as u64;
-        for policy in policies {
-            if let Some(precedence) = policy["precedence"].as_u64() {
-                policy["precedence"] = json!(precedence * (more + 1) + 2);
-            }
-        }
-    }
-}
-
-fn empty_selectors(item: &mut Item, list: &str, dice: &mut Dice) {
-    let Some(rules) = item.get_mut(list).and_then(Value::as_array_mut) else { return };
-    if dice.fires() {
-        rules.push(json!({"common_name": {"common_name": null}}));
-    }
-    if dice.fires() {
-        rules.push(json!({"auth_method": null}));
-    }
-    for rule in rules.iter_mut().filter_map(Value::as_object_mut) {
-        if !rule.contains_key("geo") && dice.fires() {
-            rule.insert("geo".into(), json!({"country_code": null}));
-        }
-    }
-}
-
-fn bare_addresses(item: &mut Item, list: &str, dice: &mut Dice) {
-    each(item, list, |rule| {
-        below(rule, "ip", |ip| {
-            rewritten(ip, "ip", dice, |ip, dice| spell::network(ip, dice.roll(4)))
-        });
-    });
 }
