@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::cloudflare_object_body::{take_hidden, view};
+use super::cloudflare_object_body::{leads, take_hidden, view};
 use super::cloudflare_object_check;
 pub use super::cloudflare_object_spec::CloudflareObjectSpec;
 use super::cloudflare_object_steps::{self, call, get};
@@ -245,6 +245,15 @@ impl Kind for CloudflareObject {
 
     fn fetch(&self, id: &str, _scope: &Scope) -> Option<Call> {
         Some(get(id))
+    }
+
+    /// Items of some lists have less than the objects: rulesets' have no rules (contract 7.8).
+    fn is_whole(&self, spec: &Json, remote: &Remote) -> bool {
+        let mut said = fields(&take_hidden(body_of(spec), spec));
+        said.retain(|_, value| !value.is_null());
+        let outputs = fields(spec.get("outputs").unwrap_or(&Json::Null));
+        said.keys().all(|name| remote.raw.get(name).is_some())
+            && outputs.values().filter_map(Json::as_str).all(|at| leads(&remote.raw, at))
     }
 
     fn fits(&self, spec: &Json, remote: &Remote) -> bool {

@@ -27,7 +27,7 @@ pub struct CloudflareObjectSpec {
     /// How it is changed; `put` by default.
     pub update: Option<UpdateMethod>,
     /// How many items of the collection a page of its list may have; 100 by default, 0 for lists
-    /// without pages.
+    /// that take no such number. Lists by page and by cursor are read to their end.
     pub per_page: Option<u16>,
     /// What is sent, and compared with what is there. Fields that the service adds are left alone.
     pub body: JsonMap,

@@ -284,3 +284,23 @@ proptest! {
         prop_assert!(CloudflareObject.fits(&spec, &plain));
     }
 }
+
+#[test]
+fn what_a_list_leaves_out_is_known_to_be_missing() {
+    let spec = json!({"path": "accounts/a/x", "key": "name", "write_only": ["hint"],
+        "body": {"name": "a", "hint": "b", "rules": [], "nothing": null}});
+    let with_output = {
+        let mut spec = spec.clone();
+        spec["outputs"] = json!({"place": "at.place"});
+        spec
+    };
+    for (item, whole, with_outputs) in [
+        (json!({"id": "1", "name": "a"}), false, false),
+        (json!({"id": "1", "name": "a", "rules": [1]}), true, false),
+        (json!({"id": "1", "name": "a", "rules": null, "at": {}}), true, true),
+    ] {
+        let remote = CloudflareObject.read_by(&spec, &item, &Scope::default()).remove(0);
+        assert_eq!(CloudflareObject.is_whole(&spec, &remote), whole, "{item}");
+        assert_eq!(CloudflareObject.is_whole(&with_output, &remote), with_outputs, "{item}");
+    }
+}

@@ -168,9 +168,11 @@ impl Call {
 /// How the items of a collection are put over several answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
-    /// Everything in one answer; the items are where the provider's envelope has them.
+    /// No parameters of pages; where an answer has a cursor, what follows it. The items are where the
+    /// provider's envelope has them.
     One,
-    /// Cloudflare: `page` and `per_page` (the number given) until a page is short.
+    /// Cloudflare: `page` and `per_page` (the number given) until a page is short, or by cursor
+    /// where an answer has one.
     Pages(u32),
     /// SSM: `NextToken`; Kubernetes: `continue`.
     Token,

@@ -464,6 +464,12 @@ pub trait Kind: Sync {
         self.fetch(id, scope)
     }
 
+    /// Whether a list's item shows all that a spec says something of; what it leaves out is read by
+    /// [`Kind::fetch`].
+    fn is_whole(&self, _spec: &Json, _remote: &Remote) -> bool {
+        true
+    }
+
     /// Whether the object is the one a spec means, by its natural key.
     fn fits(&self, spec: &Json, remote: &Remote) -> bool;
 

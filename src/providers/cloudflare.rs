@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::clock::Clock;
 use super::pace::Pace;
+use super::pages::Turn;
 use super::retry::{self, Retry};
 use super::{chain, hints, host_of, not_sent, proxy, reveal, scrub, tolerated};
 use crate::model::Json;
@@ -121,20 +122,18 @@ impl Cloudflare {
     /// What became of one of the requests.
     pub async fn list(&self, listing: &Listing) -> Result<Vec<Json>, CallError> {
         let secrets = RwLock::new(Secrets::new());
-        let Paging::Pages(size) = listing.paging else {
-            let answer = self.send(&listing.call, &secrets).await?;
-            return items(&listing.call, answer.body);
-        };
         let mut all: Vec<Json> = Vec::new();
-        for number in 1..=MOST_PAGES {
-            let (found, last) = self.page(&listing.call, number, size, &secrets).await?;
+        let mut turn = Turn::first(listing.paging);
+        for _ in 1..=MOST_PAGES {
+            let (found, next) = self.page(&listing.call, &turn, &secrets).await?;
             let repeated = found.first().is_some_and(|first| all.first() == Some(first));
             if repeated {
                 return Ok(all);
             }
             all.extend(found);
-            if last {
-                return Ok(all);
+            match next {
+                Some(next) => turn = next,
+                None => return Ok(all),
             }
         }
         Err(CallError {
@@ -161,25 +160,24 @@ impl Cloudflare {
             return self.list(listing).await.map(Some);
         }
         let secrets = RwLock::new(Secrets::new());
-        let (items, last) = self.page(&listing.call, 1, most, &secrets).await?;
-        Ok(last.then_some(items))
+        let first = Turn::first(Paging::Pages(most));
+        let (items, next) = self.page(&listing.call, &first, &secrets).await?;
+        Ok(next.is_none().then_some(items))
     }
 
-    /// A page of a collection, and whether it is the last one.
+    /// A page of a collection, and what to ask for next.
     async fn page(
         &self,
         call: &Call,
-        number: u32,
-        size: u32,
+        turn: &Turn,
         secrets: &RwLock<Secrets>,
-    ) -> Result<(Vec<Json>, bool), CallError> {
-        let call =
-            call.clone().query("page", number.to_string()).query("per_page", size.to_string());
+    ) -> Result<(Vec<Json>, Option<Turn>), CallError> {
+        let call = turn.asked(call);
         let held = || self.held();
         let page = self.retry.run_beside(&call, held, || self.once(&call, secrets)).await?;
         let found = items(&call, page.result)?;
-        let last = is_last(number, size, found.len(), &page.info);
-        Ok((found, last))
+        let next = turn.next(found.len(), &page.info);
+        Ok((found, next))
     }
 
     async fn once(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Page, CallError> {
@@ -340,21 +338,14 @@ fn operation(call: &Call) -> String {
     format!("{} {}", call.method.as_str(), call.path)
 }
 
-/// Whether a list ends here. Totals are not believed (contract 1.2): a short page ends it, and so
-/// does the last page by number; more than was asked for means that paging is ignored.
-fn is_last(number: u32, size: u32, count: usize, info: &Json) -> bool {
-    let number_of = |field: &str| info.get(field).and_then(Json::as_u64).filter(|n| *n > 0);
-    let size = u64::from(size);
-    let granted = number_of("per_page").map_or(size, |granted| granted.min(size));
-    let count = u64::try_from(count).unwrap_or(u64::MAX);
-    let pages = number_of("total_pages").is_some_and(|pages| u64::from(number) >= pages);
-    count == 0 || count < granted || count > size || pages
-}
-
 fn items(call: &Call, result: Json) -> Result<Vec<Json>, CallError> {
     match result {
         Json::Array(items) => Ok(items),
         Json::Null => Ok(Vec::new()),
+        // R2 puts its list under a name of its own (contract 7.6).
+        Json::Object(map) if map.len() == 1 && map.values().all(Json::is_array) => {
+            Ok(map.into_values().filter_map(|list| list.as_array().cloned()).flatten().collect())
+        }
         _ => Err(CallError {
             failure: Failure::Unknown,
             ..not_sent(Service::Cloudflare, &operation(call), "list", "the answer is not a list")

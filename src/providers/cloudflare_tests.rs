@@ -86,17 +86,6 @@ fn envelopes_are_opened() {
     );
 }
 
-#[test]
-fn lists_end_at_short_pages_and_pages_by_number() {
-    let info = |info: Json| info;
-    assert!(is_last(1, 100, 3, &Json::Null));
-    assert!(!is_last(1, 100, 100, &Json::Null));
-    assert!(is_last(1, 100, 250, &Json::Null));
-    assert!(is_last(1, 100, 0, &info(json!({"total_pages": 0}))));
-    assert!(!is_last(1, 1000, 25, &info(json!({"per_page": 25, "total_pages": 2}))));
-    assert!(is_last(2, 1000, 25, &info(json!({"per_page": 25, "total_pages": 2}))));
-}
-
 #[tokio::test]
 async fn reads_are_repeated_and_lost_writes_are_not() {
     let html = || (502, "", "<html>".to_owned());
@@ -153,6 +142,19 @@ async fn lists_are_read_to_their_end_whatever_the_server_does_with_pages() {
     let api = client(vec![page(0..7)]).await;
     assert_eq!(api.list(&listing(2)).await.unwrap().len(), 7);
     assert_eq!(api.requests(), 1);
+    // By cursor, under a name of the list's own.
+    let bucket = |name: &str, cursor: &str| {
+        let answer = json!({"success": true, "result": {"buckets": [{"name": name}]},
+            "result_info": {"cursor": cursor, "per_page": 2}});
+        (200, "", answer.to_string())
+    };
+    for most in [listing(2), Listing { paging: Paging::One, ..listing(2) }] {
+        let api = client(vec![bucket("a", "x"), bucket("b", "y"), bucket("c", "")]).await;
+        let names = api.list(&most).await.unwrap();
+        assert_eq!(names, [json!({"name": "a"}), json!({"name": "b"}), json!({"name": "c"})]);
+    }
+    let api = client(vec![bucket("a", "x")]).await;
+    assert_eq!(api.list_small(&listing(1000), 3).await.unwrap(), None);
     // A short page tells whether it is all there is.
     for (count, whole) in [(2, true), (3, false), (7, true)] {
         let api = client(vec![page(0..count)]).await;

@@ -54,7 +54,7 @@ impl Codes {
     }
 }
 
-/// The permission that a call wants, by a part of its path.
+/// The permission that a call wants, by a part of its path, in which `*` stands for anything.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Permission {
@@ -77,7 +77,14 @@ pub const TOKEN_SCOPES: &str = "a token for plan needs, for the account: Cloudfl
 /// The permission of an API token that an operation (`GET /zones/…/dns_records`) wants.
 fn permission(table: &Table, operation: &str) -> String {
     let reads = operation.starts_with("GET ");
-    let found = table.permissions.iter().find(|permission| operation.contains(&permission.at));
+    let fits = |at: &str| {
+        let mut rest = Some(operation);
+        for part in at.split('*') {
+            rest = rest.and_then(|rest| Some(rest.split_once(part)?.1));
+        }
+        rest.is_some()
+    };
+    let found = table.permissions.iter().find(|permission| fits(&permission.at));
     match found {
         Some(Permission { of, read, write, .. }) => {
             format!("`{}` for the {of}", if reads { read } else { write })

@@ -110,6 +110,14 @@ const CLOUDFLARE: &[(u16, &str, &str, &str, &str)] = &[
     (404, "10007", "GET /accounts/a/workers/scripts/s", "", "script"),
     (404, "10009", "GET /zones/z/workers/routes/r", "", "route"),
     (400, "10022", "POST /zones/z/workers/routes", "", "pattern"),
+    (404, "10003", "PUT /accounts/a/rulesets/r", "", "ruleset"),
+    (
+        400,
+        "20012",
+        "PUT /zones/z/rulesets/phases/p/entrypoint",
+        "phase p not allowed at zone level",
+        "phase",
+    ),
     (409, "10020", "POST /zones/z/workers/routes", "", "pattern"),
     (400, "1061", "POST /zones", "example.com already exists", "boxctl.yaml"),
     // What no code is known of.
@@ -267,6 +275,21 @@ fn every_error_that_the_models_of_aws_name_has_a_row_of_its_own() {
     };
     let without: Vec<_> = MODELLED.iter().filter(lacks).collect();
     assert!(without.is_empty(), "{without:?}");
+}
+
+#[test]
+fn the_permission_of_a_ruleset_is_that_of_its_scope_and_phase() {
+    let table = TABLE.as_ref().unwrap();
+    for (operation, wanted) in [
+        ("GET /accounts/a/rulesets", "`Account Rulesets Read` for the account"),
+        ("PUT /zones/z/rulesets/r", "`Zone WAF Write` for the zone"),
+        (
+            "GET /zones/z/rulesets/phases/http_request_dynamic_redirect/entrypoint",
+            "`Dynamic URL Redirects Read` for the zone",
+        ),
+    ] {
+        assert_eq!(permission(table, operation), wanted);
+    }
 }
 
 #[test]

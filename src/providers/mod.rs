@@ -7,6 +7,7 @@ pub mod hints;
 pub mod kubernetes;
 pub mod merge;
 mod pace;
+mod pages;
 mod proxy;
 pub mod retry;
 mod spacing;

@@ -115,10 +115,21 @@ impl StackRun<'_> {
             let locate = kind.locate(Some(&then.sent), None, &self.scope());
             let filter = kind.narrowed(&then.sent);
             let all = self.see_all(kind, &then.sent, locate, &filter).await?;
-            let fitting = all.into_iter().filter(|remote| kind.fits(&then.sent, remote)).collect();
+            let mut fitting = Vec::new();
+            for remote in all.into_iter().filter(|remote| kind.fits(&then.sent, remote)) {
+                fitting.push(self.whole(kind, &then.sent, remote).await?);
+            }
             world.lost.insert(open.number, Ok(fitting));
         }
         Ok(world)
+    }
+
+    /// The object with what a list leaves out of it.
+    async fn whole(&self, kind: &dyn Kind, by: &Json, remote: Remote) -> Result<Remote, CallError> {
+        let call = kind.fetch(&remote.id, &self.scope());
+        let Some(call) = call.filter(|_| !kind.is_whole(by, &remote)) else { return Ok(remote) };
+        let seen = self.see_by(kind, by, &call).await?;
+        Ok(seen.into_iter().find(|one| one.id == remote.id).unwrap_or(remote))
     }
 
     async fn see_one(

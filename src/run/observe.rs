@@ -106,7 +106,7 @@ pub async fn observe(
         collections.read(context, &wanted, &calls).await;
         let unlisted: Vec<Call> = located
             .iter()
-            .filter_map(|found| unlisted(&mut collections, &pending[found.pending], found, scope))
+            .flat_map(|found| unlisted(&mut collections, &pending[found.pending], found, scope))
             .collect();
         collections.read(context, &[], &unlisted).await;
         let mut done = BTreeSet::new();
@@ -349,24 +349,33 @@ fn places(collections: &Collections, found: &Located) -> Vec<usize> {
     lists.chain(call).collect()
 }
 
-/// The call that asks for a recorded object that no list holds: not listed is not yet gone.
+/// The calls that ask for a recorded object that no list holds, since not listed is not yet gone; and
+/// for what a list does not show whole.
 fn unlisted(
     collections: &mut Collections,
     item: &Pending<'_>,
     found: &Located,
     scope: &Scope,
-) -> Option<Call> {
-    let (_, id) = item.recorded?;
+) -> Vec<Call> {
     if !matches!(found.locate, Locate::In(_)) {
-        return None;
+        return Vec::new();
     }
+    let mut ids: BTreeSet<String> = BTreeSet::new();
+    let mut missing = item.recorded.map(|(_, id)| id);
     for at in places(collections, found) {
-        match collections.objects(at, item.kind, &found.spec, scope) {
-            Ok(objects) if objects.by_id(id).is_none() => {}
-            Ok(_) | Err(_) => return None,
-        }
+        let Ok(objects) = collections.objects(at, item.kind, &found.spec, scope) else {
+            return Vec::new();
+        };
+        let listed: Vec<&Remote> = match item.recorded {
+            Some((_, id)) => objects.by_id(id).into_iter().collect(),
+            None => objects.iter().filter(|one| item.kind.fits(&found.spec, one)).collect(),
+        };
+        missing = missing.filter(|_| listed.is_empty());
+        let parts = listed.into_iter().filter(|one| !item.kind.is_whole(&found.spec, one));
+        ids.extend(parts.map(|one| one.id.clone()));
     }
-    item.kind.confirm(id, scope)
+    let parts = ids.iter().filter_map(|id| item.kind.fetch(id, scope));
+    parts.chain(missing.and_then(|id| item.kind.confirm(id, scope))).collect()
 }
 
 /// What of all that was read is the resource.
@@ -374,10 +383,10 @@ fn seen(collections: &mut Collections, item: &Pending<'_>, found: &Located, scop
     if let Locate::Away(why) = &found.locate {
         return Seen::At(Observed::Unreadable(why.clone()));
     }
-    let mut places = places(collections, found);
-    if let Some(call) = unlisted(collections, item, found, scope) {
-        places.extend(collections.of_call(&call));
-    }
+    // What was asked for by its id says more than a list.
+    let asked = unlisted(collections, item, found, scope);
+    let mut places: Vec<usize> = asked.iter().filter_map(|c| collections.of_call(c)).collect();
+    places.extend(self::places(collections, found));
     let (mut fitting, mut clashing): (Vec<Remote>, Vec<Remote>) = Default::default();
     for at in places {
         let objects = match collections.objects(at, item.kind, &found.spec, scope) {

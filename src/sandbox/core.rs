@@ -83,10 +83,14 @@ impl Core {
             path: &received.path,
             query: &received.query,
             authorization: received.header("authorization"),
+            storage_class: received.header("cf-r2-storage-class"),
             body: &received.body,
         };
         let (status, mut body) =
             cloudflare::handle(&mut self.world.cloudflare, &call, &mut self.env);
+        if body.is_null() {
+            return Reply { status, ..Reply::default() };
+        }
         if let Some(mangler) = &mut self.mangler {
             body = mangler.cloudflare(body, call.query().get("order").is_some());
         }

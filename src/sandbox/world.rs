@@ -251,6 +251,7 @@ mod tests {
             path: &path,
             query: &[],
             authorization: Some(&authorization),
+            storage_class: None,
             body: body.as_bytes(),
         };
         let (status, answer) = cloudflare::handle(&mut world.cloudflare, &call, env);

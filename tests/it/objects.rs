@@ -56,6 +56,70 @@ fn with_stack(options: &[&str], text: &str) -> Lab {
     lab
 }
 
+/// What is found in lists that go over pages: by number, and by cursor.
+const PAGED: &str = "  cloudflare_object.few:
+    path: accounts/{account_id}/storage/kv/namespaces
+    key: title
+    per_page: 5
+    body: {title: few}
+  cloudflare_object.rules:
+    path: accounts/{account_id}/rulesets
+    key: name
+    per_page: 50
+    body: {name: ours, kind: custom, phase: http_ratelimit, rules: []}
+    immutable: [name, kind, phase]
+";
+
+#[test]
+fn an_object_whose_create_lost_its_answer_is_found_again_wherever_its_list_has_it() {
+    let lab = Lab::hasty("longform", &[]);
+    std::fs::remove_file(lab.path().join("stacks/openhands.yaml")).unwrap();
+    lab.write(STACK, &format!("{ALL}{PAGED}"));
+    for other in 0..60 {
+        let body =
+            json!({"name": format!("n{other}"), "kind": "custom", "phase": "http_ratelimit"});
+        lab.cloudflare("POST", &lab.account("rulesets"), Some(body));
+    }
+    for other in 0..12 {
+        let body = json!({"title": format!("n{other}")});
+        lab.cloudflare("POST", &lab.account("storage/kv/namespaces"), Some(body));
+    }
+    let lost =
+        ["*/namespaces", "*/namespaces", "*/buckets", "*/database", "*/routes", "*/rulesets"];
+    let faults = lost.iter().enumerate().map(|(at, path)| {
+        json!({"method": "POST", "path": path, "drop": "after", "nth": if at == 1 { 2 } else { 1 }})
+    });
+    lab.plan_faults(&faults.collect());
+    lab.forget_requests();
+    lab.apply(&[]);
+    let hits = lab.hits();
+    lab.plan_faults(&json!([]));
+    assert_eq!(hits, [1; 6]);
+    let made = lab.changes().iter().filter(|change| change.starts_with("POST /")).count();
+    assert_eq!(made, 6, "nothing is made twice: {:#?}", lab.changes());
+    lab.is_settled(&[]);
+    lab.run(&["drift"]).exits(0);
+    // What its list leaves out of an object is compared, too.
+    let rulesets = lab.cloudflare("GET", &lab.account("rulesets?per_page=50"), None);
+    assert!(!rulesets.to_string().contains("ours"), "it is on a later page");
+    let state: Value = serde_json::from_str(&lab.read("state/objects.json")).unwrap();
+    let id = state["resources"]["cloudflare_object.rules"]["id"].as_str().unwrap();
+    let theirs = json!({"rules": [{"ref": "a", "action": "block", "expression": "true"}]});
+    lab.cloudflare("PUT", &format!("/{id}"), Some(theirs));
+    lab.run(&["drift"]).exits(2).says("cloudflare_object.rules");
+    lab.apply(&[]);
+    lab.is_settled(&[]);
+    // Nor when nobody remembers having made it.
+    std::fs::remove_dir_all(lab.path().join("state")).unwrap();
+    lab.forget_requests();
+    lab.apply(&["--adopt"]);
+    // A value that was not read is written again, and nothing else.
+    assert_eq!(lab.changes(), ["POST PutParameter"]);
+    lab.run(&["destroy", "objects", "--yes"]).exits(0);
+    let left = lab.cloudflare("GET", &lab.account("storage/kv/namespaces"), None);
+    assert_eq!(left.as_array().unwrap().len(), 12);
+}
+
 fn namespaces(lab: &Lab) -> Value {
     lab.cloudflare("GET", &lab.account("storage/kv/namespaces"), None)
 }

@@ -18,10 +18,17 @@ fn quirks() -> Vec<String> {
     quirks
 }
 
-/// The world without what stays: the cluster's own objects, and the log of what happened in it.
+/// The world without what stays: the cluster's own objects, the log of what happened in it, what an
+/// account has one of, and entry points of rulesets, which are emptied.
 fn outside(lab: &Lab) -> serde_json::Value {
     let mut dump = lab.dump();
     dump.as_object_mut().unwrap().remove("kubernetes");
+    let cloudflare = &mut dump["cloudflare"];
+    let rulesets = cloudflare["rulesets"].as_array_mut().unwrap();
+    rulesets.retain(|ruleset| ruleset["rules"] != json!([]));
+    let apps = cloudflare["access"]["apps"].as_array_mut().unwrap();
+    let policies_of = |app: &serde_json::Value| app["policies"].as_array().unwrap().len();
+    apps.retain(|app| app["fields"]["type"] == "self_hosted" || policies_of(app) > 0);
     dump
 }
 

@@ -67,7 +67,7 @@ pub struct State {
     /// Routes to Workers.
     #[serde(default)]
     pub worker_routes: Vec<workers::Route>,
-    /// Entry points of rulesets.
+    /// Rulesets.
     #[serde(default)]
     pub rulesets: Vec<rulesets::Ruleset>,
 }
@@ -83,6 +83,8 @@ pub struct Call<'a> {
     pub query: &'a [(String, String)],
     /// The header `Authorization`.
     pub authorization: Option<&'a str>,
+    /// The header `cf-r2-storage-class`.
+    pub storage_class: Option<&'a str>,
     /// The body's bytes.
     pub body: &'a [u8],
 }
@@ -102,7 +104,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Answers one request: HTTP status and envelope.
+/// Answers one request: HTTP status and envelope, which is null where there is no body.
 pub fn handle(state: &mut State, call: &Call<'_>, env: &mut Env) -> (u16, Value) {
     let outcome = route(state, call, env);
     match quirky::after(outcome, call, env) {

@@ -1,5 +1,6 @@
 //! Answers of the Cloudflare API: the envelope, errors by code, pages.
 
+use base64::prelude::*;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -32,8 +33,16 @@ impl Answer {
         Answer { status: 202, ..Answer::ok(json!({ "id": id })) }
     }
 
-    /// The envelope (contract 1.2).
+    /// 204 without a body.
+    pub fn nothing() -> Self {
+        Answer { status: 204, ..Answer::ok(Value::Null) }
+    }
+
+    /// The envelope (contract 1.2); null where there is no body.
     pub fn envelope(self) -> Value {
+        if self.status == 204 {
+            return Value::Null;
+        }
         let mut envelope = json!({
             "success": true, "errors": [], "messages": self.messages, "result": self.result,
         });
@@ -161,6 +170,42 @@ fn bad_page(name: &str, rule: &str) -> ApiError {
     ApiError::new(400, 1001, format!("Invalid query parameter {name}: {rule}"))
 }
 
+/// The rows that follow a cursor, and `result_info`: an empty cursor ends the list. A list by cursor
+/// has no numbers of pages, and does not look at one (contract 1.4).
+pub fn after_cursor(
+    rows: Vec<Value>,
+    query: Query<'_>,
+    paging: Paging,
+) -> Result<(Vec<Value>, Value), ApiError> {
+    let per_page = per_page(query, paging)?;
+    let passed = match query.get("cursor").filter(|cursor| !cursor.is_empty()) {
+        None => 0,
+        Some(cursor) => from_cursor(cursor)
+            .ok_or_else(|| bad_page("cursor", "must be one of an earlier answer"))?,
+    };
+    let total = rows.len();
+    let rows: Vec<Value> = rows.into_iter().skip(passed).take(per_page).collect();
+    let passed = passed + rows.len();
+    let cursor =
+        if passed < total { BASE64_URL_SAFE.encode(passed.to_string()) } else { String::new() };
+    let info = json!({ "count": rows.len(), "cursor": cursor, "per_page": per_page });
+    Ok((rows, info))
+}
+
+fn from_cursor(cursor: &str) -> Option<usize> {
+    let bytes = BASE64_URL_SAFE.decode(cursor).ok()?;
+    std::str::from_utf8(&bytes).ok()?.parse().ok()
+}
+
+fn per_page(query: Query<'_>, paging: Paging) -> Result<usize, ApiError> {
+    let per_page = query.number("per_page")?.unwrap_or(paging.default);
+    if per_page < paging.min || per_page > paging.max {
+        let rule = format!("must be between {} and {}", paging.min, paging.max);
+        return Err(bad_page("per_page", &rule));
+    }
+    Ok(per_page)
+}
+
 /// The same with `total_pages`, which zones and DNS records tell beside the rest (contract 1.2).
 pub fn counted_page(rows: Vec<Value>, query: Query<'_>, paging: Paging) -> Outcome {
     let total = rows.len();
@@ -174,11 +219,7 @@ pub fn counted_page(rows: Vec<Value>, query: Query<'_>, paging: Paging) -> Outco
 
 /// The page of `rows` that the query asks for, with `result_info` (contract 1.2).
 pub fn page(rows: Vec<Value>, query: Query<'_>, paging: Paging) -> Outcome {
-    let per_page = query.number("per_page")?.unwrap_or(paging.default);
-    if per_page < paging.min || per_page > paging.max {
-        let rule = format!("must be between {} and {}", paging.min, paging.max);
-        return Err(bad_page("per_page", &rule));
-    }
+    let per_page = per_page(query, paging)?;
     let page = query.number("page")?.unwrap_or(1);
     if page == 0 {
         return Err(bad_page("page", "must be at least 1"));

@@ -1,10 +1,10 @@
 //! What Workers keep things in: KV namespaces, R2 buckets, D1 databases (contract 7.5 to 7.7). What
-//! is in them is not modelled, nor what R2 is told in headers (jurisdiction, another storage class).
+//! is in them is not modelled, nor jurisdictions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::reply::{Answer, ApiError, Outcome, Paging, page};
+use super::reply::{Answer, ApiError, Outcome, Paging, Query, after_cursor, page};
 use super::{Call, is_hex_id, is_uuid, text};
 use crate::sandbox::env::Env;
 
@@ -88,7 +88,7 @@ pub fn kv(
                 }
                 "DELETE" => {
                     all.remove(at);
-                    Ok(Answer::ok(Value::Null))
+                    Ok(Answer::ok(json!({})))
                 }
                 method => Err(ApiError::no_method(method)),
             }
@@ -116,8 +116,9 @@ pub fn r2(
     match (rest, call.method) {
         ([], "GET") => {
             let own = all.iter().filter(|one| one.account_id == account);
-            let buckets: Vec<Value> = own.map(shown).collect();
-            let info = json!({ "cursor": "", "per_page": 1000 });
+            let buckets = listed(own.collect(), call.query()).into_iter().map(shown).collect();
+            let paging = Paging { default: 20, min: 1, max: 1000 };
+            let (buckets, info) = after_cursor(buckets, call.query(), paging)?;
             Ok(Answer { info: Some(info), ..Answer::ok(json!({ "buckets": buckets })) })
         }
         ([], "POST") => {
@@ -136,6 +137,10 @@ pub fn r2(
             let at = at.ok_or_else(missing)?;
             match method {
                 "GET" => Ok(Answer::ok(shown(&all[at]))),
+                "PATCH" => {
+                    all[at].storage_class = storage_class(call.storage_class)?;
+                    Ok(Answer::ok(shown(&all[at])))
+                }
                 "DELETE" => {
                     all.remove(at);
                     Ok(Answer::ok(json!({})))
@@ -148,30 +153,55 @@ pub fn r2(
     }
 }
 
+/// The buckets that a list has, by name.
+fn listed<'a>(mut buckets: Vec<&'a Bucket>, query: Query<'_>) -> Vec<&'a Bucket> {
+    buckets.sort_by(|a, b| a.name.cmp(&b.name));
+    let down = query.get("direction") == Some("desc");
+    if down {
+        buckets.reverse();
+    }
+    let part = query.get("name_contains").unwrap_or_default();
+    let after = query.get("start_after");
+    let follows = |one: &Bucket, after: &str| match down {
+        true => one.name.as_str() < after,
+        false => one.name.as_str() > after,
+    };
+    buckets.retain(|one| one.name.contains(part) && after.is_none_or(|after| follows(one, after)));
+    buckets
+}
+
+fn wrong_bucket(text: &str) -> ApiError {
+    ApiError::new(400, 10005, format!("The bucket {text} is not valid."))
+}
+
+fn storage_class(said: Option<&str>) -> Result<String, ApiError> {
+    let known = said.filter(|said| ["Standard", "InfrequentAccess"].contains(said));
+    known.map(str::to_owned).ok_or_else(|| wrong_bucket("storage class"))
+}
+
 fn bucket(body: &Map<String, Value>, account: &str, env: &Env) -> Result<Bucket, ApiError> {
-    let wrong = |text: &str| ApiError::new(400, 10005, format!("The bucket {text} is not valid."));
     let name = text(body, "name").unwrap_or_default();
     let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     let edges = name.starts_with('-') || name.ends_with('-');
     if !(3..=63).contains(&name.len()) || edges || !name.bytes().all(allowed) {
-        return Err(wrong("name"));
+        return Err(wrong_bucket("name"));
     }
     let hint = text(body, "locationHint").unwrap_or("apac").to_ascii_lowercase();
     if !["apac", "eeur", "enam", "weur", "wnam", "oc"].contains(&hint.as_str()) {
-        return Err(wrong("location"));
+        return Err(wrong_bucket("location"));
     }
-    let storage_class = text(body, "storageClass").unwrap_or("Standard");
-    if !["Standard", "InfrequentAccess"].contains(&storage_class) {
-        return Err(wrong("storage class"));
-    }
+    let storage_class = storage_class(text(body, "storageClass").or(Some("Standard")))?;
     Ok(Bucket {
         account_id: account.to_owned(),
         name: name.to_owned(),
         location: hint.to_ascii_uppercase(),
-        storage_class: storage_class.to_owned(),
+        storage_class,
         creation_date: env.stamp(),
     })
 }
+
+/// What a list tells of a database.
+const LISTED: [&str; 5] = ["uuid", "name", "version", "created_at", "jurisdiction"];
 
 /// `/accounts/{account}/d1/database/…`
 pub fn d1(
@@ -195,7 +225,15 @@ pub fn d1(
             let part = call.query().get("name").unwrap_or_default().to_owned();
             let own = all.iter().filter(|d| d.account_id == account && d.name.contains(&part));
             let paging = Paging { default: 1000, min: 10, max: 10_000 };
-            page(own.map(shown).collect(), call.query(), paging)
+            // The official client's items have this much alone.
+            let item = |one: &Database| {
+                let mut item = shown(one);
+                if let Some(item) = item.as_object_mut() {
+                    item.retain(|name, _| LISTED.contains(&name.as_str()));
+                }
+                item
+            };
+            page(own.map(item).collect(), call.query(), paging)
         }
         ([], "POST") => {
             let body = call.object()?;

@@ -15,7 +15,7 @@ fn a_kv_namespace_has_its_title_alone() {
     assert_eq!(renamed["result"]["title"], "b");
     assert_eq!(sandbox.get(&path)["result_info"]["per_page"], 20);
     let (status, gone) = sandbox.call("DELETE", &one, None);
-    assert_eq!((status, &gone["result"]), (200, &json!(null)));
+    assert_eq!((status, &gone["result"]), (200, &json!({})));
     assert_eq!(sandbox.refusal("GET", &one, None), (404, 10013));
 }
 
@@ -31,8 +31,45 @@ fn a_bucket_is_known_by_its_name() {
         assert_eq!(sandbox.refusal("POST", &path, Some(json!({"name": name}))), (400, 10005));
     }
     assert_eq!(sandbox.get(&path)["result"]["buckets"][0]["name"], "logs");
-    assert_eq!(sandbox.status("DELETE", &format!("{path}/logs"), None), 200);
+    // Another storage class is told in a header.
+    let one = format!("{path}/logs");
+    assert_eq!(sandbox.refusal("PATCH", &one, None), (400, 10005));
+    sandbox.storage_class = Some("InfrequentAccess");
+    let changed = sandbox.call("PATCH", &one, None).1;
+    assert_eq!(changed["result"]["storage_class"], "InfrequentAccess");
+    assert_eq!(sandbox.status("DELETE", &one, None), 200);
     assert_eq!(sandbox.refusal("GET", &format!("{path}/logs"), None), (404, 10006));
+}
+
+#[test]
+fn buckets_are_listed_by_cursor() {
+    let mut sandbox = Sandbox::new();
+    let path = format!("/accounts/{}/r2/buckets", sandbox.account());
+    for name in ["ccc", "aaa", "ddd", "bbb", "abb"] {
+        assert_eq!(sandbox.status("POST", &path, Some(json!({"name": name}))), 200);
+    }
+    let names = |page: &serde_json::Value| -> Vec<String> {
+        let buckets = page["result"]["buckets"].as_array().unwrap();
+        buckets.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = sandbox.get(&format!("{path}?per_page=3&page=2"));
+    assert_eq!(names(&first), ["aaa", "abb", "bbb"], "there are no numbers of pages");
+    let cursor = first["result_info"]["cursor"].as_str().unwrap();
+    let second = sandbox.get(&format!("{path}?per_page=3&cursor={cursor}"));
+    assert_eq!(
+        (names(&second), &second["result_info"]["cursor"]),
+        (vec!["ccc".into(), "ddd".into()], &json!(""))
+    );
+    for (query, wanted) in [
+        ("start_after=bbb", vec!["ccc", "ddd"]),
+        ("direction=desc&start_after=bbb", vec!["abb", "aaa"]),
+        ("name_contains=bb", vec!["abb", "bbb"]),
+    ] {
+        assert_eq!(names(&sandbox.get(&format!("{path}?{query}"))), wanted, "{query}");
+    }
+    for query in ["per_page=0", "per_page=1001", "cursor=x"] {
+        assert_eq!(sandbox.status("GET", &format!("{path}?{query}"), None), 400, "{query}");
+    }
 }
 
 #[test]
@@ -50,7 +87,8 @@ fn of_a_database_only_its_replication_changes() {
         replication["read_replication"]
     );
     assert_eq!(sandbox.refusal("PATCH", &one, Some(json!({"name": "x"}))), (400, 7400));
-    assert_eq!(sandbox.get(&format!("{path}?name=ap"))["result"][0]["name"], "app");
+    let listed = sandbox.get(&format!("{path}?name=ap"))["result"][0].clone();
+    assert_eq!((&listed["name"], listed.get("read_replication")), (&json!("app"), None));
     assert_eq!(sandbox.status("DELETE", &one, None), 200);
     assert_eq!(sandbox.refusal("GET", &one, None), (404, 7404));
 }

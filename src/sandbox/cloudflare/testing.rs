@@ -14,6 +14,8 @@ pub struct Sandbox {
     pub env: Env,
     /// The token that calls bear.
     pub token: String,
+    /// The header `cf-r2-storage-class` of calls.
+    pub storage_class: Option<&'static str>,
 }
 
 impl Sandbox {
@@ -24,7 +26,7 @@ impl Sandbox {
         let mut state = State::default();
         preset_cloudflare(&mut state, &"a".repeat(32), &["b0xp.io".to_owned()], &mut env);
         let token = state.tokens[0].value.clone();
-        Sandbox { state, env, token }
+        Sandbox { state, env, token, storage_class: None }
     }
 
     pub fn account(&self) -> String {
@@ -47,6 +49,7 @@ impl Sandbox {
             path: url.path(),
             query: &query,
             authorization: Some(&bearer),
+            storage_class: self.storage_class,
             body: body.as_bytes(),
         };
         handle(&mut self.state, &call, &mut self.env)

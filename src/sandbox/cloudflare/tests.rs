@@ -6,7 +6,14 @@ use super::testing::Sandbox;
 use super::{Call, handle};
 
 fn with_header(sandbox: &mut Sandbox, path: &str, header: Option<&str>) -> (u16, u64) {
-    let call = Call { method: "GET", path, query: &[], authorization: header, body: b"" };
+    let call = Call {
+        method: "GET",
+        path,
+        query: &[],
+        authorization: header,
+        storage_class: None,
+        body: b"",
+    };
     let (status, body) = handle(&mut sandbox.state, &call, &mut sandbox.env);
     (status, body["errors"][0]["code"].as_u64().unwrap_or_default())
 }

@@ -35,6 +35,9 @@ const DNS_WRITE: &str = "^(POST|PATCH) .*/dns_records";
 const CONFIG_WRITE: &str = "^PUT .*/configurations";
 const ROUTE_WRITE: &str = "^(POST|PATCH) .*/teamnet/routes";
 const HOSTNAME_WRITE: &str = "^(POST|PATCH) .*/zerotrust/routes/hostname";
+const KV_WRITE: &str = "^(POST|PUT) .*/storage/kv/";
+const R2_CREATE: &str = "^POST .*/r2/buckets$";
+const ROUTES_WRITE: &str = "^(POST|PUT) .*/workers/routes";
 const SCHEME: &str = "PUT method not allowed for the api_token authentication scheme";
 
 /// What is refused for good: it is told, and nothing of it is repeated in vain.
@@ -160,6 +163,20 @@ pub const CLOUDFLARE: &[Row] = &[
     row(403, "12133", "x does not have permission for y", ACCESS, "plan"),
     row(500, "11000", "access.api.error.internal", "^GET .*/access/apps", "`policies`"),
     row(404, "0", "no text of it is known", "^PUT .*/access/", "plan again"),
+    // What Workers use, and rulesets.
+    row(400, "10014", "a namespace with this title already exists", KV_WRITE, "another title"),
+    row(400, "10019", "title required", KV_WRITE, "write one"),
+    row(404, "10013", "namespace not found", "^PUT .*/storage/kv/namespaces/", "plan again"),
+    row(409, "10004", "The bucket you tried to create already exists.", R2_CREATE, "another name"),
+    row(400, "10005", "The bucket name is not valid.", R2_CREATE, "3 to 63"),
+    row(404, "7404", "The database could not be found", "^PATCH .*/d1/", "plan again"),
+    row(400, "7400", "Invalid property: x", "^(POST|PATCH) .*/d1/", "which"),
+    row(404, "10007", "workers.api.error.script_not_found", ROUTES_WRITE, "`script`"),
+    row(404, "10009", "workers.api.error.route_not_found", "^PUT .*/workers/routes/", "plan again"),
+    row(409, "10020", "A route with the same pattern exists.", ROUTES_WRITE, "another pattern"),
+    row(400, "10022", "workers.api.error.invalid_route_pattern", ROUTES_WRITE, "example.com"),
+    row(400, "0", "phase x not allowed at zone level", "^(POST|PUT) .*/rulesets", "phase"),
+    row(404, "10003", "could not find ruleset", "^PUT .*/rulesets/[^p]", "plan again"),
     // What can be waited for, once it lasts.
     row(500, "1000", "Internal server error", "^GET /", "run this again"),
 ];
@@ -212,5 +229,10 @@ pub const GONE: &[Row] = &[
     row(404, "12135", "not found", "/access/service_tokens/", ""),
     row(404, "12152", "not found", "/access/groups/", ""),
     row(404, "0", "not found", "/access/policies/", ""),
+    row(404, "10013", "namespace not found", "/storage/kv/", ""),
+    row(404, "10006", "The specified bucket does not exist.", "/r2/buckets/", ""),
+    row(404, "7404", "The database could not be found", "/d1/", ""),
+    row(404, "10009", "workers.api.error.route_not_found", "/workers/routes/", ""),
+    row(404, "10003", "could not find ruleset", "/rulesets/", ""),
     row(400, "ParameterNotFound", "", "DeleteParameter", ""),
 ];

@@ -73,6 +73,7 @@ impl Served {
             path: &format!("{BASE}/accounts/{ACCOUNT}{path}"),
             query: &[],
             authorization: Some(&authorization),
+            storage_class: None,
             body: body.as_bytes(),
         };
         let (status, answer) = cloudflare::handle(&mut self.cloudflare, &call, &mut self.env);
@@ -104,6 +105,7 @@ impl Served {
                 path: parts.uri.path(),
                 query: &query,
                 authorization: header("authorization"),
+                storage_class: header("cf-r2-storage-class"),
                 body,
             };
             let (status, mut answer) =

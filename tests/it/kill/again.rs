@@ -178,6 +178,17 @@ fn with_split_tunnel(lab: &Lab) {
     );
 }
 
+/// A KV namespace alone.
+fn with_namespace(lab: &Lab) {
+    with_resources(
+        lab,
+        "  cloudflare_object.kv:
+    path: accounts/{account_id}/storage/kv/namespaces
+    key: title
+    body: {title: sessions}\n",
+    );
+}
+
 /// A KV namespace and a ruleset: one is found by a field, the other in its place.
 fn with_objects(lab: &Lab) {
     with_resources(
@@ -239,9 +250,8 @@ fn cases() -> Vec<Case> {
         case(
             "cloudflare_object update",
             |lab| {
-                and_apply(lab, with_objects);
+                and_apply(lab, with_namespace);
                 lab.edit(STACK, "title: sessions", "title: visits");
-                lab.edit(STACK, "ref: a", "ref: b");
             },
             APPLY,
             Point::Call("PUT", "*/storage/kv/namespaces/*"),
@@ -249,7 +259,7 @@ fn cases() -> Vec<Case> {
         case(
             "cloudflare_object delete",
             |lab| {
-                and_apply(lab, with_objects);
+                and_apply(lab, with_namespace);
                 without_resources(lab);
             },
             APPLY,

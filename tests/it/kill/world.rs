@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// What differs from run to run and says nothing about what was done.
-const VOLATILE: [&str; 37] = [
+const VOLATILE: [&str; 38] = [
     "id",
+    "uuid",
     "uid",
     "aud",
     "kid",

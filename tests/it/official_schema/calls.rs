@@ -58,6 +58,36 @@ pub const CALLS: &[(&str, &str, &[&str])] = &[
         "/accounts/*/access/service_tokens",
         &["GET", "POST", "GET /*", "PUT /*", "DELETE /*", "POST /*/refresh", "POST /*/rotate"],
     ),
-    // Its paths are those that a user writes.
-    ("cloudflare_object", "", &[]),
+    // Its paths are those that a user writes: of a list by page, of one by cursor, of one without
+    // either, of what is known by name, and of what there is one of.
+    (
+        "cloudflare_object",
+        "/accounts/*/storage/kv/namespaces",
+        &["GET", "POST", "GET /*", "PUT /*", "DELETE /*"],
+    ),
+    (
+        "cloudflare_object",
+        "/accounts/*/d1/database",
+        &["GET", "POST", "GET /*", "PATCH /*", "DELETE /*"],
+    ),
+    (
+        "cloudflare_object",
+        "/accounts/*/r2/buckets",
+        &["POST", "GET /logs", "GET /archive", "DELETE /logs", "DELETE /archive"],
+    ),
+    (
+        "cloudflare_object",
+        "/accounts/*/rulesets",
+        &["GET", "POST", "GET /*", "PUT /*", "DELETE /*"],
+    ),
+    (
+        "cloudflare_object",
+        "/zones/*/rulesets/phases/http_request_dynamic_redirect/entrypoint",
+        &["GET", "PUT"],
+    ),
+    (
+        "cloudflare_object",
+        "/zones/*/workers/routes",
+        &["GET", "POST", "GET /*", "PUT /*", "DELETE /*"],
+    ),
 ];

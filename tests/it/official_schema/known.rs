@@ -72,6 +72,10 @@ pub const DOCUMENT: &[(&str, &str)] = &[
         "younger, or not in the reference's part of it (5.2, 5.3, 7.9): the client has them",
     ),
     (
+        r"^request \S+ \S+/(storage/kv|r2|d1|workers/routes|rulesets)\b\S*: no such operation$",
+        "not in the reference's part of it (7.4 to 7.8): the client has them",
+    ),
+    (
         r"^request GET \S+/teamnet/routes/[0-9a-f-]+: no such operation$",
         "younger (5.1): the client has it",
     ),
@@ -167,6 +171,10 @@ pub const CLIENT: &[(&str, &str)] = &[
     (
         r"^answer \S+ \S+/service_tokens\S* /result(/\*)?/(client_secret_version|created_at|updated_at|last_seen_at|expires_at|previous_client_secret_expires_at): unknown field$",
         "(6.4)",
+    ),
+    (
+        r"^answer \S+ \S+/r2/buckets\S* /result(/buckets/\*)?/location: Input should be",
+        "comes back in capitals (7.6)",
     ),
     (
         r"^request (POST|PUT) \S+/access/apps/\{app_id\}/policies\S* /(precedence|session_duration): unknown field$",

@@ -8,6 +8,7 @@ the name of the zone; prints the names of the kinds whose life went as it should
 import json
 
 import applications
+import objects
 import rules
 import tunnels
 import zones
@@ -28,7 +29,7 @@ LIVES = [
     rules.access_group,
     rules.access_policy,
     rules.service_token,
-    rules.cloudflare_object,
+    objects.cloudflare_object,
     applications.access_application,
     applications.singletons,
     applications.access_application_policy,

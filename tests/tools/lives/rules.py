@@ -1,4 +1,4 @@
-"""Access: identity providers, rules, groups, policies, service tokens, tags."""
+"""Access: identity providers, rules, groups, policies, service tokens."""
 
 from cloudflare import BadRequestError, NotFoundError
 from shared import access, account, client, mine, names, nowhere, paged, refused, same
@@ -116,15 +116,3 @@ def service_token():
     for item in [made, twin]:
         same(tokens.delete(item.id, **mine).client_id, item.client_id)
     refused(NotFoundError, 12135, tokens.get, made.id, **mine)
-
-
-def cloudflare_object():
-    """Something that no kind is about: the tags of Access."""
-    tags = access.tags
-    made = tags.create(**mine, name="life")
-    refused(BadRequestError, 12130, tags.create, **mine, name="life")
-    same(names(tags.list(**mine)), ["life"])
-    same(tags.get("life", **mine).name, made.name)
-    same(tags.update("life", **mine, name="life").name, "life")
-    tags.delete("life", **mine)
-    refused(NotFoundError, 12135, tags.get, "life", **mine)
