@@ -124,6 +124,22 @@ fn a_value_that_someone_wrote_is_seen_while_descriptions_lag_behind() {
     lab.is_settled(&READ);
 }
 
+#[test]
+fn a_value_is_written_again_although_the_answer_is_lost() {
+    for lost in ["before", "after"] {
+        let lab = every_kind::hasty_lab(&[]);
+        lab.apply(&[]);
+        tamper(&lab, "ssm_parameter.plain", "/every/plain", "a plain value of someone");
+        lab.plan_faults(&json!([{"path": "PutParameter", "times": 1, "drop": lost}]));
+        lab.apply(&READ);
+        assert_eq!(lab.hits(), [1], "{lost}");
+        assert_eq!(value(&lab, "/every/plain"), "one", "{lost}");
+        lab.plan_faults(&json!([]));
+        lab.is_settled(&READ);
+        lab.is_settled(&[]);
+    }
+}
+
 /// The notes of a plan on what it could not check, by address.
 fn unchecked(plan: &Value) -> BTreeMap<String, String> {
     let checks = plan["stacks"][0]["checks"].as_array().unwrap().iter();
