@@ -156,6 +156,11 @@ pub struct Planning {
     /// Apply what the files ask for again, after a rollback
     #[arg(long)]
     pub forward: bool,
+    /// Also read what is otherwise taken as recorded (parameters' values, tunnels' tokens), and
+    /// write again what is another value; takes ssm:GetParameters, kms:Decrypt, Cloudflare Tunnel
+    /// Write
+    #[arg(long)]
+    pub verify_secrets: bool,
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
@@ -257,7 +262,7 @@ Examples:
         /// Carry out a saved plan, and only what still rests on the same ground
         #[arg(long, value_name = "FILE", conflicts_with_all = [
             "adopt", "no_commands", "target", "exclude", "allow_protected", "allow_large",
-            "allow_public", "forward", "strict",
+            "allow_public", "forward", "verify_secrets", "strict",
         ])]
         plan: Option<PathBuf>,
         /// Do not ask
@@ -369,11 +374,16 @@ Examples:
 Examples:
   boxctl drift                   all stacks; exit 2 if anything has drifted
   boxctl drift openhands --json  for an alarm that says what
+  boxctl drift --verify-secrets  also values that no version tells of
   boxctl apply                   puts it right"
     )]
     Drift {
         /// Stacks [default: all]
         stacks: Vec<String>,
+        /// Also read what is otherwise taken as recorded (parameters' values, tunnels' tokens);
+        /// takes ssm:GetParameters, kms:Decrypt, Cloudflare Tunnel Write
+        #[arg(long)]
+        verify_secrets: bool,
     },
     /// Show whether a stack works: tunnel, records, Access, secrets, workloads; exit 1 if not
     #[command(

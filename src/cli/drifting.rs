@@ -14,9 +14,15 @@ use super::wires::Wires;
 ///
 /// # Errors
 /// What stops it before anything was compared.
-pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, Stop> {
+pub async fn run(
+    session: &Session,
+    ui: &Ui,
+    stacks: &[String],
+    verify_secrets: bool,
+) -> Result<Exit, Stop> {
     let mut gathered = session.gather_as_applied(stacks)?;
-    let mut view = DriftView { checks: gathered.reports.clone(), ..DriftView::default() };
+    let checks = gathered.reports.clone();
+    let mut view = DriftView { checks, verify_secrets, ..DriftView::default() };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
     for subject in &gathered.subjects {
         view.stacks.push(subject.stack.name.clone());
@@ -26,11 +32,12 @@ pub async fn run(session: &Session, ui: &Ui, stacks: &[String]) -> Result<Exit, 
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let context = wires.context(session.project.timing);
     let (found, observations) =
-        pipeline::find_drift(&context, &session.project, gathered.subjects).await?;
+        pipeline::find_drift(&context, &session.project, gathered.subjects, verify_secrets).await?;
     for (subject, found) in observations.subjects.iter().zip(found) {
         let name = &subject.stack.name;
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
         view.checks.extend(found.checks);
+        view.taken.extend(found.taken);
     }
     view.checks.extend(observations.away.reports());
     view.checks.extend(observations.settled.iter().flat_map(|found| found.reports.clone()));

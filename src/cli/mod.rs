@@ -149,6 +149,7 @@ fn options(planning: &Planning, destroy: bool) -> Options {
         strict: planning.strict,
         no_commands: planning.no_commands,
         forward: planning.forward,
+        verify_secrets: planning.verify_secrets,
         ..Options::default()
     }
 }
@@ -250,9 +251,9 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             session.close().await;
             result
         }
-        Command::Drift { stacks } => {
+        Command::Drift { stacks, verify_secrets } => {
             let session = Session::open(of("drift", stacks)).await?;
-            let result = drifting::run(&session, ui, stacks).await;
+            let result = drifting::run(&session, ui, stacks, *verify_secrets).await;
             session.close().await;
             result
         }

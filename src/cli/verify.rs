@@ -44,7 +44,7 @@ pub async fn run(session: &Session, stack: Option<&String>, ui: &Ui) -> Result<E
         let wires = Wires::reading(session, ui, gathered.secrets_taken());
         let context = wires.context(session.project.timing);
         let (found, observations) =
-            pipeline::find_drift(&context, &session.project, gathered.subjects).await?;
+            pipeline::find_drift(&context, &session.project, gathered.subjects, false).await?;
         for (subject, found) in observations.subjects.iter().zip(found) {
             let name = &subject.stack.name;
             view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));

@@ -10,8 +10,10 @@ use crate::model::observed::{Observed, Remote, World};
 use crate::model::resource::Stack;
 use crate::model::scope::Scope;
 use crate::model::state::{Recorded, State};
+use crate::model::unread::Taken;
 
 use super::exposure::{self, Role};
+use super::values;
 
 /// The code of the warning that another tool keeps an object of boxctl's, too.
 const TWO_OWNERS: &str = "two-owners";
@@ -21,6 +23,8 @@ const TWO_OWNERS: &str = "two-owners";
 pub struct Found {
     /// What someone changed, deleted or added.
     pub drift: Vec<Drift>,
+    /// Values that were taken as they are recorded, since they were not read.
+    pub taken: Vec<Taken>,
     /// What could not be read, and what else there is to tell.
     pub checks: Vec<Report>,
 }
@@ -66,17 +70,24 @@ pub fn drift(
         };
         found.checks.extend(exposed(kind, address, recorded, Some(remote), scope));
         let ignored = stack.ignored(address);
-        let diffed = kind.diff(&Facts {
+        let ignore = meta.map_or(ignored, |meta| &meta.ignore);
+        let mut diffed = kind.diff(&Facts {
             declared: None,
             sent: Some(&recorded.sent),
             answered: Some(&recorded.answered),
             version: recorded.version.as_deref(),
             remote,
             preview: None,
-            ignore: meta.map_or(ignored, |meta| &meta.ignore),
+            ignore,
             force: meta.map_or(&[], |meta| &meta.force),
             shared: meta.map_or(&recorded.shared, |meta| &meta.shared),
         });
+        let readings = world.readings.get(address).map(Vec::as_slice);
+        let read = readings.unwrap_or_default();
+        values::add(kind, None, recorded, read, ignore, &mut diffed);
+        let taken = values::taken(kind, address, recorded, readings, ignore, remote, scope);
+        found.checks.extend(values::reports(address, read, &taken, ignore));
+        found.taken.extend(taken);
         if !diffed.drift.is_empty() {
             found.drift.push(one(address, DriftKind::Drifted, diffed.drift));
         }

@@ -17,4 +17,5 @@ mod settle;
 pub mod status;
 mod steps;
 mod takeover;
+pub mod values;
 pub mod verify;

@@ -19,12 +19,13 @@ use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::state::{Recorded, RolledBack, State, Target};
 use crate::model::status::Elsewhere;
+use crate::model::unread::{Reading, Taken};
 use crate::model::value::{Special, each_special, references, secret_sources};
 
 use super::exposure::{self, Exposure};
 use super::resolve::{Known, Outputs, fingerprints_of, resolve};
 use super::rotation::{self, Rotating};
-use super::{graph, guard, steps};
+use super::{graph, guard, steps, values};
 
 /// Everything that a stack's plan is made from.
 pub struct Input<'a> {
@@ -121,6 +122,7 @@ pub(super) struct Planner<'a> {
     pub unchanged: BTreeSet<Address>,
     pub awaited: BTreeSet<Address>,
     pub refresh: Vec<Refresh>,
+    pub taken: Vec<Taken>,
     pub drift: Vec<Drift>,
     pub checks: Vec<Report>,
     pub kept: Vec<Address>,
@@ -147,6 +149,7 @@ impl<'a> Planner<'a> {
             unchanged: BTreeSet::new(),
             awaited: BTreeSet::new(),
             refresh: Vec::new(),
+            taken: Vec::new(),
             drift: Vec::new(),
             checks: Vec::new(),
             kept: Vec::new(),
@@ -171,6 +174,13 @@ impl<'a> Planner<'a> {
         let world = &self.input.world.resources;
         // What was renamed was observed under the address that it is recorded under.
         old.and_then(|old| world.get(old)).or_else(|| world.get(address)).unwrap_or(&ABSENT)
+    }
+
+    /// What reading values told, where it was asked for.
+    pub(super) fn readings(&self, address: &Address) -> Option<&'a [Reading]> {
+        let readings = &self.input.world.readings;
+        let old = self.moved.get(address).and_then(|old| readings.get(old));
+        old.or_else(|| readings.get(address)).map(Vec::as_slice)
     }
 
     fn reference_needs(&self, resource: &Resource) -> BTreeSet<Address> {
@@ -296,7 +306,10 @@ impl<'a> Planner<'a> {
             outputs.plain.extend(remote.outputs.clone());
             let recorded = self.recorded.get(address).filter(|recorded| recorded.id == remote.id);
             for output in kind.secret_outputs(spec) {
+                let others = self.readings(address).unwrap_or_default();
+                let is_other = values::others(others).any(|path| path == output);
                 let known = recorded.and_then(|r| r.secrets.get(&output).cloned());
+                let known = known.filter(|_| !is_other);
                 // What the files themselves say is known before it is written.
                 let said = fingerprints_of(spec, &SecretId::output(address, &output)).pop();
                 outputs.secret.insert(output, said.or(known));
@@ -380,6 +393,11 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        // What is made anew is not taken as it was.
+        let changes_whole = |step: &Change| matches!(step.action, Action::Rotate | Action::Replace);
+        let anew: BTreeSet<&Address> =
+            changes.iter().filter(|step| changes_whole(step)).map(|step| &step.address).collect();
+        self.taken.retain(|value| !anew.contains(&value.address));
         let state = self.input.state;
         let plan = StackPlan {
             stack: self.input.stack.name.clone(),
@@ -402,6 +420,7 @@ impl<'a> Planner<'a> {
             changes,
             unchanged: self.unchanged.into_iter().collect(),
             awaited: self.awaited.into_iter().collect(),
+            taken: self.taken,
             drift: self.drift,
             checks,
             kept: self.kept,

@@ -17,8 +17,8 @@ use crate::model::state::Recorded;
 use crate::model::value::Special;
 use crate::model::{Json, JsonMap};
 
-use super::fingerprint;
 use super::plan::{Planner, Wanted};
+use super::{fingerprint, values};
 
 impl<'a> Planner<'a> {
     /// Decides about one resource; returns the object that stays, if one does.
@@ -224,9 +224,18 @@ impl<'a> Planner<'a> {
             force: &resource.meta.force,
             shared: &resource.meta.shared,
         };
-        let diffed = kind.diff(&facts);
+        let mut diffed = kind.diff(&facts);
+        let readings = self.readings(address);
+        let ignore = &resource.meta.ignore;
+        values::add(kind, Some(spec), recorded, readings.unwrap_or_default(), ignore, &mut diffed);
         self.note(address, resource, &diffed);
         self.exposed(address, recorded, Some(remote));
+        let taken =
+            values::taken(kind, address, recorded, readings, ignore, remote, self.input.scope);
+        let told = values::reports(address, readings.unwrap_or_default(), &taken, ignore);
+        self.checks.extend(told);
+        let is_written = |path: &str| diffed.changes.iter().any(|change| change.path == path);
+        self.taken.extend(taken.into_iter().filter(|value| !is_written(&value.path)));
         if diffed.wants_preview && facts.preview.is_none() {
             self.wanted.push(Wanted {
                 address: address.clone(),
@@ -332,6 +341,10 @@ impl<'a> Planner<'a> {
         record.protected = resource.meta.protects(kind.protected(spec));
         record.shared.clone_from(&resource.meta.shared);
         record.outputs.clone_from(&remote.outputs);
+        // A fingerprint of what is no more would make the same difference for ever.
+        let readings = self.readings(&resource.address).unwrap_or_default();
+        let gone = values::others(readings).filter(|path| recorded.sent.get(path).is_none());
+        gone.for_each(|path| drop(record.secrets.remove(path)));
         record.replacing = false;
         record.end = kind.ended(remote);
         record.awaited = self.is_awaited(kind, resource, recorded, remote);

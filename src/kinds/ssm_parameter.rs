@@ -5,6 +5,7 @@ use serde_json::json;
 use super::compare::{self, Compared};
 pub use super::ssm_parameter_spec::SsmParameterSpec;
 use super::support::{fields, moment, pick, refused, same, text, with_ignored};
+use crate::model::address::Address;
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::change::FieldChange;
 use crate::model::error::Report;
@@ -17,6 +18,7 @@ use crate::model::path;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
 use crate::model::state::Recorded;
+use crate::model::unread::Unread;
 use crate::model::value::{Special, same_secret};
 use crate::model::{Json, JsonMap};
 
@@ -32,6 +34,8 @@ const WORDS: [(&str, &str); 7] = [
     ("allowed_pattern", "AllowedPattern"),
     ("data_type", "DataType"),
 ];
+/// The key that encrypts where nothing is said.
+const SSM_KEY: &str = "alias/aws/ssm";
 /// Why the value of a parameter that is taken over is written.
 const UNREAD: &str = "written again, since what is there is not read: that takes ssm:GetParameter \
                       and kms:Decrypt";
@@ -88,7 +92,7 @@ fn remote(item: &Json, version: Option<String>) -> Option<Remote> {
     }
     if !is_undescribed(item) {
         if spec.get("key_id").is_none() && spec.get("type") == Some(&json!("SecureString")) {
-            spec.insert("key_id".to_owned(), json!("alias/aws/ssm"));
+            spec.insert("key_id".to_owned(), json!(SSM_KEY));
         }
         spec.entry("description").or_insert(json!(""));
         spec.entry("tier").or_insert(json!("Standard"));
@@ -383,7 +387,7 @@ fn overwrite(work: &Work<'_>, remote: &Remote) -> JsonMap {
         match path.as_str() {
             "description" => input.insert("Description".to_owned(), json!("")),
             "allowed_pattern" => input.insert("AllowedPattern".to_owned(), json!("")),
-            "key_id" => input.insert("KeyId".to_owned(), json!("alias/aws/ssm")),
+            "key_id" => input.insert("KeyId".to_owned(), json!(SSM_KEY)),
             "data_type" => input.insert("DataType".to_owned(), json!("text")),
             _ => None,
         };
@@ -636,6 +640,43 @@ impl Kind for SsmParameter {
         &[("value", "/Parameter/Value")]
     }
 
+    /// DescribeParameters shows no value. One that a person writes by hand is nobody's record.
+    fn unread(
+        &self,
+        address: &Address,
+        recorded: &Recorded,
+        remote: &Remote,
+        _scope: &Scope,
+    ) -> Vec<Unread> {
+        let sent = &recorded.sent;
+        let kept = if by_hand(sent) {
+            None
+        } else if generated(sent).is_some() {
+            let known = recorded.secrets.get("value").cloned();
+            known.map(|known| Special::secret(SecretId::output(address, "value"), Some(known)))
+        } else {
+            sent.get("value").cloned()
+        };
+        let input = json!({"Names": [remote.id], "WithDecryption": true});
+        let call = Call::operation("GetParameters", input).purpose("reading parameters' values");
+        let how = Locate::In(vec![Listing { call, paging: Paging::Token }]);
+        // SSM's own key is everybody's who may use SSM in the account, by its policy.
+        let own_key = text(&remote.spec, "key_id").is_some_and(|key| !key.ends_with(SSM_KEY));
+        let wants: &[&str] = match own_key {
+            true => &["ssm:GetParameters", "kms:Decrypt"],
+            false => &["ssm:GetParameters"],
+        };
+        kept.map(|kept| Unread { path: "value", kept, how, wants }).into_iter().collect()
+    }
+
+    fn value_in<'a>(&self, remote: &Remote, item: &'a Json) -> Option<&'a str> {
+        text(item, "Value").filter(|_| text(item, "Name") == Some(&remote.id))
+    }
+
+    fn writes(&self, declared: &Json, path: &str) -> bool {
+        path == "value" && !keeps_value(declared)
+    }
+
     fn reveal(&self, remote: &Remote, output: &str, _scope: &Scope) -> Option<(Call, String)> {
         if output != "value" {
             return None;
@@ -677,7 +718,7 @@ fn is_resolved(tier: Option<&str>) -> bool {
 /// What the service has where nothing is said.
 fn defaults(spec: &Json) -> JsonMap {
     let secure = spec.get("type").is_none_or(|kind| kind == "SecureString");
-    let key = if secure { json!("alias/aws/ssm") } else { Json::Null };
+    let key = if secure { json!(SSM_KEY) } else { Json::Null };
     [
         ("description", json!("")),
         ("key_id", key),

@@ -314,3 +314,35 @@ fn the_tier_that_results_is_the_intelligent_one_when_it_is_taken_over() {
     let diffed = SsmParameter.diff(&facts(Some(&advanced), None, &remote, &[]));
     assert!(diffed.changes.iter().any(|change| change.path == "tier"));
 }
+
+#[test]
+fn values_are_read_where_it_is_known_what_they_were() {
+    let address = Address::new("ssm_parameter", "p");
+    let made = Special::secret(SecretId::output(&address, "value"), Some("g".to_owned()));
+    let generated = json!({"generate": {"length": 32}});
+    let read = |value: &Json, more: Json| {
+        let recorded: Recorded = serde_json::from_value(json!({
+            "kind": "ssm_parameter", "id": "p", "key": {}, "answered": {}, "outputs": {},
+            "sent": spec(json!({"value": value})), "secrets": {"value": "g"},
+            "created_at": "2026-11-22T00:00:00Z", "updated_at": "2026-11-22T00:00:00Z",
+        }))
+        .unwrap();
+        let mut item = seen(1);
+        item.as_object_mut().unwrap().extend(fields(&more));
+        let remote = crate::kinds::testing::read(&SsmParameter, &item);
+        SsmParameter.unread(&address, &recorded, &remote, &Scope::default()).pop()
+    };
+    for (value, more, expected) in [
+        (token(), json!({}), Some((token(), 1))),
+        (token(), json!({"KeyId": "alias/own"}), Some((token(), 2))),
+        (json!("one"), json!({"Type": "String"}), Some((json!("one"), 1))),
+        (generated.clone(), json!({}), Some((made, 1))),
+        (json!({"by_hand": true}), json!({}), None),
+    ] {
+        let unread = read(&value, more);
+        assert_eq!(unread.map(|unread| (unread.kept, unread.wants.len())), expected, "{value}");
+    }
+    for (declared, writes) in [(token(), true), (generated, false)] {
+        assert_eq!(SsmParameter.writes(&json!({"value": declared}), "value"), writes);
+    }
+}

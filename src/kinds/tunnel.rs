@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::compare::{self, Compared};
 use super::support::{code_of, is_gone, moment, refused, remote_of, required_text, text};
+use crate::model::address::Address;
 use crate::model::call::{Answer, Call, Filter, Listing, Method, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Readiness, Recipe, Verb, Work,
@@ -12,6 +13,8 @@ use crate::model::kind::{
 use crate::model::observed::Remote;
 use crate::model::scope::Scope;
 use crate::model::secret::SecretId;
+use crate::model::state::Recorded;
+use crate::model::unread::Unread;
 use crate::model::value::Special;
 use crate::model::{Json, JsonMap};
 
@@ -61,6 +64,11 @@ fn remove(scope: &Scope, id: &str) -> Call {
     Call::change(Service::Cloudflare, Method::Delete, format!("{}/{id}", collection(scope)))
         .tolerate(&[400, 404, 409])
         .purpose("deleting the tunnel")
+}
+
+fn token(scope: &Scope, id: &str) -> Call {
+    let path = format!("{}/{id}/token", collection(scope));
+    Call::get(Service::Cloudflare, path).purpose("reading the tunnel's token")
 }
 
 /// Connections are cleaned up before each attempt, since a live connector comes back in seconds.
@@ -259,14 +267,29 @@ impl Kind for Tunnel {
     }
 
     fn reveal(&self, remote: &Remote, output: &str, scope: &Scope) -> Option<(Call, String)> {
-        if output != "token" {
-            return None;
-        }
-        let path = format!("{}/{}/token", collection(scope), remote.id);
-        Some((
-            Call::get(Service::Cloudflare, path).purpose("reading the tunnel's token"),
-            String::new(),
-        ))
+        (output == "token").then(|| (token(scope, &remote.id), String::new()))
+    }
+
+    /// A secret that someone made anew shows in the token only, which takes a permission to write
+    /// (contract 1.3, 4.1).
+    fn unread(
+        &self,
+        address: &Address,
+        recorded: &Recorded,
+        remote: &Remote,
+        scope: &Scope,
+    ) -> Vec<Unread> {
+        let unread = |known: &String| Unread {
+            path: "token",
+            kept: Special::secret(SecretId::output(address, "token"), Some(known.clone())),
+            how: Locate::By(token(scope, &remote.id)),
+            wants: &["Cloudflare Tunnel Write"],
+        };
+        recorded.secrets.get("token").map(unread).into_iter().collect()
+    }
+
+    fn value_in<'a>(&self, _remote: &Remote, item: &'a Json) -> Option<&'a str> {
+        item.as_str()
     }
 }
 

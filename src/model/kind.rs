@@ -6,6 +6,7 @@ use super::change::FieldChange;
 use super::observed::{Preview, Remote};
 use super::scope::{Need, Scope};
 use super::state::{End, Recorded};
+use super::unread::Unread;
 use super::{Json, JsonMap};
 
 /// Something wrong with a spec, at a path of it.
@@ -649,6 +650,28 @@ pub trait Kind: Sync {
     /// The call whose answer is a secret output of an object that exists, with the pointer to it.
     fn reveal(&self, _remote: &Remote, _output: &str, _scope: &Scope) -> Option<(Call, String)> {
         None
+    }
+
+    /// The values of a recorded object that are taken as recorded unless they are read.
+    fn unread(
+        &self,
+        _address: &Address,
+        _recorded: &Recorded,
+        _remote: &Remote,
+        _scope: &Scope,
+    ) -> Vec<Unread> {
+        Vec::new()
+    }
+
+    /// The value of an object that [`Kind::unread`] asked for, where an item of the listing, or the
+    /// answer's body, holds it.
+    fn value_in<'a>(&self, _remote: &Remote, _item: &'a Json) -> Option<&'a str> {
+        None
+    }
+
+    /// Whether an update writes the value at a path again, since the files say what it is.
+    fn writes(&self, _declared: &Json, _path: &str) -> bool {
+        false
     }
 
     /// The call that asks the server what a change would come to, without making it.

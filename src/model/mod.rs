@@ -18,6 +18,7 @@ pub mod scope;
 pub mod secret;
 pub mod state;
 pub mod status;
+pub mod unread;
 pub mod value;
 
 /// The JSON that specs, answers and documents are made of.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::unread::Reading;
 use super::{Json, JsonMap};
 
 /// A remote object, read.
@@ -59,6 +60,9 @@ pub struct World {
     pub lost: BTreeMap<u64, Result<Vec<Remote>, String>>,
     /// What a dry-run made of the declared object, or why it was refused.
     pub previews: BTreeMap<Address, Preview>,
+    /// What reading values told that are otherwise taken as recorded; of all recorded resources
+    /// where that was asked for, of none where not.
+    pub readings: BTreeMap<Address, Vec<Reading>>,
 }
 
 /// The result of asking the server what a change would come to.

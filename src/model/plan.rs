@@ -10,6 +10,7 @@ use super::error::{Level, Report};
 use super::resource::{Lookup, Resource, Stack, VariableValue};
 use super::state::{RolledBack, Target};
 use super::status::Elsewhere;
+use super::unread::Taken;
 
 /// The version of the saved plan's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -58,6 +59,9 @@ pub struct Options {
     /// What was rolled back is applied again.
     #[serde(default)]
     pub forward: bool,
+    /// Values that are otherwise taken as recorded are read and compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verify_secrets: bool,
     /// Only the secrets of these are made anew, with what hangs on them: addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rotate: Vec<String>,
@@ -129,6 +133,9 @@ pub struct StackPlan {
     /// What of that an earlier run applied and nobody has seen ready: apply waits for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub awaited: Vec<Address>,
+    /// Values that were taken as they are recorded, since they were not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<Taken>,
     /// What is not as it was recorded.
     pub drift: Vec<Drift>,
     /// What there is to tell; errors among them refuse the apply.

@@ -101,6 +101,12 @@ impl Secrets {
         }
     }
 
+    /// Keeps a text out of all others, as the secret that it is, and for nothing else.
+    pub fn hide(&mut self, secret: Secret) {
+        let Secret(value) = secret;
+        self.composed.get_mut().unwrap_or_else(PoisonError::into_inner).push(value);
+    }
+
     /// The value from that source, if this run has it.
     pub fn get(&self, id: &SecretId) -> Option<&Secret> {
         self.values.get(id)

@@ -20,7 +20,7 @@ use aws_sdk_ssm::types::{
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Builder, Connector, tls};
 use serde_json::json;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::clock::Clock;
 use super::retry::{self, Retry};
@@ -37,6 +37,8 @@ const PAGE: i32 = 50;
 /// The room between two PutParameter once SSM has refused one: it takes 3 a second unless the
 /// account pays for more.
 const PUTS_APART: Duration = Duration::from_millis(340);
+/// How many parameters' tags may be asked for at once.
+const TAGS_AT_ONCE: usize = 16;
 /// The operation that says whose credentials these are.
 pub const CALLER: &str = "sts:GetCallerIdentity";
 
@@ -51,6 +53,8 @@ pub struct Ssm {
     session: RwLock<Secrets>,
     clock: Arc<Clock>,
     puts: Spacing,
+    /// Tags cost a request a parameter, of which only so many are under way at once.
+    tag_places: Semaphore,
 }
 
 struct Clients {
@@ -77,6 +81,7 @@ impl Ssm {
             session: RwLock::new(session),
             clock: Arc::default(),
             puts: Spacing::new(PUTS_APART),
+            tag_places: Semaphore::new(TAGS_AT_ONCE),
         }
     }
 
@@ -211,28 +216,35 @@ impl Ssm {
         let Some(wanted) = wanted.filter(|_| call.path == "DescribeParameters") else {
             return Ok(body);
         };
-        let secrets = RwLock::new(Secrets::new());
         let items = body.get_mut("Parameters").and_then(Json::as_array_mut);
-        for item in items.into_iter().flatten() {
-            let Some(name) = item.get("Name").filter(|name| wanted.contains(name)) else {
-                continue;
-            };
-            let input = json!({"ResourceType": "Parameter", "ResourceId": name});
-            let tags = Call::operation("ListTagsForResource", input);
-            let read = self.retry.run(&tags, || self.once(&tags, &secrets)).await;
-            let (field, value) = match read {
-                Ok(answer) => ("Tags", answer.get("TagList").cloned().unwrap_or_default()),
-                // The rest can be told without.
-                Err(error) if error.code.as_deref() == Some("AccessDeniedException") => {
-                    ("TagsUnread", json!(error.to_string()))
-                }
-                Err(error) => return Err(error),
-            };
-            if let Some(map) = item.as_object_mut() {
+        let reading = items.into_iter().flatten().filter_map(|item| {
+            let name = item.get("Name").filter(|name| wanted.contains(name))?.clone();
+            let map = item.as_object_mut()?;
+            Some(async move {
+                let (field, value) = self.tags(&name).await?;
                 map.insert(field.to_owned(), value);
-            }
-        }
+                Ok(())
+            })
+        });
+        futures::future::try_join_all(reading).await?;
         Ok(body)
+    }
+
+    /// The tags of a parameter, or why they may not be read, with the field for it: the rest can be
+    /// told without.
+    async fn tags(&self, name: &Json) -> Result<(&'static str, Json), CallError> {
+        // It closes with the client only, and then nobody waits.
+        let _place = self.tag_places.acquire().await.ok();
+        let secrets = RwLock::new(Secrets::new());
+        let input = json!({"ResourceType": "Parameter", "ResourceId": name});
+        let tags = Call::operation("ListTagsForResource", input);
+        match self.retry.run(&tags, || self.once(&tags, &secrets)).await {
+            Ok(answer) => Ok(("Tags", answer.get("TagList").cloned().unwrap_or_default())),
+            Err(error) if error.code.as_deref() == Some("AccessDeniedException") => {
+                Ok(("TagsUnread", json!(error.to_string())))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn once(&self, call: &Call, secrets: &RwLock<Secrets>) -> Result<Json, CallError> {

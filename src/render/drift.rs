@@ -9,12 +9,14 @@ use super::human::{drift_words, requests_line};
 use super::json::{drift_entry, report as report_json};
 use super::mask::Mask;
 use super::reports::{gathered, report};
+use super::taken;
 use super::text::{Palette, clean, count, paint};
 use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::change::{Action, Drift, DriftKind};
 use crate::model::error::Report;
 use crate::model::plan::{Plan, Requests};
+use crate::model::unread::Taken;
 
 /// What `drift` found.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,10 @@ pub struct DriftView {
     pub in_progress: Vec<(String, String)>,
     /// What else there is to tell.
     pub checks: Vec<Report>,
+    /// Values that were taken as they are recorded, since they were not read.
+    pub taken: Vec<Taken>,
+    /// Whether those that can be read were to be.
+    pub verify_secrets: bool,
     /// What it cost.
     pub requests: Requests,
 }
@@ -41,6 +47,7 @@ impl DriftView {
             view.stacks.push(stack.stack.clone());
             view.drift.extend(stack.drift.iter().map(|one| (stack.stack.clone(), one.clone())));
             view.checks.extend(stack.checks.iter().cloned());
+            view.taken.extend(stack.taken.iter().cloned());
             for change in &stack.changes {
                 let drifted = stack.drift.iter().any(|one| one.address == change.address);
                 let entry = (stack.stack.clone(), change.address.clone(), change.action);
@@ -67,6 +74,7 @@ pub fn text(view: &DriftView, options: &RenderOptions) -> String {
             "Not applied yet: {number} of the files; `boxctl plan` shows them.\n"
         ));
     }
+    out.push_str(&taken::lines(&view.taken, options));
     out.push_str(&requests_line(view.requests));
     out
 }
@@ -118,8 +126,9 @@ fn verdict(view: &DriftView, options: &RenderOptions) -> String {
         return format!("{} {text}\n", paint(palette.bold, "No drift."));
     }
     let number = |kind| view.of_kind(kind).count();
+    let flag = if view.verify_secrets { " --verify-secrets" } else { "" };
     format!(
-        "{} {} changed, {} missing, {} foreign. `boxctl apply` puts it right.\n",
+        "{} {} changed, {} missing, {} foreign. `boxctl apply{flag}` puts it right.\n",
         paint(palette.bold, "Drift:"),
         number(DriftKind::Drifted),
         number(DriftKind::Missing),
@@ -167,6 +176,7 @@ pub fn json(view: &DriftView) -> Json {
         "foreign": entries(DriftKind::Foreign),
         "pending": pending,
         "in_progress": in_progress,
+        "taken": view.taken,
         "checks": view.checks.iter().map(report_json).collect::<Vec<_>>(),
         "requests": view.requests,
     })

@@ -5,6 +5,7 @@ use super::fields::{field, field_change};
 use super::group::grouped;
 use super::mask::{Mask, leaves};
 use super::reports::{gathered, report};
+use super::taken;
 use super::text::{Palette, clean, columns, count, hanging, paint, width};
 use crate::model::Json;
 use crate::model::address::Address;
@@ -37,6 +38,10 @@ pub fn plan(plan: &Plan, options: &RenderOptions) -> String {
         let text = format!("{errors} first: apply does nothing until {they_are} settled.");
         out.push_str(&hanging("", "", &text, columns(options)));
     }
+    let values: Vec<_> = plan.stacks.iter().flat_map(|stack| stack.taken.clone()).collect();
+    out.push_str(&taken::lines(&values, options));
+    let checks = plan.stacks.iter().flat_map(|stack| &stack.checks);
+    out.push_str(&taken::unchecked(checks, &values, options));
     out.push_str(&requests_line(plan.requests));
     out
 }

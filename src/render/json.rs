@@ -46,6 +46,7 @@ fn stack_plan(stack: &StackPlan, requests: Requests) -> Json {
         "changes": stack.changes.iter().map(change).collect::<Vec<_>>(),
         "drift": stack.drift.iter().map(|one| drift_entry(None, one)).collect::<Vec<_>>(),
         "checks": stack.checks.iter().map(report).collect::<Vec<_>>(),
+        "taken": stack.taken,
         "kept": stack.kept,
         "elsewhere": stack.elsewhere,
         "renamed": renamed,

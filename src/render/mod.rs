@@ -18,6 +18,7 @@ mod board;
 mod fields;
 mod group;
 mod mask;
+mod taken;
 mod text;
 
 /// What the text is made for.

@@ -15,6 +15,7 @@ mod secrets;
 mod settle;
 pub mod stack_run;
 pub mod step;
+mod values;
 mod waiting;
 mod waves;
 

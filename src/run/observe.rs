@@ -266,7 +266,7 @@ fn locate(pending: &[Pending<'_>], known: &[Known], scope: &Scope) -> Vec<Locate
 }
 
 /// Why something could not be read, and what to do; where a permission lacks, with which one.
-fn why(error: &CallError) -> String {
+pub(super) fn why(error: &CallError) -> String {
     match &error.hint {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),

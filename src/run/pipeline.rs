@@ -24,7 +24,7 @@ use crate::model::secret::SecretId;
 use crate::model::state::{RolledBack, State, Target};
 
 use super::collections::Collections;
-use super::{Context, contents, going, observe, scope as reading, settle};
+use super::{Context, contents, going, observe, scope as reading, settle, values};
 
 /// How many previews may be under way at once.
 const PREVIEWS_AT_ONCE: usize = 8;
@@ -91,6 +91,10 @@ pub async fn plan(
     plan_id: String,
 ) -> Result<(Plan, Observations), Stop> {
     let mut observations = observe_all(context, project, subjects, options.destroy).await?;
+    if options.verify_secrets && !options.destroy {
+        let Observations { subjects, scope, worlds, .. } = &mut observations;
+        values::read(context, subjects, scope, worlds).await;
+    }
     let first = plan_all(context, project, &observations, options);
     let wanted: Vec<Vec<Wanted>> = first.iter().map(|planned| planned.previews.clone()).collect();
     let mut planned = if wanted.iter().all(Vec::is_empty) {
@@ -134,7 +138,8 @@ pub async fn plan(
     Ok((plan, observations))
 }
 
-/// Looks for drift: recorded against observed.
+/// Looks for drift: recorded against observed; `verify_secrets`: also values that are otherwise
+/// taken as recorded.
 ///
 /// # Errors
 /// As for [`plan`].
@@ -142,6 +147,7 @@ pub async fn find_drift(
     context: &Context<'_>,
     project: &Project,
     subjects: Vec<Subject>,
+    verify_secrets: bool,
 ) -> Result<(Vec<drift::Found>, Observations), Stop> {
     // Only what is recorded is asked for: what is merely declared is no drift.
     let recorded = subjects
@@ -155,7 +161,11 @@ pub async fn find_drift(
             subject
         })
         .collect();
-    let observations = observe_all(context, project, recorded, false).await?;
+    let mut observations = observe_all(context, project, recorded, false).await?;
+    if verify_secrets {
+        let Observations { subjects, scope, worlds, .. } = &mut observations;
+        values::read(context, subjects, scope, worlds).await;
+    }
     let mut found: Vec<drift::Found> = observations
         .subjects
         .iter()

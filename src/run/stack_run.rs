@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::engine::resolve::{Known, Outputs};
+use crate::engine::values;
 use crate::model::Json;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::change::StepId;
@@ -59,6 +60,8 @@ pub struct StackRun<'a> {
     pub wait: bool,
     /// Objects that nobody has recorded, for those that are taken over.
     pub(super) candidates: BTreeMap<Address, Vec<Remote>>,
+    /// What was read and is not what its version says: addresses as they are recorded.
+    pub(super) rewritten: BTreeSet<Address>,
     /// Objects that are being deleted.
     pub(super) going: BTreeMap<Address, Remote>,
     pub(super) scope: RwLock<Arc<Scope>>,
@@ -170,6 +173,16 @@ impl<'a> StackRun<'a> {
                 known.insert(address.clone(), outputs(context, address, remote, &state));
             }
         }
+        let mut rewritten = BTreeSet::new();
+        for (address, readings) in &world.readings {
+            for path in values::others(readings) {
+                rewritten.insert(address.clone());
+                // The recorded fingerprint is of what is no more.
+                if let Some(one) = known.get_mut(address).and_then(|k| k.secret.get_mut(path)) {
+                    *one = None;
+                }
+            }
+        }
         let shared = Shared {
             state,
             journal,
@@ -195,6 +208,7 @@ impl<'a> StackRun<'a> {
             wait,
             candidates,
             going,
+            rewritten,
             shared,
         }
     }

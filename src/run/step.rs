@@ -157,7 +157,10 @@ impl<'a> StackRun<'a> {
         let calls =
             change.action != Action::Adopt || !change.paths.is_empty() || address.is_kubernetes();
         let is_done = |(sent, _): &(Json, Remote)| {
-            !rotates && looked == Looked::Taken && *sent == kind.recordable(&spec)
+            !rotates
+                && !self.is_rewritten(change)
+                && looked == Looked::Taken
+                && *sent == kind.recordable(&spec)
         };
         let before = self.shared().remotes.get(address).cloned();
         let began = self.service_now(kind);
@@ -187,6 +190,12 @@ impl<'a> StackRun<'a> {
             self.wait_until_ready(kind, change, resource, &spec, since).await?;
         }
         Ok(Some(remote.id))
+    }
+
+    /// Whether a change writes a value again of which the version does not tell what it is.
+    fn is_rewritten(&self, change: &Change) -> bool {
+        let mut names = std::iter::once(&change.address).chain(&change.moved_from);
+        names.any(|address| self.rewritten.contains(address))
     }
 
     /// Now, by the clock of a kind's service.
@@ -225,6 +234,7 @@ impl<'a> StackRun<'a> {
             let remote = remote.cloned().or_else(|| self.adopted(change));
             let sent = recorded.map(|recorded| recorded.sent.clone());
             let version = recorded.and_then(|recorded| recorded.version.clone());
+            let version = version.filter(|_| !self.is_rewritten(change));
             (sent, version, remote.filter(|_| verb != Verb::Create))
         };
         let scope = self.scope();

@@ -63,3 +63,4 @@ mod stacks;
 mod state_lost;
 mod told;
 mod tools;
+mod verifying;

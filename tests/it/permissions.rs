@@ -117,7 +117,7 @@ fn a_plan_says_which_permission_its_token_lacks_and_plans_the_rest() {
 }
 
 /// What AWS says to who may not do this.
-fn denied(operation: &str, action: &str) -> Value {
+pub fn denied(operation: &str, action: &str) -> Value {
     json!([{"service": "ssm", "path": operation, "times": 1000, "status": 400,
         "code": "AccessDeniedException",
         "message": format!("User: arn:aws:iam::123456789012:user/reader is not authorized to \

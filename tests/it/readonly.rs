@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::lab::Lab;
+use crate::told::flowing;
 
 /// The lab's credentials become those that may only read.
 pub fn read_only(lab: &mut Lab) {
@@ -23,7 +24,14 @@ fn everything_that_only_reads_works_with_credentials_that_may_only_read() {
     lab.apply(&[]);
     read_only(&mut lab);
     lab.forget_requests();
-    lab.is_settled(&[]);
+    let text = flowing(&lab.is_settled(&[]).out);
+    // What was not checked is named, and what would check it.
+    for part in [
+        "not read: the token of tunnel.openhands, the value of ssm_parameter.openhands.",
+        "`--verify-secrets` reads them, with Cloudflare Tunnel Write and ssm:GetParameters.",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
     lab.run(&["drift"]).exits(0);
     lab.run(&["validate"]).exits(0);
     lab.run(&["show"]).exits(0);
@@ -52,5 +60,11 @@ fn everything_that_only_reads_works_with_credentials_that_may_only_read() {
     let checks = plan["stacks"][0]["checks"].as_array().unwrap();
     let check = checks.iter().find(|check| check["code"] == "unchecked").unwrap();
     assert_eq!(check["address"], "k8s.Secret/openhands/app");
+    let text = flowing(&lab.run(&["plan"]).exits(0).out);
+    assert!(
+        text.contains("Not checked in full: k8s.Secret/openhands/app; `-v` says why"),
+        "{text}"
+    );
+    lab.run(&["plan", "-v"]).exits(0).says("needs the permission to patch it: secrets");
     assert!(lab.changes().is_empty());
 }
