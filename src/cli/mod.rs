@@ -113,7 +113,10 @@ fn log_to_stderr(verbose: u8, color: bool) {
         2 => "boxctl=debug,warn",
         _ => "boxctl=trace,warn",
     };
-    let filter = tracing_subscriber::EnvFilter::new(format!("{level},kube_client=off"));
+    // The AWS SDK warns of each place where it finds no credentials; that there are none is told as
+    // an error of the call that wants them.
+    let places = if verbose < 2 { "aws_config=error" } else { "aws_config=warn" };
+    let filter = tracing_subscriber::EnvFilter::new(format!("{level},kube_client=off,{places}"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -9,6 +9,7 @@ use super::source::{Diagnostics, Mark, suggestion};
 use super::stack::{Draft, Drafts};
 use super::{Context, lookup};
 use crate::kinds::kubernetes::edges;
+use crate::kinds::support::hostname_problem;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::error::Report;
 use crate::model::value::{Reference, map_special};
@@ -343,7 +344,9 @@ fn unguarded(drafts: &Drafts, context: &Context<'_>, diagnostics: &mut Diagnosti
             let said = drafts.public.contains(&hostname)
                 || is_private(&hostname)
                 || guarded.iter().any(|pattern| covers(pattern, &hostname));
-            if said || drafts.is_broken(&draft.address) {
+            // One that cannot be is told already.
+            let cannot_be = hostname_problem(&hostname, true).is_some();
+            if said || cannot_be || drafts.is_broken(&draft.address) {
                 continue;
             }
             let message = format!("{hostname} is public: no Access application here guards it");

@@ -94,6 +94,12 @@ fn inner(text: &str) -> Result<Piece, BadReference> {
         ));
     };
     let plain = kind == KUBERNETES || is_name(name);
+    if matches!(kind, "lookup" | "lookups") {
+        return Err(bad(
+            format!("`{written}` is no reference"),
+            format!("a lookup is referred to as a resource is: `${{{rest}}}`"),
+        ));
+    }
     if !is_name(kind) || !plain || !is_name(output) {
         return Err(bad(
             format!("`{written}` is no reference"),

@@ -52,9 +52,11 @@ pub(super) fn standing(
             force: &["**".to_owned()],
             shared: &resource.meta.shared,
         });
-        let differs = !diffed.changes.is_empty();
+        // What the other tool adds, its own mark among it, is its own.
+        let declared = diffed.changes.into_iter().filter(|change| change.after.is_some());
+        found.differs = declared.map(|change| change.path).collect();
+        let differs = !found.differs.is_empty();
         found.standing = if differs { Standing::Differs } else { Standing::InSync };
-        found.differs = diffed.changes.into_iter().map(|change| change.path).collect();
         let wants_preview = diffed.wants_preview && differs;
         return (found, wants_preview);
     }

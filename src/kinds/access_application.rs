@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use super::access_application_body::{
-    GUARDED, canonical_domain, canonical_field, create_body, emptied_body, foreign_policies,
-    guarded, host_of, observed_policies, public, replacement_body, shares, wanted, widened_body,
+    GUARDED, canonical_destination, canonical_domain, canonical_list, create_body, emptied_body,
+    foreign_policies, guarded, host_of, observed_policies, public, replacement_body, shares,
+    spelt_domain, wanted, widened_body,
 };
 pub use super::access_application_spec::AccessApplicationSpec;
-use super::access_application_type::{check_guarded, check_type, is_singleton, type_of};
-use super::access_policy::check_duration;
+use super::access_application_type::{FEATURE, check_guarded, check_type, is_singleton, type_of};
+use super::access_policy::{check_duration, session};
 use super::access_rules::provider_id;
 use super::compare::{self, Compared};
-use super::support::{
-    duration, fields, is_gone, is_id, items, moment, pick, refused, remote_of, text,
-};
+use super::forms::{self, Form, NormalForm, Rest, rule};
+use super::support::{fields, is_gone, is_id, items, moment, pick, refused, remote_of, text};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::change::FieldChange;
 use crate::model::kind::{
@@ -62,21 +62,36 @@ const FIELDS: [&str; 33] = [
     "eager_redirect_cookie_setting",
     "use_clientless_isolation_app_launcher_url",
 ];
-const OFF: [&str; 8] = [
-    "auto_redirect_to_identity",
-    "enable_binding_cookie",
-    "options_preflight_bypass",
-    "skip_interstitial",
-    "path_cookie_attribute",
-    "service_auth_401_redirect",
-    "allow_iframe",
-    "use_clientless_isolation_app_launcher_url",
+/// Its normal forms. `policies` are compared by id in order of precedence, and of `domain`,
+/// `destinations` and `self_hosted_domains` the one that is declared (contract 8): `diff`.
+#[rustfmt::skip]
+const FORMS: &[NormalForm] = &[
+    rule("domain", Form::Spelt(|domain, _| spelt_domain(domain))),                 // 6.1, as hostnames of 3.5
+    rule("self_hosted_domains", Form::Spelt(|list, _| canonical_list(list, spelt_domain))), // 6.1
+    rule("self_hosted_domains", Form::Set),                                        // 6.1
+    rule("destinations", Form::Spelt(|list, _| canonical_list(list, canonical_destination))), // 8: type is public
+    rule("destinations", Form::Set),                                               // 6.1
+    rule("session_duration", Form::Spelt(|length, _| session(length))),            // 8: parsed durations
+    rule("session_duration", Form::Absent(Rest::Text("24h"))),                     // 8
+    rule("allowed_idps", Form::Absent(Rest::Nothing)),                             // 8
+    rule("allowed_idps", Form::Set),                                               // 8
+    rule("tags", Form::Absent(Rest::Nothing)),                                     // 8
+    rule("tags", Form::Set),                                                       // 8; 6.1: answered by the alphabet
+    rule("custom_pages", Form::Absent(Rest::Nothing)),                             // 8
+    rule("custom_pages", Form::Set),                                               // 8
+    rule("auto_redirect_to_identity", Form::Absent(Rest::Switch(false))),          // 8
+    rule("enable_binding_cookie", Form::Absent(Rest::Switch(false))),              // 8
+    rule("options_preflight_bypass", Form::Absent(Rest::Switch(false))),           // 8
+    rule("skip_interstitial", Form::Absent(Rest::Switch(false))),                  // 8
+    rule("path_cookie_attribute", Form::Absent(Rest::Switch(false))),              // 8
+    rule("service_auth_401_redirect", Form::Absent(Rest::Switch(false))),          // 8
+    rule("allow_iframe", Form::Absent(Rest::Switch(false))),                       // 8
+    rule("use_clientless_isolation_app_launcher_url", Form::Absent(Rest::Switch(false))), // 6.1: a switch as those
+    rule("app_launcher_visible", Form::Absent(Rest::Switch(true))),                // 8
+    rule("http_only_cookie_attribute", Form::Absent(Rest::Switch(true))),          // 8
+    rule("eager_redirect_cookie_setting", Form::Absent(Rest::Switch(true))),       // 6.1
 ];
-const ON: [&str; 3] =
-    ["app_launcher_visible", "http_only_cookie_attribute", "eager_redirect_cookie_setting"];
-const LISTS: [&str; 3] = ["allowed_idps", "tags", "custom_pages"];
-const SETS: [&str; 5] =
-    ["allowed_idps", "tags", "custom_pages", "destinations", "self_hosted_domains"];
+
 /// The account's applications.
 pub fn listing(scope: &Scope) -> Listing {
     let call =
@@ -175,15 +190,7 @@ impl Kind for AccessApplication {
     }
 
     fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
-        let mut out = JsonMap::new();
-        for (key, value) in fields(spec).into_iter().filter(|(_, value)| !value.is_null()) {
-            // Empty is as good as left out (contract 8).
-            if key == "session_duration" && value == "" {
-                continue;
-            }
-            let value = canonical_field(&key, &value);
-            out.insert(key, value);
-        }
+        let mut out = forms::spelt(FORMS, fields(spec));
         out.entry("type").or_insert(json!("self_hosted"));
         if let Some(Json::Array(providers)) = out.get_mut("allowed_idps") {
             for (index, provider) in providers.iter_mut().enumerate() {
@@ -203,18 +210,9 @@ impl Kind for AccessApplication {
         let Some(id) = text(item, "id").filter(|_| item.get("decision").is_none()) else {
             return Vec::new();
         };
-        let singleton = is_singleton(item);
-        let mut spec = JsonMap::new();
-        for (key, value) in pick(item, &FIELDS) {
-            let value = canonical_field(&key, &value);
-            spec.insert(key, value);
-        }
+        let seen = forms::spelt(FORMS, pick(item, &FIELDS));
+        let mut spec = forms::read(&forms_of(is_singleton(item)), seen);
         spec.insert("policies".to_owned(), Json::Array(observed_policies(item)));
-        let session = text(item, "session_duration").filter(|value| !value.is_empty());
-        spec.insert("session_duration".to_owned(), duration(&json!(session.unwrap_or("24h"))));
-        for (path, value) in defaults(singleton) {
-            spec.entry(path).or_insert(value);
-        }
         let mut outputs = pick(item, &["id", "aud"]);
         let first = text(item, "domain").map(canonical_domain);
         let first = first
@@ -360,27 +358,10 @@ impl Kind for AccessApplication {
     }
 }
 
-/// What an application has where nothing is said (contract 8). Of those that the account has without
-/// anyone's making them, most fields are left alone.
-fn defaults(singleton: bool) -> JsonMap {
-    let mut out = JsonMap::new();
-    if singleton {
-        out.insert("session_duration".to_owned(), json!("24h"));
-        out.insert("allowed_idps".to_owned(), json!([]));
-        out.insert("auto_redirect_to_identity".to_owned(), json!(false));
-        return out;
-    }
-    out.insert("session_duration".to_owned(), json!("24h"));
-    OFF.iter().for_each(|field| {
-        out.insert((*field).to_owned(), json!(false));
-    });
-    ON.iter().for_each(|field| {
-        out.insert((*field).to_owned(), json!(true));
-    });
-    LISTS.iter().for_each(|field| {
-        out.insert((*field).to_owned(), json!([]));
-    });
-    out
+/// The rules that an application is held to. Of those that the account has without anyone's making
+/// them, most fields are left alone.
+fn forms_of(singleton: bool) -> Vec<NormalForm> {
+    FORMS.iter().filter(|rule| !singleton || FEATURE.contains(&rule.field)).copied().collect()
 }
 
 fn without_policies(spec: &Json, out: &[Json]) -> Json {
@@ -407,11 +388,11 @@ fn diff(facts: &Facts<'_>) -> Diffed {
     let inner = Facts { remote: &seen, answered: answered.as_ref(), ..*facts };
     let singleton = is_singleton(&facts.remote.spec);
     // What nobody declares of one that was there before boxctl stays as it is.
-    let defaults = match singleton && facts.sent.is_none() {
-        true => JsonMap::new(),
-        false => defaults(singleton),
+    let how = forms::compared(&forms_of(singleton));
+    let how = match singleton && facts.sent.is_none() {
+        true => Compared { defaults: JsonMap::new(), ..how },
+        false => how,
     };
-    let how = Compared { sets: &SETS, defaults, ..Compared::default() };
     let mut diffed = compare::fields(&inner, how);
     if kept && !path::covered(facts.ignore, "policies") {
         diffed.foreign.extend(foreign.iter().map(|id| {

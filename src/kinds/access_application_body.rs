@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::access_application_policy::is_own;
 use super::access_rules::network;
-use super::support::{duration, fields, hostname, interleave, items, text, with_ignored};
+use super::support::{fields, hostname, interleave, items, text, with_ignored};
 use crate::model::kind::Work;
 use crate::model::path;
 use crate::model::{Json, JsonMap};
@@ -58,17 +58,8 @@ pub(super) fn canonical_list(value: &Json, item: impl Fn(&Json) -> Json) -> Json
         .map_or_else(|| value.clone(), |list| json!(list.iter().map(item).collect::<Vec<_>>()))
 }
 
-pub(super) fn canonical_field(key: &str, value: &Json) -> Json {
-    let domain = |value: &Json| {
-        value.as_str().map_or_else(|| value.clone(), |text| json!(canonical_domain(text)))
-    };
-    match key {
-        "domain" => domain(value),
-        "self_hosted_domains" => canonical_list(value, domain),
-        "destinations" => canonical_list(value, canonical_destination),
-        "session_duration" => duration(value),
-        _ => value.clone(),
-    }
+pub(super) fn spelt_domain(domain: &Json) -> Json {
+    domain.as_str().map_or_else(|| domain.clone(), |text| json!(canonical_domain(text)))
 }
 
 pub(super) fn observed_policies(raw: &Json) -> Vec<Json> {

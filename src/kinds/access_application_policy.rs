@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::access_policy::{
-    ApprovalGroup, Decision, SETS, check_policy, declare_policy, policy_body, policy_defaults,
-    replacement_body, spec_of,
+    ApprovalGroup, Decision, FORMS, check_policy, declare_policy, policy_body, replacement_body,
+    spec_of,
 };
 use super::access_rules::{self, Rule};
-use super::compare::{self, Compared};
+use super::compare;
+use super::forms;
 use super::support::{is_gone, is_special, items, moment, pick, refused, text};
 use crate::model::call::{Answer, Call, Method, Service};
 use crate::model::kind::{
@@ -171,8 +172,7 @@ impl Kind for AccessApplicationPolicy {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let how = Compared { sets: &SETS, defaults: policy_defaults(), ..Compared::default() };
-        compare::fields(facts, how)
+        compare::fields(facts, forms::compared(FORMS))
     }
 
     fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {

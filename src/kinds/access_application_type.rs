@@ -23,7 +23,7 @@ const SINGLETONS: [&str; 4] = ["warp", "app_launcher", "biso", "dash_sso"];
 /// Types that stand before a hostname.
 const GUARDS: [&str; 4] = ["self_hosted", "ssh", "vnc", "rdp"];
 /// All that an application which the account has one of takes (the schema's `feature_app_props`).
-const FEATURE: [&str; 6] =
+pub(super) const FEATURE: [&str; 6] =
     ["type", "name", "session_duration", "allowed_idps", "auto_redirect_to_identity", "policies"];
 /// All types but bookmarks and targets, which let nobody in.
 const LOGGED_IN: [&str; 12] = [

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::access_policy::SETS;
 use super::access_rules::{self, Rule};
-use super::compare::{self, Compared};
+use super::compare;
+use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::marked::{self, Collection};
 use super::support::{fields, moment, pick, remote_of, required_text, text, with_ignored};
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
@@ -29,6 +30,16 @@ pub struct AccessGroupSpec {
     /// All of these have to fit.
     pub require: Option<Vec<Rule>>,
 }
+
+/// Its normal forms. Those of single rules are in `access_rules`.
+#[rustfmt::skip]
+const FORMS: &[NormalForm] = &[
+    rule("include", Form::Set),                   // 8, as policies
+    rule("exclude", Form::Set),                   // 8, as policies
+    rule("exclude", Form::Absent(Rest::Nothing)), // 8, as policies
+    rule("require", Form::Set),                   // 8, as policies
+    rule("require", Form::Absent(Rest::Nothing)), // 8, as policies
+];
 
 /// The kind `access_group`.
 pub struct AccessGroup;
@@ -175,9 +186,7 @@ impl Kind for AccessGroup {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let defaults = ["exclude", "require"].map(|field| (field.to_owned(), json!([])));
-        let defaults = defaults.into_iter().collect();
-        compare::fields(facts, Compared { sets: &SETS, defaults, ..Compared::default() })
+        compare::fields(facts, forms::compared(FORMS))
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

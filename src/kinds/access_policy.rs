@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::access_rules::{self, Rule};
-use super::compare::{self, Compared};
+use super::compare;
+use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::marked::{self, Collection};
 use super::support::{
     duration, fields, items, moment, pick, remote_of, required_text, text, with_ignored,
@@ -97,6 +98,23 @@ pub(super) const FIELDS: [&str; 14] = [
 /// What the service sets; the rest of a reading goes back in a full replacement.
 const SERVER_SET: [&str; 8] =
     ["id", "uid", "created_at", "updated_at", "reusable", "app_count", "account_id", "app_id"];
+/// Its normal forms. Those of single rules are in `access_rules`.
+#[rustfmt::skip]
+pub(super) const FORMS: &[NormalForm] = &[
+    rule("include", Form::Set),                                                    // 8
+    rule("exclude", Form::Set),                                                    // 8
+    rule("exclude", Form::Absent(Rest::Nothing)),                                  // 8
+    rule("require", Form::Set),                                                    // 8
+    rule("require", Form::Absent(Rest::Nothing)),                                  // 8
+    rule("session_duration", Form::Spelt(|length, _| session(length))),            // 8: "" is null; durations
+    rule("session_duration", Form::Absent(Rest::Text("24h"))),                     // 8, marked as a doubt
+    rule("approval_required", Form::Absent(Rest::Switch(false))),                  // 8
+    rule("isolation_required", Form::Absent(Rest::Switch(false))),                 // 8
+    rule("purpose_justification_required", Form::Absent(Rest::Switch(false))),     // 8
+    rule("approval_groups", Form::Absent(Rest::Nothing)),                          // 6.2
+    rule("purpose_justification_prompt", Form::Absent(Rest::Text(""))),            // 6.2
+];
+/// The lists of rules.
 pub(super) const SETS: [&str; 3] = ["include", "exclude", "require"];
 
 /// The account's reusable policies.
@@ -163,19 +181,18 @@ pub(super) fn check_duration(spec: &Json, field: &str, problems: &mut Vec<Proble
     }
 }
 
+/// A session's length in its one spelling; an empty one is left out.
+pub(super) fn session(length: &Json) -> Json {
+    if length == "" { Json::Null } else { duration(length) }
+}
+
 /// A policy's spec in canonical form.
 pub(super) fn declare_policy(spec: &Json, scope: &Scope) -> Result<Json, Problem> {
-    let mut out = JsonMap::new();
-    for (key, value) in fields(spec) {
-        let value = match key.as_str() {
-            // Empty is as good as left out (contract 8).
-            "session_duration" if value == "" => continue,
-            "session_duration" => duration(&value),
-            field if SETS.contains(&field) => access_rules::canonical(&value, field, scope)?,
-            _ => value,
-        };
-        if !value.is_null() {
-            out.insert(key, value);
+    let mut out = forms::spelt(FORMS, fields(spec));
+    for field in SETS {
+        if let Some(rules) = out.get(field) {
+            let rules = access_rules::canonical(rules, field, scope)?;
+            out.insert(field.to_owned(), rules);
         }
     }
     Ok(Json::Object(out))
@@ -188,31 +205,7 @@ pub(super) fn spec_of(item: &Json, scope: &Scope) -> JsonMap {
         let rules = item.get(field).cloned().unwrap_or_default();
         spec.insert(field.to_owned(), access_rules::from_wire(&rules, scope));
     }
-    let session = text(item, "session_duration").filter(|value| !value.is_empty());
-    spec.insert("session_duration".to_owned(), duration(&json!(session.unwrap_or("24h"))));
-    for field in ["approval_required", "isolation_required", "purpose_justification_required"] {
-        spec.entry(field).or_insert(json!(false));
-    }
-    spec.entry("approval_groups").or_insert(json!([]));
-    spec.entry("purpose_justification_prompt").or_insert(json!(""));
-    spec
-}
-
-/// What a policy has where nothing is said (contract 8).
-pub(super) fn policy_defaults() -> JsonMap {
-    [
-        ("exclude", json!([])),
-        ("require", json!([])),
-        ("session_duration", json!("24h")),
-        ("approval_required", json!(false)),
-        ("approval_groups", json!([])),
-        ("isolation_required", json!(false)),
-        ("purpose_justification_required", json!(false)),
-        ("purpose_justification_prompt", json!("")),
-    ]
-    .into_iter()
-    .map(|(path, value)| (path.to_owned(), value))
-    .collect()
+    forms::read(FORMS, spec)
 }
 
 /// The body of a create.
@@ -341,8 +334,7 @@ impl Kind for AccessPolicy {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let how = Compared { sets: &SETS, defaults: policy_defaults(), ..Compared::default() };
-        compare::fields(facts, how)
+        compare::fields(facts, forms::compared(FORMS))
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

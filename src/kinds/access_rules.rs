@@ -403,10 +403,23 @@ fn check_value(key: &str, shape: Shape, value: &Json, path: &str, problems: &mut
                         .hint("examples: 192.0.2.1, 192.0.2.0/24, 2001:db8::/32"),
                 );
             }
-            if key == "email" && !text.contains('@') {
+            if key == "email" && (!text.contains('@') || text.contains('*')) {
                 problems.push(
                     Problem::error(path, format!("`{text}` is not an email address"))
                         .hint("a whole domain is `email_domain`"),
+                );
+            }
+            if key == "email_domain" && text.contains(['@', '*']) {
+                problems.push(
+                    Problem::error(path, format!("`{text}` is not the domain of an email address"))
+                        .hint("write what follows the `@`: `example.org`"),
+                );
+            }
+            let is_code = text.len() == 2 && text.chars().all(|c| c.is_ascii_alphanumeric());
+            if key == "geo" && !is_code {
+                problems.push(
+                    Problem::error(path, format!("`{text}` is not the code of a country"))
+                        .hint("codes have two letters: `JP`"),
                 );
             }
         }

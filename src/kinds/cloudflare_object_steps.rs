@@ -75,9 +75,24 @@ fn create(kind: &CloudflareObject, work: &Work<'_>, answers: &[Answer]) -> Resul
             if let (Some(name), true) = (own_name(work.spec), created.body.is_object()) {
                 item.entry(id_field(work.spec)).or_insert_with(|| name.clone());
             }
+            let by = id_field(work.spec);
+            if created.body.is_object() && item.get(by).is_none_or(Json::is_null) {
+                return Err(without_id(by));
+            }
             let read = kind.read_by(work.spec, &Json::Object(item), work.scope);
             Ok(Next::done(remote_of(read)?))
         }
+    }
+}
+
+/// The object was made, and it is not known which it is: to make it again would be to have it twice.
+fn without_id(field: &str) -> KindError {
+    KindError::Impossible {
+        message: format!("it was made, and the answer has no `{field}` to know it by"),
+        hint: Some(
+            "say which field is its id, as in `id: name`; then `apply --adopt` takes it over"
+                .to_owned(),
+        ),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::model::{Json, JsonMap};
 #[derive(Debug, Default)]
 pub struct Compared {
     /// Paths of lists whose order means nothing; `*` stands for any item or key.
-    pub sets: &'static [&'static str],
+    pub sets: Vec<&'static str>,
     /// Top-level fields that are compared elsewhere.
     pub apart: &'static [&'static str],
     /// What the service has where nothing is said, by path: adopting compares with it, and a field

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::compare::{self, Compared};
+use super::compare;
 use super::dns_content::{self, SIMPLE, STRUCTURED};
 pub use super::dns_record_spec::DnsRecordSpec;
+use super::dns_settings::{self, SETTINGS};
+use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::support::{
     fields, flag, hostname, hostname_problem, is_gone, is_special, moment, pick, refused,
     remote_of, text, with_ignored,
@@ -21,7 +23,38 @@ use crate::model::{Json, JsonMap};
 /// The kind `dns_record`.
 pub struct DnsRecord;
 
-const SETTINGS: [&str; 3] = ["flatten_cname", "ipv4_only", "ipv6_only"];
+/// Its normal forms. The name's are in `place`, since the zone belongs to them: case, Punycode,
+/// the trailing dot, `@`, relative or whole (contract 8). What is not in `FIELDS` is not looked at.
+#[rustfmt::skip]
+const FORMS: &[NormalForm] = &[
+    rule("type", Form::Spelt(|kind, _| upper(kind))),                           // 3.1: upper case
+    rule("content", Form::Spelt(content_of)),                                   // 8, by type: dns_content.rs
+    rule("data", Form::Spelt(data_of)),                                         // 3.5: numbers; 8: SRV target
+    rule("settings", Form::Spelt(|settings, _| dns_settings::known(settings))), // 3.1
+    rule("settings.flatten_cname", Form::Absent(Rest::Switch(false))),          // 8: absent, {} and all false
+    rule("settings.ipv4_only", Form::Absent(Rest::Switch(false))),              // 8
+    rule("settings.ipv6_only", Form::Absent(Rest::Switch(false))),              // 8
+    rule("comment", Form::Absent(Rest::Text(""))),                              // 8: absent, null and ""
+    rule("tags", Form::Absent(Rest::Nothing)),                                  // 8: absent and []
+    rule("tags", Form::Set),                                                    // 8: the order of tags
+    rule("ttl", Form::Spelt(ttl_of)),                                           // 8: proxied, it is 1
+    rule("ttl", Form::Absent(Rest::Number(1))),                                 // 3.1: 1 is automatic
+    rule("proxied", Form::Absent(Rest::Switch(false))),                         // 3.1
+    rule("private_routing", Form::Absent(Rest::Switch(false))),                 // 3.1: not echoed
+];
+/// What is read of a record, beside where it is.
+const FIELDS: [&str; 10] = [
+    "type",
+    "content",
+    "data",
+    "ttl",
+    "proxied",
+    "priority",
+    "comment",
+    "tags",
+    "settings",
+    "private_routing",
+];
 const PROXIABLE: [&str; 3] = ["A", "AAAA", "CNAME"];
 
 /// The records of a zone.
@@ -91,7 +124,8 @@ fn unknown_zone(path: &str, name: &str, scope: &Scope) -> Problem {
     let hint = if zones.is_empty() {
         "list the zone under `cloudflare: {zones: […]}` in boxctl.yaml".to_owned()
     } else {
-        format!("the project has {}: write a name below one of them", zones.join(", "))
+        let zones = zones.join(", ");
+        format!("the project has {zones}: write a name below one of them, or say which by `zone`")
     };
     Problem::error(path, message).hint(hint)
 }
@@ -101,25 +135,24 @@ fn zones_are_named(scope: &Scope) -> bool {
     scope.zones.iter().all(|zone| !super::support::is_id(&zone.name) && !zone.name.is_empty())
 }
 
-/// The record in canonical words, apart from name and zone.
-fn canonical_fields(spec: &Json) -> JsonMap {
-    let mut out = JsonMap::new();
-    let kind = kind_of(spec);
-    for (key, value) in fields(spec) {
-        let value = match key.as_str() {
-            "type" => kind.as_ref().map_or(value, |kind| json!(kind)),
-            "content" => match (&kind, value.as_str()) {
-                (Some(kind), Some(content)) => json!(dns_content::canonical(kind, content)),
-                _ => value,
-            },
-            "data" => dns_content::canonical_data(kind.as_deref().unwrap_or_default(), &value),
-            _ => value,
-        };
-        if !value.is_null() {
-            out.insert(key, value);
-        }
+fn upper(kind: &Json) -> Json {
+    kind.as_str().map_or_else(|| kind.clone(), |kind| json!(kind.to_ascii_uppercase()))
+}
+
+fn content_of(content: &Json, record: &JsonMap) -> Json {
+    match (record.get("type").and_then(Json::as_str), content.as_str()) {
+        (Some(kind), Some(text)) => json!(dns_content::canonical(kind, text)),
+        _ => content.clone(),
     }
-    out
+}
+
+fn data_of(data: &Json, record: &JsonMap) -> Json {
+    let kind = record.get("type").and_then(Json::as_str);
+    dns_content::canonical_data(kind.unwrap_or_default(), data)
+}
+
+fn ttl_of(ttl: &Json, record: &JsonMap) -> Json {
+    if record.get("proxied") == Some(&json!(true)) { json!(1) } else { ttl.clone() }
 }
 
 /// The body of a create; of an update too, with what left the files at its defaults.
@@ -169,21 +202,6 @@ fn update_body(work: &Work<'_>, remote: &Remote) -> Json {
         };
     }
     Json::Object(body)
-}
-
-/// What the service has where nothing is said.
-fn defaults() -> JsonMap {
-    [
-        ("comment", json!("")),
-        ("tags", json!([])),
-        ("settings.flatten_cname", json!(false)),
-        ("settings.ipv4_only", json!(false)),
-        ("settings.ipv6_only", json!(false)),
-        ("private_routing", json!(false)),
-    ]
-    .into_iter()
-    .map(|(path, value)| (path.to_owned(), value))
-    .collect()
 }
 
 impl Kind for DnsRecord {
@@ -250,7 +268,7 @@ impl Kind for DnsRecord {
     }
 
     fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
-        let mut out = canonical_fields(spec);
+        let mut out = forms::spelt(FORMS, fields(spec));
         if let Some((name, zone)) = place(spec, scope)? {
             out.insert("name".to_owned(), json!(name));
             out.insert("zone".to_owned(), json!(zone.name));
@@ -298,39 +316,13 @@ impl Kind for DnsRecord {
         };
         let name = hostname(name);
         let zone = scope.zone_of(&name);
-        let words = [
-            "name",
-            "type",
-            "content",
-            "data",
-            "ttl",
-            "proxied",
-            "priority",
-            "comment",
-            "tags",
-            "private_routing",
-        ];
-        let mut spec = canonical_fields(&Json::Object(pick(item, &words)));
-        let kind = kind_of(item).unwrap_or_default();
-        if STRUCTURED.contains(&kind.as_str()) {
-            spec.shift_remove("content");
+        let mut seen = pick(item, &FIELDS);
+        if kind_of(item).is_some_and(|kind| STRUCTURED.contains(&kind.as_str())) {
+            seen.shift_remove("content");
         }
+        let mut spec = forms::read(FORMS, seen);
         spec.insert("name".to_owned(), json!(name));
         spec.insert("zone".to_owned(), json!(zone.map_or("", |zone| &zone.name)));
-        if flag(item, "proxied") == Some(true) {
-            spec.insert("ttl".to_owned(), json!(1));
-        }
-        spec.entry("ttl").or_insert(json!(1));
-        spec.entry("proxied").or_insert(json!(false));
-        spec.entry("comment").or_insert(json!(""));
-        spec.entry("tags").or_insert(json!([]));
-        spec.entry("private_routing").or_insert(json!(false));
-        let settings = item.get("settings").cloned().unwrap_or_default();
-        let settings: JsonMap = SETTINGS
-            .iter()
-            .map(|key| ((*key).to_owned(), json!(flag(&settings, key).unwrap_or(false))))
-            .collect();
-        spec.insert("settings".to_owned(), Json::Object(settings));
         let mut outputs = JsonMap::new();
         outputs.insert("id".to_owned(), json!(id));
         outputs.insert("hostname".to_owned(), json!(name));
@@ -391,8 +383,7 @@ impl Kind for DnsRecord {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let how = Compared { sets: &["tags"], defaults: defaults(), ..Compared::default() };
-        compare::fields(facts, how)
+        compare::fields(facts, forms::compared(FORMS))
     }
 
     fn replaces(&self, path: &str, _spec: &Json, _remote: &Remote) -> Option<String> {
@@ -472,6 +463,7 @@ fn check_value(kind: &str, spec: &Json, problems: &mut Vec<Problem>) {
 
 fn check_fields(kind: &str, spec: &Json, scope: &Scope, problems: &mut Vec<Problem>) {
     let proxied = flag(spec, "proxied") == Some(true);
+    dns_settings::check(kind, proxied, spec, problems);
     let ttl = spec.get("ttl").and_then(Json::as_u64);
     if proxied && !PROXIABLE.contains(&kind) {
         problems.push(Problem::error("proxied", format!("a {kind} record cannot be proxied")));

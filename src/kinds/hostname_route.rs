@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::compare::{self, Compared};
+use super::compare;
+use super::forms::{self, Form, NormalForm, rule};
 use super::route;
 use super::support::{fields, hostname, hostname_problem, moment, pick, text};
 use crate::model::call::{Answer, Call, Service};
@@ -27,11 +28,22 @@ pub struct HostnameRouteSpec {
 /// The kind `hostname_route`.
 pub struct HostnameRoute;
 
+/// Its normal forms.
+#[rustfmt::skip]
+const FORMS: &[NormalForm] = &[
+    rule("hostname", Form::Spelt(|name, _| spelt_hostname(name))), // 3.5; 5.2: case
+    route::COMMENT,                                                // 8
+];
+
 const NAMES: [(&str, &str); 3] =
     [("hostname", "hostname"), ("tunnel", "tunnel_id"), ("comment", "comment")];
 
 fn collection(scope: &Scope) -> String {
     format!("/accounts/{}/zerotrust/routes/hostname", scope.account_id)
+}
+
+fn spelt_hostname(name: &Json) -> Json {
+    name.as_str().map_or_else(|| name.clone(), |name| json!(hostname(name)))
 }
 
 impl Kind for HostnameRoute {
@@ -76,12 +88,7 @@ impl Kind for HostnameRoute {
     }
 
     fn declare(&self, spec: &Json, _scope: &Scope) -> Result<Json, Problem> {
-        let mut out = fields(spec);
-        out.retain(|_, value| !value.is_null());
-        if let Some(name) = text(spec, "hostname") {
-            out.insert("hostname".to_owned(), json!(hostname(name)));
-        }
-        Ok(Json::Object(out))
+        Ok(Json::Object(forms::spelt(FORMS, fields(spec))))
     }
 
     /// A hostname is routed once (contract 5.2).
@@ -103,7 +110,7 @@ impl Kind for HostnameRoute {
         let mut spec = JsonMap::new();
         spec.insert("hostname".to_owned(), json!(name));
         spec.insert("tunnel".to_owned(), item.get("tunnel_id").cloned().unwrap_or_default());
-        let mut remote = route::remote(id, item, spec);
+        let mut remote = route::remote(id, item, spec, FORMS);
         remote.outputs.insert("hostname".to_owned(), json!(name));
         vec![remote]
     }
@@ -126,8 +133,7 @@ impl Kind for HostnameRoute {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let how = Compared { defaults: route::defaults(), ..Compared::default() };
-        compare::fields(facts, how)
+        compare::fields(facts, forms::compared(FORMS))
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

@@ -19,6 +19,8 @@ pub mod compare;
 pub mod dns_content;
 pub mod dns_record;
 pub mod dns_record_spec;
+mod dns_settings;
+mod forms;
 pub mod hostname_route;
 mod ingress;
 pub mod kubernetes;

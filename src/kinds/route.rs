@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::support::{is_gone, refused, remote_of, text, with_ignored};
+use super::forms::{self, Form, NormalForm, Rest, rule};
+use super::support::{is_gone, pick, refused, remote_of, with_ignored};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::kind::{Kind, KindError, Next, Verb, Work};
 use crate::model::observed::Remote;
@@ -24,26 +25,22 @@ pub(super) fn is_tombstone(item: &Json) -> bool {
     item.get("deleted_at").is_some_and(|at| !at.is_null())
 }
 
-/// A route as it was read; a comment that the API leaves out is empty.
-pub(super) fn remote(id: &str, item: &Json, spec: JsonMap) -> Remote {
+/// A comment that the API leaves out, or has as null, is empty (contract 8).
+pub(super) const COMMENT: NormalForm = rule("comment", Form::Absent(Rest::Text("")));
+
+/// A route as it was read, in its normal forms.
+pub(super) fn remote(id: &str, item: &Json, spec: JsonMap, rules: &[NormalForm]) -> Remote {
     let mut spec = spec;
-    spec.insert("comment".to_owned(), json!(text(item, "comment").unwrap_or_default()));
+    spec.extend(pick(item, &["comment"]));
     let mut outputs = JsonMap::new();
     outputs.insert("id".to_owned(), json!(id));
     Remote {
         id: id.to_owned(),
-        spec: Json::Object(spec),
+        spec: Json::Object(forms::read(rules, spec)),
         outputs,
         version: None,
         raw: item.clone(),
     }
-}
-
-/// What the service has where nothing is said.
-pub(super) fn defaults() -> JsonMap {
-    let mut out = JsonMap::new();
-    out.insert("comment".to_owned(), json!(""));
-    out
 }
 
 fn body(spec: &Json, names: &Names) -> JsonMap {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::compare::{self, Compared};
+use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::marked::{self, Collection};
 use super::support::{days, duration, fields, moment, pick, remote_of, required_text, text};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
@@ -43,6 +44,13 @@ pub struct ServiceToken;
 
 /// What the service makes of a token of which no duration is said.
 const DURATION: &str = "8760h";
+
+/// Its normal forms. The secret, its end and its last use are not looked at (contract 8).
+#[rustfmt::skip]
+const FORMS: &[NormalForm] = &[
+    rule("duration", Form::Spelt(|length, _| duration(length))),  // 6.4: a Go duration, or forever
+    rule("duration", Form::Absent(Rest::Text(DURATION))),         // 8: 8760h
+];
 
 fn tokens(scope: &Scope) -> Collection {
     let path = format!("/accounts/{}/access/service_tokens", scope.account_id);
@@ -183,12 +191,7 @@ impl Kind for ServiceToken {
     }
 
     fn declare(&self, spec: &Json, _scope: &Scope) -> Result<Json, Problem> {
-        let mut out = fields(spec);
-        out.retain(|_, value| !value.is_null());
-        if let Some(value) = out.get_mut("duration") {
-            *value = duration(value);
-        }
-        Ok(Json::Object(out))
+        Ok(Json::Object(forms::spelt(FORMS, fields(spec))))
     }
 
     fn locate(&self, _spec: Option<&Json>, _id: Option<&str>, scope: &Scope) -> Option<Locate> {
@@ -196,16 +199,14 @@ impl Kind for ServiceToken {
     }
 
     fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
-        let (Some(id), Some(name)) = (text(item, "id"), text(item, "name")) else {
+        let (Some(id), Some(_)) = (text(item, "id"), text(item, "name")) else {
             return Vec::new();
         };
         let Some(client_id) = text(item, "client_id") else { return Vec::new() };
-        let lasts = item.get("duration").filter(|value| value.is_string());
-        let lasts = lasts.map_or_else(|| json!(DURATION), duration);
         let outputs = [("id".to_owned(), json!(id)), ("client_id".to_owned(), json!(client_id))];
         vec![Remote {
             id: id.to_owned(),
-            spec: json!({"name": name, "duration": lasts}),
+            spec: Json::Object(forms::read(FORMS, pick(item, &["name", "duration"]))),
             outputs: outputs.into_iter().collect(),
             version: None,
             raw: item.clone(),
@@ -234,8 +235,7 @@ impl Kind for ServiceToken {
 
     /// When it ends and what its secret's version is moves by itself, and is no difference.
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let defaults = JsonMap::from_iter([("duration".to_owned(), json!(DURATION))]);
-        compare::fields(facts, Compared { apart: &["rotate"], defaults, ..Compared::default() })
+        compare::fields(facts, Compared { apart: &["rotate"], ..forms::compared(FORMS) })
     }
 
     fn rotates(&self) -> bool {

@@ -258,7 +258,7 @@ impl Kind for SplitTunnel {
         seen.spec = without(&facts.remote.spec, &others);
         let answered = facts.answered.map(|answered| without(answered, &of(answered)));
         let own = Facts { remote: &seen, answered: answered.as_ref(), shared: &[], ..*facts };
-        let how = Compared { sets: &["entries"], ..Compared::default() };
+        let how = Compared { sets: vec!["entries"], ..Compared::default() };
         let mut diffed = compare::fields(&own, how);
         // The list is never without entries of others: they are told beside a plan, and are no drift.
         if !others.is_empty() && facts.declared.is_some() {

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::compare::{self, Compared};
+use super::compare;
+use super::forms::{self, Form, NormalForm, rule};
 use super::route;
 use super::support::{fields, moment, pick, text};
 use crate::model::call::{Answer, Call, Service};
@@ -30,6 +31,14 @@ pub struct TunnelRouteSpec {
 
 /// The kind `tunnel_route`.
 pub struct TunnelRoute;
+
+/// Its normal forms; the virtual network's, that none is the default one (contract 8), is in
+/// `declare` and `read`, since it takes the account's networks.
+#[rustfmt::skip]
+const FORMS: &[NormalForm] = &[
+    rule("network", Form::Spelt(|network, _| spelt_subnet(network))), // 8: canonical CIDR
+    route::COMMENT,                                                   // 8
+];
 
 const NAMES: [(&str, &str); 4] = [
     ("network", "network"),
@@ -64,6 +73,10 @@ pub(super) fn subnet(written: &str) -> Option<String> {
         }
     };
     Some(format!("{address}/{length}"))
+}
+
+fn spelt_subnet(network: &Json) -> Json {
+    network.as_str().and_then(subnet).map_or_else(|| network.clone(), |subnet| json!(subnet))
 }
 
 /// The virtual network that a name or an id means; the default one for None.
@@ -116,11 +129,7 @@ impl Kind for TunnelRoute {
     }
 
     fn declare(&self, spec: &Json, scope: &Scope) -> Result<Json, Problem> {
-        let mut out = fields(spec);
-        out.retain(|_, value| !value.is_null());
-        if let Some(network) = text(spec, "network").and_then(subnet) {
-            out.insert("network".to_owned(), json!(network));
-        }
+        let mut out = forms::spelt(FORMS, fields(spec));
         let said = spec.get("virtual_network").filter(|value| !value.is_null());
         let said = said.map(|value| value.as_str().map(str::to_owned));
         if let (Some(known), None | Some(Some(_))) = (&scope.virtual_networks, &said)
@@ -148,7 +157,6 @@ impl Kind for TunnelRoute {
             return Vec::new();
         };
         let mut spec = JsonMap::new();
-        let network = subnet(network).unwrap_or_else(|| network.to_owned());
         spec.insert("network".to_owned(), json!(network));
         spec.insert("tunnel".to_owned(), item.get("tunnel_id").cloned().unwrap_or_default());
         let known = scope.virtual_networks.as_deref().unwrap_or_default();
@@ -156,7 +164,7 @@ impl Kind for TunnelRoute {
         if let Some(id) = text(item, "virtual_network_id").map(str::to_owned).or_else(default) {
             spec.insert("virtual_network".to_owned(), json!(id));
         }
-        vec![route::remote(id, item, spec)]
+        vec![route::remote(id, item, spec, FORMS)]
     }
 
     fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {
@@ -181,8 +189,7 @@ impl Kind for TunnelRoute {
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
-        let how = Compared { defaults: route::defaults(), ..Compared::default() };
-        compare::fields(facts, how)
+        compare::fields(facts, forms::compared(FORMS))
     }
 
     fn next(&self, work: &Work<'_>, answers: &[Answer]) -> Result<Next, KindError> {

@@ -253,7 +253,12 @@ impl Cloudflare {
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut request = http.request(method, format!("{}{}", self.base, call.path));
+        let url = url::Url::parse(&format!("{}{}", self.base, call.path)).map_err(|error| {
+            let text = format!("CLOUDFLARE_BASE_URL is `{}`, which is no URL: {error}", self.base);
+            unsent("client", text)
+                .with_hint("write it like https://api.cloudflare.com/client/v4, or leave it unset")
+        })?;
+        let mut request = http.request(method, url);
         if !call.query.is_empty() {
             request = request.query(&call.query);
         }

@@ -88,6 +88,7 @@ const CLOUDFLARE: &[(u16, &str, &str, &str, &str)] = &[
     ),
     (404, "1046", ROUTES, "", "virtual network"),
     (400, "12130", APPS, "access.api.error.invalid_request: x", "which field"),
+    (400, "12130", APPS, "access.api.error.invalid_request: tag x already exists", "is there"),
     (409, "11010", APPS, "access.api.error.application_already_exists", "guards this hostname"),
     (404, "11021", APPS, "access.api.error.unknown_application", "anew"),
     (404, "12045", APPS, "access.api.error.unknown_application", "anew"),

@@ -80,8 +80,12 @@ impl Mask {
                             || top && self.fields.contains(&key.as_str()) && !is_unknown(item);
                         let item = match (hidden, item) {
                             (true, Json::Object(inner)) if Special::of(item).is_none() => {
-                                let hide = |key: &String| (key.clone(), Json::from(SECRET));
-                                Json::Object(inner.keys().map(hide).collect())
+                                let hide = |(key, item): (&String, &Json)| {
+                                    // How a value comes about, as in `{by_hand: true}`, is none.
+                                    let how = self.fields == ["value"] && is_recipe(key, item);
+                                    (key.clone(), if how { item.clone() } else { SECRET.into() })
+                                };
+                                Json::Object(inner.iter().map(hide).collect())
                             }
                             (true, _) => SECRET.into(),
                             (false, _) => self.walk(item, false),
@@ -95,6 +99,15 @@ impl Mask {
             }
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value.clone(),
         }
+    }
+}
+
+/// Whether this says where a parameter's value is from, and not what it is.
+fn is_recipe(key: &str, item: &Json) -> bool {
+    match key {
+        "by_hand" => item.is_boolean(),
+        "generate" => item.as_object().is_some_and(|map| map.values().all(Json::is_number)),
+        _ => false,
     }
 }
 
@@ -246,6 +259,16 @@ mod tests {
         let hidden = Mask::of(&parameter, Some(&json!({"type": "SecureString"})));
         assert_eq!(hidden.value("value", &json!("x")), json!(SECRET));
         assert_eq!(hidden.value("value", &unknown()), unknown());
+        for (value, said) in [
+            (json!({"by_hand": true}), "{value: {by_hand: true}}"),
+            (json!({"generate": {"length": 32}}), "{value: {generate: {length: 32}}}"),
+            (
+                json!({"by_hand": "x", "generate": {"x": "y"}}),
+                "{value: {by_hand: (secret), generate: (secret)}}",
+            ),
+        ] {
+            assert_eq!(compact(&hidden.value("", &json!({"value": value}))), said);
+        }
         let shown = Mask::of(&parameter, Some(&json!({"type": "String"})));
         assert_eq!(shown.value("value", &json!("x")), json!("x"));
     }

@@ -11,7 +11,7 @@ use super::RenderOptions;
 use super::board::{Board, Key};
 use super::human::counts;
 use super::reports::report;
-use super::text::{Palette, clean, columns, count, cut, duration, paint};
+use super::text::{Palette, clean, columns, count, cut, duration, hanging, paint};
 use crate::model::change::{Action, Phase, StepId};
 use crate::model::event::{Event, Events};
 use crate::model::plan::Plan;
@@ -227,12 +227,13 @@ fn said(event: &Event, options: &RenderOptions, live: bool) -> String {
             "stopping: what is in flight is finished and recorded; once more stops at once"
                 .to_owned()
         }
-        Event::ApplyEnded { .. } => ended(event, options),
+        Event::ApplyEnded { .. } => ended(event, options, live),
     };
     format!("{}\n", text.trim_end())
 }
 
-fn ended(event: &Event, options: &RenderOptions) -> String {
+/// How a run ended. People who watch see lines that fit; those of a log stay whole.
+fn ended(event: &Event, options: &RenderOptions, live: bool) -> String {
     let Event::ApplyEnded {
         stack, done, failed, waiting, lost, serial, elapsed_ms, requests, ..
     } = event
@@ -255,7 +256,9 @@ fn ended(event: &Event, options: &RenderOptions) -> String {
     ));
     for one in failed {
         let label = paint(palette.error, "failed ");
-        text.push_str(&format!("  {label}  {}: {}\n", one.step, clean(&one.why)));
+        let why = format!("{}: {}", one.step, clean(&one.why));
+        let columns = if live { columns(options) } else { usize::MAX };
+        text.push_str(&hanging("  failed   ", &format!("  {label}  "), &why, columns));
     }
     for one in waiting {
         let label = paint(palette.warning, "waiting");
@@ -360,12 +363,15 @@ mod tests {
 
     #[test]
     fn live_lines_say_nothing_twice() {
-        let options = RenderOptions::default();
+        let options = RenderOptions { width: 80, ..RenderOptions::default() };
         let said: Vec<String> =
             samples::events().iter().map(|event| said(event, &options, true)).collect();
         let text = said.concat();
         assert!(!text.contains("creating\n") && !text.contains("waiting:"), "{text}");
         assert!(text.contains("created in 1.2s"), "{text}");
+        let failed = |line: &&str| line.contains("failed   ") || line.starts_with("           ");
+        assert!(text.lines().filter(failed).count() > 1, "{text}");
+        assert!(text.lines().filter(failed).all(|line| line.chars().count() <= 80), "{text}");
         let live = Progress::live(options);
         samples::events().into_iter().for_each(|event| live.emit(event));
     }

@@ -87,3 +87,31 @@ fn a_name_that_several_states_have_wants_its_stack() {
     let none = boxctl(&project, &["--sandbox", "state", "show", "tunnel.nothing"], 1);
     assert!(none.contains("tunnel.nothing is in no state"), "{none}");
 }
+
+#[test]
+fn what_ails_every_reading_is_told_with_one_advice_and_no_traces() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = "project: a\nstacks: [a.yaml]\naws: {region: ap-northeast-1}\ncloudflare: \
+                   {account_id: 0123456789abcdef0123456789abcdef, zones: [b0xp.io]}\n\
+                   timing: {backoff: 1ms, backoff_max: 1ms}\n";
+    std::fs::write(dir.path().join("boxctl.yaml"), project).unwrap();
+    let stack = "resources:\n  dns_record.a: {name: a, type: A, content: 192.0.2.1}\n  \
+                 ssm_parameter.a: {name: a, value: x}\n  access_policy.a: {name: a, decision: \
+                 allow, include: [{login_method: GitHub}]}\n";
+    std::fs::write(dir.path().join("a.yaml"), stack).unwrap();
+    let said = |settings: &[(&str, &str)]| {
+        let mut command = program(BINARY, dir.path());
+        let output = command.arg("plan").envs(settings.iter().copied()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("reading the zones failed"), "{text}");
+        assert!(text.contains("reading the identity providers failed"), "{text}");
+        assert!(!text.contains("WARN"), "{text}");
+        text
+    };
+    let text = said(&[]);
+    assert_eq!(text.matches("hint: set CLOUDFLARE_API_TOKEN").count(), 1, "{text}");
+    let text = said(&[("CLOUDFLARE_API_TOKEN", "x"), ("CLOUDFLARE_BASE_URL", "nonsense")]);
+    assert!(text.contains("CLOUDFLARE_BASE_URL is `nonsense`, which is no URL"), "{text}");
+    assert_eq!(text.matches("or leave it unset").count(), 1, "{text}");
+}

@@ -10,7 +10,7 @@ use crate::model::value::Reference;
 
 fn diff(facts: &Facts<'_>) -> Diffed {
     let defaults = json!({"ttl": 1}).as_object().cloned().unwrap_or_default();
-    fields(facts, Compared { sets: &["include"], apart: &[], defaults })
+    fields(facts, Compared { sets: vec!["include"], apart: &[], defaults })
 }
 
 /// One case: declared, sent, answered, observed → paths that change, paths that drifted.
