@@ -256,6 +256,7 @@ fn canonical_rule(rule: &Json, path: &str, scope: &Scope) -> Result<Json, Proble
                 _ => value,
             };
             match (key.as_str(), inner.as_str()) {
+                // 8: `/32`, `/128`.
                 ("ip", _) => network(&inner),
                 ("geo", Some(code)) => json!(code.to_ascii_uppercase()),
                 ("login_method", Some(name)) => json!(provider_id(name, path, scope)?),
@@ -317,7 +318,7 @@ pub fn put_back(raw: &JsonMap, scope: &Scope) -> JsonMap {
         .collect()
 }
 
-/// Rules as files spell them; empty selectors, which the API may add, are left out.
+/// Rules as files spell them; empty selectors, which the API may add, are left out (contract 8).
 pub fn from_wire(rules: &Json, scope: &Scope) -> Json {
     let mut out = Vec::new();
     for rule in rules.as_array().into_iter().flatten() {

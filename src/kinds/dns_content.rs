@@ -16,18 +16,21 @@ pub const STRUCTURED: [&str; 13] = [
     "TLSA", "URI",
 ];
 
-/// The content as the API answers it.
+/// The content as the API answers it: the rows of contract 8 on `dns.content`, by type (3.5).
 pub fn canonical(kind: &str, content: &str) -> String {
     match kind {
         "A" => content
             .trim()
             .parse::<Ipv4Addr>()
             .map_or_else(|_| content.to_owned(), |ip| ip.to_string()),
+        // 8: textual IPv6 forms.
         "AAAA" => content
             .trim()
             .parse::<Ipv6Addr>()
             .map_or_else(|_| content.to_owned(), |ip| ip.to_string()),
+        // 8: trailing dot, ASCII case.
         "CNAME" | "MX" | "NS" | "PTR" => hostname(content),
+        // 3.5: compared without quotes, the chunks joined.
         "TXT" => unquoted(content),
         "OPENPGPKEY" => content.split_whitespace().collect(),
         _ => content.to_owned(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::support::{hostname, text};
+use super::support::{fields, hostname, text};
 use crate::model::kind::{Output, Problem};
 use crate::model::scope::{Need, Scope};
 use crate::model::{Json, JsonMap};
@@ -149,12 +149,15 @@ pub fn resolve(kind: &str, query: &Json, scope: &Scope) -> Result<JsonMap, Probl
     };
     let found: Vec<&Candidate> = candidates.iter().filter(fits).collect();
     let title = kind.replace('_', " ");
+    let asked = fields(query).into_iter();
+    let asked = asked.map(|(field, value)| format!("{field}: {}", value.as_str().unwrap_or("…")));
+    let query = asked.collect::<Vec<_>>().join(", ");
     let list = |all: &[&Candidate]| there_are(all.iter().map(|c| c.shown.clone()).collect());
     match found.as_slice() {
         [one] => Ok(one.fields.clone()),
-        [] => Err(Problem::error("", format!("no {title} fits {query}"))
+        [] => Err(Problem::error("", format!("no {title} fits `{query}`"))
             .hint(list(&candidates.iter().collect::<Vec<_>>()))),
-        several => Err(Problem::error("", format!("more than one {title} fits {query}"))
+        several => Err(Problem::error("", format!("more than one {title} fits `{query}`"))
             .hint(format!("{}: write the id", list(several)))),
     }
 }

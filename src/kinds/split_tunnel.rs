@@ -72,7 +72,8 @@ fn put(scope: &Scope, mode: &str, entries: Vec<Json>) -> Call {
         .purpose("writing the split tunnel")
 }
 
-/// An entry in canonical words: subnets and hosts have one spelling, no description is none.
+/// An entry in canonical words (contract 7.9, spelt as routes of 8): subnets and hosts have one
+/// spelling, a description that is "" is none.
 fn canonical(entry: &Json) -> Json {
     if is_special(entry) || !entry.is_object() {
         return entry.clone();

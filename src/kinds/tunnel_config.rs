@@ -80,6 +80,9 @@ pub(super) fn rule_key(rule: &Json) -> (Json, Json) {
     (part("hostname"), part("path"))
 }
 
+/// A rule in its one form (contract 8): a `path` that is "" and an `originRequest` that is {} are
+/// none, and so is what the last rule, which takes everything, has for a hostname (4.5: "" or `*`).
+/// Settings of origins are in `origin::canonical`.
 fn canonical_rule(rule: &Json, global: Option<&Json>) -> Json {
     if is_special(rule) || !rule.is_object() {
         return rule.clone();
@@ -100,7 +103,8 @@ fn canonical_rule(rule: &Json, global: Option<&Json>) -> Json {
     Json::Object(out)
 }
 
-/// The spec in canonical form; also what a reading is brought into.
+/// The spec in canonical form; also what a reading is brought into. What else an answer has
+/// (version, source, `warp-routing`) is not looked at (contract 8).
 fn canonical(spec: &Json) -> Json {
     let mut out = JsonMap::new();
     if let Some(tunnel) = spec.get("tunnel") {

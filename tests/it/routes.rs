@@ -232,7 +232,7 @@ resources:
   dns_record.app: {name: app, zone: \"${zone.home.name}\", type: CNAME, content: \"${tunnel.shared.cname}\", proxied: true}
 ",
     );
-    lab.run(&["plan"]).exits(1).says("no tunnel fits");
+    lab.run(&["plan"]).exits(1).says("no tunnel fits `name: ");
     let made = lab.cloudflare("POST", &lab.account("cfd_tunnel"), Some(json!({"name": "shared"})));
     lab.apply(&[]);
     lab.is_settled(&[]);
@@ -245,7 +245,7 @@ resources:
     // A tombstone is no tunnel.
     let path = lab.account(&format!("cfd_tunnel/{}", made["id"].as_str().unwrap()));
     lab.cloudflare("DELETE", &path, None);
-    lab.run(&["plan"]).exits(1).says("no tunnel fits");
+    lab.run(&["plan"]).exits(1).says("no tunnel fits `name: ");
 }
 
 fn service(expose: &str) -> String {
