@@ -1,6 +1,8 @@
 //! Reports as text, in the manner of rustc: what, where, the source line, what is behind it, what
 //! to do next.
 
+use std::collections::BTreeSet;
+
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin, Renderer, Snippet};
 
@@ -76,9 +78,19 @@ pub(super) fn gathered<'a>(all: impl IntoIterator<Item = &'a Report>) -> Vec<Rep
     out
 }
 
-/// Several reports, a blank line between them.
+/// Several reports, a blank line between them. What ails one reading often ails them all: the same
+/// advice to reports that are about no place in a file is given once.
 pub fn reports(all: &[Report], options: &RenderOptions) -> String {
-    all.iter().map(|one| report(one, options)).collect::<Vec<_>>().join("\n")
+    let mut given: BTreeSet<&String> = BTreeSet::new();
+    let mut texts = Vec::new();
+    for one in all {
+        let mut shown = one.clone();
+        if one.location.is_none() {
+            shown.hints = one.hints.iter().filter(|hint| given.insert(*hint)).cloned().collect();
+        }
+        texts.push(report(&shown, options));
+    }
+    texts.join("\n")
 }
 
 /// `error`, `warning`, `note`.

@@ -235,19 +235,7 @@ pub async fn read(
         }
         None => {}
     }
-    if unread.is_empty() {
-        return Ok(scope);
-    }
-    advise_once(&mut unread);
-    Err(Stop { exit: Exit::Error, reports: unread })
-}
-
-/// Leaves out advice that an earlier report gives: what ails one reading often ails them all.
-fn advise_once(reports: &mut [Report]) {
-    let mut given: BTreeSet<String> = BTreeSet::new();
-    for report in reports {
-        report.hints.retain(|hint| given.insert(hint.clone()));
-    }
+    if unread.is_empty() { Ok(scope) } else { Err(Stop { exit: Exit::Error, reports: unread }) }
 }
 
 /// What a need is for, in words.
