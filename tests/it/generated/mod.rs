@@ -311,6 +311,10 @@ fn runner() -> (u64, TestRunner) {
 
 /// At least as many resources of the kind as there are to be, in as many worlds as that takes.
 fn settle(kind: &str) {
+    // These run in one process, without moto.
+    if crate::kill::is_moto() {
+        return;
+    }
     let generator = GENERATORS.iter().find(|generator| generator.kind == kind).unwrap();
     let (seed, mut runner) = runner();
     let batch: Vec<Gen> = (0..generator.batch).map(generator.spec).collect();
