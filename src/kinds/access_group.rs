@@ -1,14 +1,13 @@
 //! An Access group of the account (contract 6.5).
 
 use schemars::JsonSchema;
-use serde_json::json;
 
 use super::access_policy::SETS;
 use super::access_rules::{self, Rule};
 use super::compare;
 use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::marked::{self, Collection};
-use super::support::{fields, moment, pick, remote_of, required_text, text, with_ignored};
+use super::support::{fields, listed, moment, pick, remote_of, required_text, text, with_ignored};
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
@@ -144,10 +143,7 @@ impl Kind for AccessGroup {
     }
 
     fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {
-        let (Some(id), Some(name)) = (text(item, "id"), text(item, "name")) else {
-            return Vec::new();
-        };
-        if item.get("include").is_none() {
+        if text(item, "name").is_none() || item.get("include").is_none() {
             return Vec::new();
         }
         let mut spec = pick(item, &["name"]);
@@ -155,14 +151,7 @@ impl Kind for AccessGroup {
             let rules = item.get(field).cloned().unwrap_or_default();
             spec.insert(field.to_owned(), access_rules::from_wire(&rules, scope));
         }
-        let outputs = [("id".to_owned(), json!(id)), ("name".to_owned(), json!(name))];
-        vec![Remote {
-            id: id.to_owned(),
-            spec: Json::Object(spec),
-            outputs: outputs.into_iter().collect(),
-            version: None,
-            raw: item.clone(),
-        }]
+        listed(item, spec, &["id", "name"])
     }
 
     fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {

@@ -8,7 +8,7 @@ use super::compare;
 use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::marked::{self, Collection};
 use super::support::{
-    duration, fields, items, moment, pick, remote_of, required_text, text, with_ignored,
+    duration, fields, items, listed, moment, pick, remote_of, required_text, text, with_ignored,
 };
 use crate::model::call::{Answer, Call, Listing, Paging, Service};
 use crate::model::kind::{
@@ -293,24 +293,15 @@ impl Kind for AccessPolicy {
     }
 
     fn read(&self, item: &Json, scope: &Scope) -> Vec<Remote> {
-        let (Some(id), Some(name)) = (text(item, "id"), text(item, "name")) else {
+        if text(item, "name").is_none() {
             return Vec::new();
-        };
+        }
         if item.get("reusable") == Some(&json!(false)) || item.get("decision").is_none() {
             return Vec::new();
         }
         let mut spec = spec_of(item, scope);
         spec.shift_remove("precedence");
-        let mut outputs = JsonMap::new();
-        outputs.insert("id".to_owned(), json!(id));
-        outputs.insert("name".to_owned(), json!(name));
-        vec![Remote {
-            id: id.to_owned(),
-            spec: Json::Object(spec),
-            outputs,
-            version: None,
-            raw: item.clone(),
-        }]
+        listed(item, spec, &["id", "name"])
     }
 
     fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {

@@ -7,7 +7,9 @@ use serde_json::json;
 use super::compare::{self, Compared};
 use super::forms::{self, Form, NormalForm, Rest, rule};
 use super::marked::{self, Collection};
-use super::support::{days, duration, fields, moment, pick, remote_of, required_text, text};
+use super::support::{
+    days, duration, fields, listed, moment, pick, remote_of, required_text, text,
+};
 use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
@@ -199,18 +201,10 @@ impl Kind for ServiceToken {
     }
 
     fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
-        let (Some(id), Some(_)) = (text(item, "id"), text(item, "name")) else {
+        if ["name", "client_id"].iter().any(|field| text(item, field).is_none()) {
             return Vec::new();
-        };
-        let Some(client_id) = text(item, "client_id") else { return Vec::new() };
-        let outputs = [("id".to_owned(), json!(id)), ("client_id".to_owned(), json!(client_id))];
-        vec![Remote {
-            id: id.to_owned(),
-            spec: Json::Object(forms::read(FORMS, pick(item, &["name", "duration"]))),
-            outputs: outputs.into_iter().collect(),
-            version: None,
-            raw: item.clone(),
-        }]
+        }
+        listed(item, forms::read(FORMS, pick(item, &["name", "duration"])), &["id", "client_id"])
     }
 
     fn fetch(&self, id: &str, scope: &Scope) -> Option<Call> {

@@ -48,6 +48,18 @@ pub fn is_empty(value: &Json) -> bool {
     }
 }
 
+/// The object in an item of a list, with these of its fields as outputs; none without an id.
+pub fn listed(item: &Json, spec: JsonMap, outputs: &[&str]) -> Vec<Remote> {
+    let Some(id) = text(item, "id") else { return Vec::new() };
+    vec![Remote {
+        id: id.to_owned(),
+        spec: Json::Object(spec),
+        outputs: pick(item, outputs),
+        version: None,
+        raw: item.clone(),
+    }]
+}
+
 /// An object of those of the given fields that are there.
 pub fn pick(spec: &Json, names: &[&str]) -> JsonMap {
     let mut out = JsonMap::new();
