@@ -145,13 +145,21 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
         }
         let now = path.get(live);
         let is_value = recorded == secret::HIDDEN || hides(facts, text);
-        let same = match (recorded, now) {
-            (Json::Null, None) => true,
-            (recorded, Some(now)) if recorded == now => true,
+        // The server leaves some empty containers out of its answers.
+        let left = match recorded {
+            Json::Null => facts.sent.and_then(|sent| path.get(sent)).unwrap_or(recorded),
+            _ => recorded,
+        };
+        let same = match (left, now) {
+            (_, None) => recorded.is_null(),
+            (_, Some(now)) if recorded == now => true,
             // Secret values are not recorded: whoever changes one takes its ownership.
             (_, Some(_)) if is_value => ours.contains(&path),
             // What others add beneath a container that boxctl left empty is theirs.
             (Json::Object(map), Some(Json::Object(_))) if map.is_empty() => ours.contains(&path),
+            (Json::Array(items), Some(Json::Array(_))) if items.is_empty() => {
+                ours.contains(&path) && is_filled_by_others(owners, &path)
+            }
             (_, _) => false,
         };
         if same {
@@ -176,6 +184,12 @@ fn drift(facts: &Facts<'_>, live: &Json, owners: &[Managed]) -> Vec<FieldChange>
         found.push(change);
     }
     found
+}
+
+/// Whether others own items of a list: then it is merged by keys, and an apply leaves them.
+fn is_filled_by_others(owners: &[Managed], list: &Path) -> bool {
+    let others = owners.iter().filter(|entry| !entry.is_boxctls());
+    others.flat_map(|entry| &entry.paths).any(|path| path != list && list.leads_to(path))
 }
 
 /// Whether a field holds a value that may not be shown.

@@ -449,6 +449,45 @@ fn containers_left_empty_may_be_filled_by_others() {
 }
 
 #[test]
+fn containers_that_the_server_leaves_out_while_empty_may_be_filled_too() {
+    let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "c",
+        "namespace": "a", "labels": {}, "finalizers": []}, "spec": {"tolerations": []}});
+    let ours = json!({"manager": "boxctl", "operation": "Apply", "fieldsV1": {
+        "f:metadata": {"f:labels": {}, "f:finalizers": {}}, "f:spec": {"f:tolerations": {}}}});
+    let mut answer = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "c", "namespace": "a", "uid": "u", "managedFields": [ours]}});
+    answer["spec"] = json!({});
+    for (field, value, owned, drifted) in [
+        (
+            "/metadata/labels",
+            json!({"a": "b"}),
+            json!({"f:metadata": {"f:labels": {"f:a": {}}}}),
+            false,
+        ),
+        (
+            "/metadata/finalizers",
+            json!(["a/b"]),
+            json!({"f:metadata": {"f:finalizers": {"v:\"a/b\"": {}}}}),
+            false,
+        ),
+        (
+            "/spec/tolerations",
+            json!([{"key": "a"}]),
+            json!({"f:spec": {"f:tolerations": {}}}),
+            true,
+        ),
+    ] {
+        let mut live = answer.clone();
+        let (parent, name) = field.rsplit_once('/').unwrap();
+        live.pointer_mut(parent).unwrap()[name] = value;
+        let theirs = json!({"manager": "other", "operation": "Update", "fieldsV1": owned});
+        live["metadata"]["managedFields"].as_array_mut().unwrap().push(theirs);
+        let found = Case::applied(manifest.clone(), &answer, &live).diff();
+        assert_eq!(!found.drift.is_empty(), drifted, "{field}: {:?}", found.drift);
+    }
+}
+
+#[test]
 fn a_secret_is_compared_by_owner_and_by_dry_run() {
     let manifest = json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": "s", "namespace": "a"}, "data": {"k": "b25l"}});
