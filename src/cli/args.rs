@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::drift_args::DriftArgs;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// When colours are written.
@@ -377,14 +378,7 @@ Examples:
   boxctl drift --verify-secrets  also values that no version tells of
   boxctl apply                   puts it right"
     )]
-    Drift {
-        /// Stacks [default: all]
-        stacks: Vec<String>,
-        /// Also read what is otherwise taken as recorded (parameters' values, tunnels' tokens);
-        /// takes ssm:GetParameters, kms:Decrypt, Cloudflare Tunnel Write
-        #[arg(long)]
-        verify_secrets: bool,
-    },
+    Drift(DriftArgs),
     /// Show whether a stack works: tunnel, records, Access, secrets, workloads; exit 1 if not
     #[command(
         long_about = "Show whether a stack works: whether each of its resources is there, tunnels \

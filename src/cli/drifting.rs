@@ -1,10 +1,14 @@
 //! `drift`: recorded against observed; read-only.
 
+use std::time::Instant;
+
 use crate::model::change::Action;
 use crate::model::error::{Exit, Level, Stop};
 use crate::render::drift::{self, DriftView};
+use crate::render::graph::Graph;
 use crate::run::pipeline;
 
+use super::drift_args::DriftArgs;
 use super::planning::orphan;
 use super::session::Session;
 use super::ui::Ui;
@@ -14,19 +18,23 @@ use super::wires::Wires;
 ///
 /// # Errors
 /// What stops it before anything was compared.
-pub async fn run(
-    session: &Session,
-    ui: &Ui,
-    stacks: &[String],
-    verify_secrets: bool,
-) -> Result<Exit, Stop> {
-    let mut gathered = session.gather_as_applied(stacks)?;
-    let checks = gathered.reports.clone();
-    let mut view = DriftView { checks, verify_secrets, ..DriftView::default() };
+pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, Stop> {
+    let (began, verify_secrets) = (Instant::now(), args.verify_secrets);
+    let mut gathered = session.gather_as_applied(&args.stacks)?;
+    let mut view = DriftView {
+        project: session.project.name.clone(),
+        at: jiff::Timestamp::now(),
+        checks: gathered.reports.clone(),
+        verify_secrets,
+        ..DriftView::default()
+    };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
     for subject in &gathered.subjects {
         view.stacks.push(subject.stack.name.clone());
         view.pending.extend(pending(subject));
+        if let Some(state) = &subject.state {
+            view.graphs.push((subject.stack.name.clone(), Graph::of_state(state)));
+        }
     }
     view.in_progress = session.leave_to_holders(&mut gathered.subjects);
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
@@ -42,6 +50,7 @@ pub async fn run(
     view.checks.extend(observations.away.reports());
     view.checks.extend(observations.settled.iter().flat_map(|found| found.reports.clone()));
     view.requests = context.transport.requests();
+    view.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let unread = view.checks.iter().any(|check| check.level == Level::Error);
     if ui.json {
         ui.print_json(&drift::json(&view));

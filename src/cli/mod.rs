@@ -3,6 +3,7 @@
 mod applying;
 pub mod args;
 pub mod connect;
+mod drift_args;
 mod drifting;
 mod dumps;
 mod files;
@@ -254,9 +255,9 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             session.close().await;
             result
         }
-        Command::Drift { stacks, verify_secrets } => {
-            let session = Session::open(of("drift", stacks)).await?;
-            let result = drifting::run(&session, ui, stacks, *verify_secrets).await;
+        Command::Drift(args) => {
+            let session = Session::open(of("drift", &args.stacks)).await?;
+            let result = drifting::run(&session, ui, args).await;
             session.close().await;
             result
         }

@@ -252,3 +252,15 @@ pub struct Drift {
     /// Recorded (`before`) and observed (`after`) values.
     pub paths: Vec<FieldChange>,
 }
+
+/// What was said of drift that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Acknowledged {
+    /// When it counts again, whatever it is then (RFC 3339).
+    pub until: String,
+    /// Why it may stay.
+    pub reason: String,
+    /// Who said so, where that is written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}

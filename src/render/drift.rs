@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::RenderOptions;
 use super::fields::field_change;
+use super::graph::Graph;
 use super::group::grouped;
 use super::human::{drift_words, requests_line};
 use super::json::{drift_entry, report as report_json};
@@ -13,7 +14,7 @@ use super::taken;
 use super::text::{Palette, clean, count, paint};
 use crate::model::Json;
 use crate::model::address::Address;
-use crate::model::change::{Action, Drift, DriftKind};
+use crate::model::change::{Acknowledged, Action, Drift, DriftKind};
 use crate::model::error::Report;
 use crate::model::plan::{Plan, Requests};
 use crate::model::unread::Taken;
@@ -21,10 +22,18 @@ use crate::model::unread::Taken;
 /// What `drift` found.
 #[derive(Clone, Debug, Default)]
 pub struct DriftView {
+    /// The project's name.
+    pub project: String,
+    /// When the look was begun.
+    pub at: jiff::Timestamp,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
     /// Stacks that were looked at.
     pub stacks: Vec<String>,
     /// What is not as it was recorded, with its stack.
     pub drift: Vec<(String, Drift)>,
+    /// What is known and unchanged since, with its stack and what was said of it: no alarm.
+    pub acknowledged: Vec<(String, Drift, Acknowledged)>,
     /// What the files ask for and was not applied yet, with its stack: no drift.
     pub pending: Vec<(String, Address, Action)>,
     /// Stacks that another run works on, and who it is.
@@ -37,6 +46,8 @@ pub struct DriftView {
     pub verify_secrets: bool,
     /// What it cost.
     pub requests: Requests,
+    /// What is recorded of each stack and what needs what.
+    pub graphs: Vec<(String, Graph)>,
 }
 
 impl DriftView {
