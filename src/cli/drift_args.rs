@@ -1,12 +1,25 @@
 //! The arguments of `drift`.
 
+use super::install_args::InstallCommand;
+
 /// What `drift` looks at, and where it tells what it found.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DriftArgs {
+    #[command(subcommand)]
+    pub command: Option<DriftCommand>,
     /// Stacks [default: all]
     pub stacks: Vec<String>,
     /// Also read what is otherwise taken as recorded (parameters' values, tunnels' tokens);
     /// takes ssm:GetParameters, kms:Decrypt, Cloudflare Tunnel Write
     #[arg(long)]
     pub verify_secrets: bool,
+}
+
+/// What else there is to do about drift.
+#[derive(clap::Subcommand, Debug)]
+pub enum DriftCommand {
+    /// Write the files of a job that looks for drift at its times
+    #[command(subcommand)]
+    Install(InstallCommand),
 }

@@ -8,6 +8,8 @@ mod drifting;
 mod dumps;
 mod files;
 mod history;
+mod install;
+mod install_args;
 mod lines;
 mod panics;
 mod planning;
@@ -32,6 +34,7 @@ use crate::model::plan::Options;
 use crate::render::RenderOptions;
 
 use args::{Cli, Color, Command, Drawing, Global, Planning, SandboxCommand, StateCommand};
+use drift_args::{DriftArgs, DriftCommand};
 use session::{Globals, Session};
 use ui::Ui;
 
@@ -255,6 +258,11 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             session.close().await;
             result
         }
+        Command::Drift(DriftArgs { command: Some(command), .. }) => match command {
+            DriftCommand::Install(command) => {
+                install::run(&Session::offline(of("drift install", &[]))?, command, ui)
+            }
+        },
         Command::Drift(args) => {
             let session = Session::open(of("drift", &args.stacks)).await?;
             let result = drifting::run(&session, ui, args).await;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::model::call::Service;
+use crate::model::call::{Call, Service};
 use crate::model::error::{CallError, Failure};
 
 /// The whole table.
@@ -74,9 +74,25 @@ pub const TOKEN_SCOPES: &str = "a token for plan needs, for the account: Cloudfl
     for the zones: Zone Read, DNS Read. A token for apply needs Write where these say Read, apart \
     from zones and identity providers";
 
+/// The permission of an API token that reading something of Cloudflare wants, and of what.
+pub fn reading(call: &Call) -> Option<String> {
+    let table = TABLE.as_ref().ok().filter(|_| call.service == Service::Cloudflare)?;
+    let found = wanted(table, &format!("GET {}", call.path))?;
+    Some(format!("{} ({})", found.read, found.of))
+}
+
 /// The permission of an API token that an operation (`GET /zones/…/dns_records`) wants.
 fn permission(table: &Table, operation: &str) -> String {
     let reads = operation.starts_with("GET ");
+    match wanted(table, operation) {
+        Some(Permission { of, read, write, .. }) => {
+            format!("`{}` for the {of}", if reads { read } else { write })
+        }
+        None => "the permission for it".to_owned(),
+    }
+}
+
+fn wanted<'t>(table: &'t Table, operation: &str) -> Option<&'t Permission> {
     let fits = |at: &str| {
         let mut rest = Some(operation);
         for part in at.split('*') {
@@ -84,13 +100,7 @@ fn permission(table: &Table, operation: &str) -> String {
         }
         rest.is_some()
     };
-    let found = table.permissions.iter().find(|permission| fits(&permission.at));
-    match found {
-        Some(Permission { of, read, write, .. }) => {
-            format!("`{}` for the {of}", if reads { read } else { write })
-        }
-        None => "the permission for it".to_owned(),
-    }
+    table.permissions.iter().find(|permission| fits(&permission.at))
 }
 
 fn row<'a>(table: &'a Table, error: &CallError) -> Option<&'a Row> {

@@ -7,6 +7,7 @@ pub mod drift;
 pub mod graph;
 pub mod history;
 pub mod human;
+pub mod job;
 pub mod json;
 pub mod markdown;
 pub mod progress;

@@ -27,6 +27,7 @@ mod faults;
 mod first_hour;
 mod gaps_a;
 mod generated;
+mod install;
 mod interrupted;
 mod kill;
 mod kubectl;

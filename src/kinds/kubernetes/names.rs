@@ -153,20 +153,26 @@ pub fn parse_id<'a, 's>(
     id: &'a str,
     scope: &'s Scope,
 ) -> Option<(&'s ApiResource, Option<&'a str>, &'a str)> {
+    let (plural, group, namespace, name) = split_id(id)?;
+    let resource = scope
+        .api_resources
+        .iter()
+        .flatten()
+        .find(|resource| resource.plural == plural && resource.group == group)?;
+    Some((resource, namespace, name))
+}
+
+/// The parts of an id: the name in paths, the group, the namespace and the object's name.
+pub fn split_id(id: &str) -> Option<(&str, &str, Option<&str>, &str)> {
     let mut parts = id.split('/');
     let (kind, second, third) = (parts.next()?, parts.next()?, parts.next());
     if parts.next().is_some() {
         return None;
     }
     let (plural, group) = kind.split_once('.').unwrap_or((kind, ""));
-    let resource = scope
-        .api_resources
-        .iter()
-        .flatten()
-        .find(|resource| resource.plural == plural && resource.group == group)?;
     match third {
-        Some(name) => Some((resource, Some(second), name)),
-        None => Some((resource, None, second)),
+        Some(name) => Some((plural, group, Some(second), name)),
+        None => Some((plural, group, None, second)),
     }
 }
 
