@@ -12,10 +12,8 @@ pub fn workflow(job: &Job, image: &str) -> String {
         false => format!(" --project {}", shell(&job.dir)),
     };
     let mut env = Vec::new();
-    let mut passed = vec!["-e GITHUB_ACTIONS"];
     if !job.cloudflare.is_empty() {
         env.push("CLOUDFLARE_API_TOKEN: ${{ secrets.BOXCTL_DRIFT_CLOUDFLARE_API_TOKEN }}");
-        passed.push("-e CLOUDFLARE_API_TOKEN");
     }
     let (mut rights, mut login) = (String::new(), String::new());
     if job.ssm {
@@ -27,16 +25,12 @@ pub fn workflow(job: &Job, image: &str) -> String {
              \"${{{{ secrets.BOXCTL_DRIFT_ROLE }}}}\", aws-region: {}}}\n",
             quoted(&region)
         );
-        passed.push(
-            "-e AWS_REGION -e AWS_ACCESS_KEY_ID -e AWS_SECRET_ACCESS_KEY -e AWS_SESSION_TOKEN",
-        );
     }
-    let mut before = String::new();
+    let mut kubeconfig = String::new();
     if job.cluster {
         env.push("KUBECONFIG_TEXT: ${{ secrets.BOXCTL_DRIFT_KUBECONFIG }}");
-        before
-            .push_str("          printf '%s' \"$KUBECONFIG_TEXT\" > \"$RUNNER_TEMP/kubeconfig\"\n");
-        passed.push("-v \"$RUNNER_TEMP:/run/job\" -e KUBECONFIG=/run/job/kubeconfig");
+        env.push("KUBECONFIG: ${{ runner.temp }}/kubeconfig");
+        kubeconfig.push_str("          printf '%s' \"$KUBECONFIG_TEXT\" > \"$KUBECONFIG\"\n");
     }
     let env: String = env.iter().map(|line| format!("          {line}\n")).collect();
     let env = if env.is_empty() { env } else { format!("        env:\n{env}") };
@@ -54,13 +48,13 @@ jobs:
     timeout-minutes: 20
     steps:
       - uses: actions/checkout@v5
-{login}      - name: look
+{login}      - name: get boxctl
+        run: docker cp "$(docker create {image}):/boxctl" "$RUNNER_TEMP/boxctl"
+      - name: look
         id: look
 {env}        run: |
-          code=0
-{before}          docker run --rm --user "$(id -u)" -v "$PWD:/project" -w /project \
-            {passed} \
-            {image}{directory} {words} --markdown drift.md || code=$?
+{kubeconfig}          code=0
+          "$RUNNER_TEMP/boxctl"{directory} {words} --markdown drift.md || code=$?
           echo "code=$code" >> "$GITHUB_OUTPUT"
           [ "$code" = 0 ] || [ "$code" = 2 ]
       - name: keep the issue
@@ -77,7 +71,6 @@ jobs:
 "#,
         project = job.project.replace(['\n', '\r'], " "),
         schedule = quoted(&job.schedule),
-        passed = passed.join(" "),
         image = shell(image),
         words = job.words().join(" "),
         title = shell(&format!("Drift of {}", job.project)),
