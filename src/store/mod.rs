@@ -13,6 +13,7 @@ mod history;
 mod journal;
 mod lease;
 mod lock;
+mod notes;
 mod plans;
 mod remote;
 mod schema;

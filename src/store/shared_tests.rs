@@ -287,7 +287,7 @@ fn the_lease_of_a_dead_holder_is_taken_over_with_a_message() {
     assert!(lock.is_ok());
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("apply dead") && told[0].contains("waiting up to 600ms"), "{told:?}");
-    assert!(told[1].contains("has not moved for 600ms: taking it over"), "{told:?}");
+    assert!(told[1].contains("has not moved for 600ms: took it over"), "{told:?}");
     assert!(store.holder("s").unwrap().unwrap().contains("apply new"));
 }
 
@@ -322,4 +322,20 @@ fn sealed_states_on_disk_are_as_durable_as_open_ones() {
     assert_eq!(store.load("s").unwrap().unwrap().state.resources, state.resources);
     let open = Store::local(dir.path()).load("s").unwrap_err();
     assert!(text(&open).contains("s.journal"), "{open}");
+}
+
+#[test]
+fn notes_are_beside_the_states_and_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Arc::new(Memory::default());
+    for store in [Store::local(dir.path()), store_on(&memory)] {
+        assert_eq!(store.read_note("drift").unwrap(), None);
+        store.put_note("drift", b"{}").unwrap();
+        store.put_note("drift", b"[]").unwrap();
+        assert_eq!(store.read_note("drift").unwrap().as_deref(), Some(b"[]".as_slice()));
+        assert_eq!(store.list().unwrap(), Vec::<String>::new());
+        assert!(matches!(store.put_note("../x", b""), Err(StoreError::Name(_))));
+    }
+    assert_eq!(memory.names(), ["notes/drift.json"]);
+    assert!(dir.path().join("notes/drift.json").is_file());
 }
