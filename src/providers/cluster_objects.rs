@@ -1,5 +1,6 @@
 //! Objects that several machines share, in a namespace of a cluster: Secrets, and Leases for what
-//! is renewed. Their resourceVersion is the version that writes are conditional on.
+//! is renewed. Their resourceVersion is the version that writes are conditional on (Kubernetes API
+//! concepts, "Resource versions").
 
 use std::io::{Read, Write};
 use std::sync::RwLock;
@@ -12,26 +13,36 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cluster::Cluster;
+use super::retry::CONNECT;
 use crate::model::Json;
-use crate::model::call::{Call, Listing, Method, Paging, Service};
+use crate::model::call::{Answer, Call, Listing, Method, Paging, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::port::{Expected, KeepError, Keeping, Object, Objects, Put, Transport};
 use crate::model::secret::Secrets;
 
 /// The label that says whose the objects are.
-const PROJECT: &str = "boxctl.io/project";
-/// The annotation that says which object of ours this is.
-const NAME: &str = "boxctl.io/name";
+const PROJECT: &str = "boxctl/project";
+/// The label that says which stack an object is about.
+const STACK: &str = "boxctl/stack";
+/// The annotation with the name that the store has for an object.
+const NAME: &str = "boxctl/name";
 /// The annotation of a Lease with what a Secret has in its data.
-const CONTENT: &str = "boxctl.io/content";
-/// The type of our Secrets.
-const TYPE: &str = "boxctl.io/state";
+const CONTENT: &str = "boxctl/content";
+/// The type of the Secrets.
+const TYPE: &str = "boxctl/state";
 /// The key of a Secret's data.
 const KEY: &str = "content.gz";
-/// What a Secret takes at most (kubernetes, `MaxSecretSize`: 1 MiB of data).
+/// Who writes them, as their managed fields say.
+const MANAGER: &str = "boxctl-state";
+/// What the data of a Secret takes, in bytes (k8s.io/api/core/v1, `MaxSecretSize`).
 const MOST: usize = 1024 * 1024;
-/// How ends the name of what is renewed.
+/// How the names of what is renewed end.
 const LOCK: &str = ".lock";
+/// How long a part of a name may be: a label's value takes 63 characters.
+const LONGEST: usize = 54;
+/// A list without what is in the Secrets.
+const METADATA: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 /// Objects in a namespace.
 pub struct ClusterObjects {
@@ -41,9 +52,9 @@ pub struct ClusterObjects {
 }
 
 impl ClusterObjects {
-    /// The objects of a project in a namespace, which has to exist.
+    /// The objects of a project in a namespace, which has to be there.
     pub fn new(cluster: Cluster, namespace: String, project: &str) -> Self {
-        ClusterObjects { cluster, namespace, project: label(project) }
+        ClusterObjects { cluster, namespace, project: part(project) }
     }
 
     fn collection(&self, name: &str) -> String {
@@ -58,43 +69,82 @@ impl ClusterObjects {
         format!("{}/{}", self.collection(name), self.object_name(name))
     }
 
-    /// A name that Kubernetes takes: what is readable of ours, and a digest of the whole.
     fn object_name(&self, name: &str) -> String {
-        let mut digest = String::new();
-        for byte in Sha256::digest(name.as_bytes()).iter().take(4) {
-            digest.push_str(&format!("{byte:02x}"));
-        }
-        format!("boxctl-{}-{}-{digest}", self.project, label(name))
+        let name = if is_plain(name) { name.replace('/', ".") } else { part(name) };
+        format!("boxctl.{}.{name}", self.project)
     }
 
-    async fn send(&self, call: &Call) -> Result<crate::model::call::Answer, CallError> {
+    async fn send(&self, call: Call) -> Result<Answer, KeepError> {
+        // Whether a write can be sent again is the store's to say, and so with its reads.
+        let call = Call { within_ms: Some(0), ..call };
         let secrets = RwLock::new(Secrets::new());
-        self.cluster.send(call, &secrets).await
+        self.cluster.send(&call, &secrets).await.map_err(|error| self.failed(error))
     }
 
-    fn document(&self, name: &str, content: &[u8], version: Option<&str>) -> Result<Json, KeepError> {
+    /// What became of a call that was not carried out, or of which that is not known.
+    fn failed(&self, error: CallError) -> KeepError {
+        let is_passing = match error.failure {
+            Failure::Unknown | Failure::Throttled => true,
+            Failure::NotSent => error.code.as_deref() == Some(CONNECT),
+            _ => false,
+        };
+        let namespace = &self.namespace;
+        let hint = match error.failure {
+            Failure::Denied if error.status == Some(403) => Some(format!(
+                "a Role in the namespace {namespace} has to allow get, list, create, update and \
+                 delete of secrets, and get, create, update and delete of leases in \
+                 coordination.k8s.io"
+            )),
+            Failure::NotFound => Some(format!(
+                "make the namespace: `kubectl create namespace {namespace}`, or see to \
+                 `state.namespace`"
+            )),
+            _ => error.hint.clone(),
+        };
+        KeepError { message: error.to_string(), hint, is_passing }
+    }
+
+    fn document(
+        &self,
+        name: &str,
+        content: &[u8],
+        version: Option<&str>,
+    ) -> Result<Json, KeepError> {
+        let mut labels = json!({"app.kubernetes.io/managed-by": "boxctl", PROJECT: self.project});
+        if let Some(stack) = stack(name) {
+            labels[STACK] = part(stack).into();
+        }
         let mut metadata = json!({
             "name": self.object_name(name),
             "namespace": self.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "boxctl", PROJECT: self.project},
+            "labels": labels,
             "annotations": {NAME: name},
         });
         if let Some(version) = version {
             metadata["resourceVersion"] = version.into();
         }
         if name.ends_with(LOCK) {
-            let text = String::from_utf8_lossy(content);
-            metadata["annotations"][CONTENT] = text.as_ref().into();
+            let text = std::str::from_utf8(content).map_err(|_| broken("a lock is a text"))?;
+            metadata["annotations"][CONTENT] = text.into();
             return Ok(json!({
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "metadata": metadata, "spec": lease(&text),
+                "metadata": metadata, "spec": lease(text),
             }));
         }
-        let packed = pack(content).map_err(|error| stuck(error.to_string()))?;
+        let packed = pack(content).map_err(|error| broken(error.to_string()))?;
         if packed.len() > MOST {
-            let message = format!("{} bytes are more than a Secret takes", packed.len());
-            let hint = Some("keep the states of this project in a bucket: `backend: s3`".into());
-            return Err(KeepError { message, hint, is_passing: false });
+            return Err(KeepError {
+                message: format!(
+                    "it has {} bytes when compressed, and a Secret takes {MOST}",
+                    packed.len()
+                ),
+                hint: Some(
+                    "split the stack, or keep the states of this project in a bucket: `boxctl \
+                     state migrate`"
+                        .to_owned(),
+                ),
+                is_passing: false,
+            });
         }
         Ok(json!({
             "apiVersion": "v1", "kind": "Secret", "type": TYPE,
@@ -103,19 +153,47 @@ impl ClusterObjects {
     }
 }
 
+/// The stack that an object is about, by the names that the store gives: `<stack>.json`,
+/// `history/<stack>/3.json`.
+fn stack(name: &str) -> Option<&str> {
+    let stack = match name.split_once('/') {
+        Some(("history", rest)) => rest.split_once('/')?.0,
+        Some(_) => return None,
+        None => name.rsplit_once('.')?.0,
+    };
+    Some(stack).filter(|stack| !stack.is_empty())
+}
+
+/// Whether a name of the store, `dir/dir/file.json`, can stand in a name with dots for its slashes:
+/// no two such names come to the same, since each ends in one extension.
+fn is_plain(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !label.is_empty()
+            && label.chars().all(fits)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let (dirs, file) = name.rsplit_once('/').unwrap_or(("", name));
+    name.len() <= LONGEST
+        && (dirs.is_empty() || dirs.split('/').all(is_label))
+        && file.split_once('.').is_some_and(|(stem, kind)| is_label(stem) && is_label(kind))
+}
+
 /// What people read of a lease with kubectl, from the last line of what is in it.
 fn lease(content: &str) -> Json {
-    let record: Json =
-        content.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    let record = content.lines().last().and_then(|line| serde_json::from_str::<Json>(line).ok());
+    let record = record.unwrap_or_default();
     let moment = |key: &str| {
         let time = record[key].as_str()?.parse::<jiff::Timestamp>().ok()?;
-        // MicroTime wants its six digits.
-        Some(format!("{time:.6}"))
+        // A MicroTime has six digits.
+        Some(Json::from(format!("{time:.6}")))
     };
-    let mut spec = json!({"holderIdentity": record["holder"].as_str().unwrap_or_default()});
+    let mut spec = json!({});
     for (field, value) in [
-        ("acquireTime", moment("acquired").map(Json::from)),
-        ("renewTime", moment("renewed").map(Json::from)),
+        ("holderIdentity", record["holder"].as_str().map(Json::from)),
+        ("acquireTime", moment("acquired")),
+        ("renewTime", moment("renewed")),
         ("leaseDurationSeconds", record["seconds"].as_u64().filter(|n| *n > 0).map(Json::from)),
     ] {
         if let Some(value) = value {
@@ -125,17 +203,31 @@ fn lease(content: &str) -> Json {
     spec
 }
 
-/// Lower-case letters, digits and dashes, at most 60 of them.
-fn label(text: &str) -> String {
-    let dashed: String = text
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(60)
-        .collect();
-    match dashed.trim_matches('-') {
-        "" => "x".to_owned(),
-        trimmed => trimmed.to_owned(),
+/// A text as a part of a name, and as a label's value: lower-case letters, digits, dashes and single
+/// dots, at most 63 of them. What had to be changed ends in a digest, so that no two are alike.
+fn part(text: &str) -> String {
+    let mut clean = String::new();
+    for c in text.chars() {
+        match c {
+            'a'..='z' | '0'..='9' => clean.push(c),
+            '.' | '/' if clean.ends_with(|last: char| last.is_ascii_alphanumeric()) => {
+                clean.push('.');
+            }
+            'A'..='Z' => clean.push(c.to_ascii_lowercase()),
+            _ if clean.is_empty() || clean.ends_with('.') => {}
+            _ => clean.push('-'),
+        }
+    }
+    clean.truncate(LONGEST);
+    let clean = clean.trim_end_matches(['-', '.']);
+    if clean == text {
+        return clean.to_owned();
+    }
+    let digest = Sha256::digest(text.as_bytes());
+    let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    match clean {
+        "" => digest,
+        clean => format!("{clean}-{digest}"),
     }
 }
 
@@ -151,44 +243,41 @@ fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn stuck(message: impl Into<String>) -> KeepError {
+fn broken(message: impl Into<String>) -> KeepError {
     KeepError { message: message.into(), hint: None, is_passing: false }
 }
 
-fn failed(error: CallError) -> KeepError {
-    // The transport repeats what is safe to repeat; whether a write is, the store knows.
-    let is_passing = matches!(error.failure, Failure::Unknown | Failure::Throttled)
-        || error.status.is_some_and(|status| status >= 500);
-    KeepError { message: error.to_string(), hint: error.hint, is_passing }
+fn version(found: &Json) -> Result<String, KeepError> {
+    let version = found.pointer("/metadata/resourceVersion").and_then(Json::as_str);
+    version.map(str::to_owned).ok_or_else(|| broken("the answer has no resourceVersion"))
 }
 
 fn object(found: &Json) -> Result<Object, KeepError> {
-    let version = found.pointer("/metadata/resourceVersion").and_then(Json::as_str);
-    let version = version.ok_or_else(|| stuck("it has no resourceVersion"))?.to_owned();
+    let version = version(found)?;
     if let Some(text) = found["metadata"]["annotations"].get(CONTENT).and_then(Json::as_str) {
         return Ok(Object { content: text.as_bytes().to_vec(), version });
     }
     let packed = found["data"].get(KEY).and_then(Json::as_str);
-    let packed = packed.ok_or_else(|| stuck("it is not a Secret that boxctl wrote"))?;
-    let packed = BASE64_STANDARD.decode(packed).map_err(|error| stuck(error.to_string()))?;
-    let content = unpack(&packed).map_err(|error| stuck(error.to_string()))?;
+    let packed = packed.ok_or_else(|| broken("boxctl did not write what is there"))?;
+    let packed = BASE64_STANDARD.decode(packed).map_err(|error| broken(error.to_string()))?;
+    let content = unpack(&packed).map_err(|error| broken(error.to_string()))?;
     Ok(Object { content, version })
 }
 
 impl Objects for ClusterObjects {
     fn place(&self, name: &str) -> String {
-        let (kind, namespace) =
-            (if name.ends_with(LOCK) { "lease" } else { "secret" }, &self.namespace);
+        let namespace = &self.namespace;
         match name {
             "" => format!("namespace {namespace}"),
-            _ => format!("{kind} {namespace}/{}", self.object_name(name)),
+            _ if name.ends_with(LOCK) => format!("lease {namespace}/{}", self.object_name(name)),
+            _ => format!("secret {namespace}/{}", self.object_name(name)),
         }
     }
 
     fn read<'a>(&'a self, name: &'a str) -> Keeping<'a, Option<Object>> {
         Box::pin(async move {
             let call = Call::get(Service::Kubernetes, self.path(name)).tolerate(&[404]);
-            let answer = self.send(&call).await.map_err(failed)?;
+            let answer = self.send(call).await?;
             if answer.status == 404 {
                 return Ok(None);
             }
@@ -203,23 +292,32 @@ impl Objects for ClusterObjects {
         expected: &'a Expected,
     ) -> Keeping<'a, Put> {
         Box::pin(async move {
-            let (method, path, version) = match expected {
-                Expected::Absent => (Method::Post, self.collection(name), None),
-                Expected::Version(version) => (Method::Put, self.path(name), Some(version)),
+            // A 404 of a PUT is that what was there is gone; one of a POST, that there is no such
+            // namespace.
+            let (method, path, version, gone) = match expected {
+                Expected::Absent => (Method::Post, self.collection(name), None, &[409][..]),
+                Expected::Version(version) => {
+                    (Method::Put, self.path(name), Some(version.as_str()), &[404, 409][..])
+                }
             };
-            let body = self.document(name, content, version.map(String::as_str))?;
-            let mut call = Call::change(Service::Kubernetes, method, path).body(body);
-            // A conflict, and a PUT of what was deleted meanwhile: but a POST into a namespace that
-            // is not there is a mistake.
-            call = match expected {
-                Expected::Absent => call.tolerate(&[409]),
-                Expected::Version(_) => call.tolerate(&[409, 404]),
-            };
-            let answer = self.send(&call).await.map_err(failed)?;
-            if !answer.is_success() {
-                return Ok(Put::Moved);
+            let call = Call::change(Service::Kubernetes, method, path)
+                .query("fieldManager", MANAGER)
+                .body(self.document(name, content, version)?)
+                .tolerate(gone);
+            let answer = self.send(call).await?;
+            if answer.is_success() {
+                return self::version(&answer.body).map(Put::Done);
             }
-            object(&answer.body).map(|object| Put::Done(object.version))
+            match answer.body["reason"].as_str() {
+                Some("AlreadyExists" | "NotFound") => Ok(Put::Moved),
+                Some("Conflict") if version.is_some() => Ok(Put::Moved),
+                // A quota that is counted by another request at this moment, say.
+                _ => Err(KeepError {
+                    message: answer.body["message"].as_str().unwrap_or("a conflict").to_owned(),
+                    hint: None,
+                    is_passing: true,
+                }),
+            }
         })
     }
 
@@ -231,20 +329,19 @@ impl Objects for ClusterObjects {
                     "preconditions": {"resourceVersion": version},
                 }))
                 .tolerate(&[404, 409]);
-            let answer = self.send(&call).await.map_err(failed)?;
+            let answer = self.send(call).await?;
             Ok(if answer.status == 409 { Put::Moved } else { Put::Done(String::new()) })
         })
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> Keeping<'a, Vec<String>> {
         Box::pin(async move {
-            let path = self.collection("");
-            let call = Call::get(Service::Kubernetes, path)
+            let call = Call::get(Service::Kubernetes, self.collection(""))
                 .query("labelSelector", format!("{PROJECT}={}", self.project))
                 .query("limit", "500");
-            let call = Call { accept: Some(METADATA), ..call };
+            let call = Call { accept: Some(METADATA), within_ms: Some(0), ..call };
             let listing = Listing { call, paging: Paging::Token };
-            let items = self.cluster.list(&listing).await.map_err(failed)?;
+            let items = self.cluster.list(&listing).await.map_err(|error| self.failed(error))?;
             let mut names: Vec<String> = items
                 .iter()
                 .filter_map(|item| item["metadata"]["annotations"].get(NAME)?.as_str())
@@ -257,5 +354,6 @@ impl Objects for ClusterObjects {
     }
 }
 
-/// A list without what is in the Secrets.
-const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+#[cfg(test)]
+#[path = "cluster_objects_tests.rs"]
+mod tests;
