@@ -355,7 +355,7 @@ fn is_kept(session: &Session, subject: &pipeline::Subject, plan: &StackPlan) -> 
         && !subject.retired
         && state.rolled_back == plan.rolled_back
         && (subject.stack.renamed_from.as_ref())
-            .is_none_or(|old| !session.store.checkpoint_path(old).exists())
+            .is_none_or(|old| !session.store.has(old).unwrap_or(true))
 }
 
 /// Writes what a run of a stack came to, unless the journal could not be written to the end.

@@ -43,11 +43,11 @@ pub fn list(session: &Session, stack: Option<&String>, ui: &Ui) -> Result<Exit, 
 /// # Errors
 /// The state is locked.
 pub fn unlock(session: &Session, stack: &str, ui: &Ui) -> Result<Exit, Stop> {
-    let path = session.store.lock_path(stack);
-    if !session.store.checkpoint_path(stack).exists() && !path.exists() {
+    let holder = session.store.holder(stack).map_err(|error| store_stop(&error))?;
+    if holder.is_none() && !session.store.has(stack).map_err(|error| store_stop(&error))? {
         return Err(super::states::no_state(session, stack)?);
     }
-    match session.store.holder(stack).map_err(|error| store_stop(&error))? {
+    match holder {
         None => {
             ui.print(&format!("The state of {stack} is not locked: there is nothing to do."));
             ui.note("A lock is the operating system's, and is gone with the process that held it.");

@@ -15,7 +15,7 @@ use crate::model::secret::Secrets;
 use crate::model::state::State;
 use crate::run::pipeline::{Origin, Subject};
 use crate::sandbox;
-use crate::store::{LocalStore, Lock, LockError, LockInfo, StoreError};
+use crate::store::{Lock, LockError, LockInfo, Store, StoreError};
 
 use super::connect::Overrides;
 use super::ui::Ui;
@@ -44,7 +44,7 @@ pub struct Session {
     /// What it says.
     pub project: Project,
     /// Its states.
-    pub store: LocalStore,
+    pub store: Store,
     /// What takes the place of the environment's endpoints and credentials.
     pub overrides: Overrides,
     /// What every command is given.
@@ -131,7 +131,7 @@ impl Session {
             overrides = Some(environment);
             embedded = running;
         }
-        let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
+        let store = Store::local(state_dir(&dir, &project, globals.sandbox));
         Ok(Session { dir, project, store, overrides, globals, embedded })
     }
 
@@ -142,7 +142,7 @@ impl Session {
     pub fn offline(globals: Globals) -> Result<Session, Stop> {
         let dir = project_dir(&globals)?;
         let project = config::load_project(&dir, &Disk).map_err(failed)?;
-        let store = LocalStore::new(state_dir(&dir, &project, globals.sandbox));
+        let store = Store::local(state_dir(&dir, &project, globals.sandbox));
         Ok(Session {
             dir,
             project,
@@ -343,13 +343,7 @@ impl Session {
         let info = LockInfo::of_this_process(self.globals.doing.clone(), now);
         let names: Vec<&str> = stacks.iter().map(String::as_str).collect();
         let timeout = self.globals.lock_timeout;
-        let mut locked = self.store.lock(&names, &info, Duration::ZERO);
-        if let Err(LockError::Held(held)) = &locked
-            && !timeout.is_zero()
-        {
-            ui.note(&format!("{held}: waiting up to {timeout:?} for it"));
-            locked = self.store.lock(&names, &info, timeout);
-        }
+        let locked = self.store.lock(&names, &info, timeout, &mut |text| ui.note(text));
         locked.map_err(|error| match error {
             LockError::Held(held) => Stop {
                 exit: Exit::Locked,

@@ -185,6 +185,7 @@ fn edit(
 
 /// Writes a state that was changed by hand, as a run of its own.
 fn noted(session: &Session, mut state: State) -> Result<State, Stop> {
+    session.store.open_journal(&state).map_err(|error| store_stop(&error))?;
     state.serial += 1;
     let run = session.globals.doing.clone();
     let at = jiff::Timestamp::now().to_string();

@@ -15,7 +15,7 @@ use crate::providers::Apis;
 use crate::render::json::EventLines;
 use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
-use crate::store::LocalStore;
+use crate::store::Store;
 
 use super::connect::connect;
 use super::lines::Lines;
@@ -70,7 +70,7 @@ pub struct Wires {
     secrets: Arc<RwLock<Secrets>>,
     renderer: Arc<Renderer>,
     outside: Machine,
-    turns: LocalStore,
+    turns: Store,
     published: std::sync::Mutex<Vec<String>>,
     /// Whether the user asked to stop.
     pub stop: Arc<StopFlag>,

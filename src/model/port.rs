@@ -89,3 +89,69 @@ pub trait Outside: Send + Sync {
     /// Fills the bytes from the operating system's randomness.
     fn random(&self, bytes: &mut [u8]);
 }
+
+/// A future that [`Objects`] returns.
+pub type Keeping<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeepError>> + Send + 'a>>;
+
+/// Keeps small objects by name, for several machines at once: a bucket, or a namespace of a
+/// cluster. A write says what it expects to be there, and is refused where that has changed.
+pub trait Objects: Send + Sync {
+    /// Where an object is, as people would look for it.
+    fn place(&self, name: &str) -> String;
+
+    /// Reads an object; None where there is none.
+    fn read<'a>(&'a self, name: &'a str) -> Keeping<'a, Option<Object>>;
+
+    /// Writes an object whole, if what is there is what is expected.
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        content: &'a [u8],
+        expected: &'a Expected,
+    ) -> Keeping<'a, Put>;
+
+    /// Removes an object of that version; one that is gone already is fine.
+    fn remove<'a>(&'a self, name: &'a str, version: &'a str) -> Keeping<'a, Put>;
+
+    /// The names of the objects that begin so, in order.
+    fn list<'a>(&'a self, prefix: &'a str) -> Keeping<'a, Vec<String>>;
+}
+
+/// An object as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// The store's own mark of this write: an ETag, a resourceVersion.
+    pub version: String,
+}
+
+/// What a write expects to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing.
+    Absent,
+    /// This version.
+    Version(String),
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was done; the version that it made (none for a removal).
+    Done(String),
+    /// Something else is there than was expected: nothing was done.
+    Moved,
+}
+
+/// An object that could not be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct KeepError {
+    /// Code and message of the store.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether it may go better the next time. A write may have been done all the same.
+    pub is_passing: bool,
+}

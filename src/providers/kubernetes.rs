@@ -360,7 +360,9 @@ fn lost(operation: &str, error: &kube::Error) -> CallError {
             | kube::Error::HttpError(_)
     );
     if is_connect || is_setup {
-        return not_sent(operation, text, "check that the cluster of the kubeconfig is reachable");
+        let hint = "check that the cluster of the kubeconfig is reachable";
+        let code = is_connect.then(|| super::retry::CONNECT.to_owned());
+        return CallError { code, ..not_sent(operation, text, hint) };
     }
     CallError { failure: Failure::Unknown, hint: None, ..not_sent(operation, text, "") }
 }

@@ -1,8 +1,11 @@
 //! How to reach each API: the one place that sends.
 
+mod aws;
+pub mod bucket;
 mod clock;
 pub mod cloudflare;
 pub mod cluster;
+pub mod cluster_objects;
 pub mod hints;
 pub mod kubernetes;
 pub mod merge;

@@ -4,12 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_ssm::config::http::HttpResponse;
 use aws_sdk_ssm::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_ssm::config::{ConfigBag, Credentials, Intercept, RuntimeComponents};
+use aws_sdk_ssm::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ssm::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::RequestId;
 use aws_sdk_ssm::primitives::DateTime;
@@ -17,18 +15,16 @@ use aws_sdk_ssm::types::{
     Parameter, ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType,
     ResourceTypeForTagging, Tag,
 };
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Builder, Connector, tls};
 use serde_json::json;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::clock::Clock;
 use super::retry::{self, Retry};
 use super::spacing::Spacing;
-use super::{AwsSettings, chain, hints, host_of, not_sent, proxy, reveal, scrub, tolerated};
+use super::{AwsSettings, aws, chain, hints, host_of, not_sent, reveal, scrub, tolerated};
 use crate::model::call::{Answer, Call, Listing, Service};
 use crate::model::error::{CallError, Failure};
-use crate::model::secret::{Secret, SecretId, Secrets};
+use crate::model::secret::Secrets;
 use crate::model::state::Target;
 use crate::model::{Json, JsonMap};
 
@@ -66,19 +62,13 @@ struct Clients {
 impl Ssm {
     /// A client; the SDK's chain is asked when something is sent first.
     pub fn new(settings: Option<AwsSettings>, region: Option<String>, retry: Retry) -> Self {
-        let mut session = Secrets::new();
-        for name in ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY"] {
-            if let Ok(value) = std::env::var(name) {
-                session.insert(SecretId::variable(name), Secret::new(value));
-            }
-        }
         Ssm {
             settings,
             region,
             retry,
             clients: OnceCell::new(),
             sent: AtomicU64::new(0),
-            session: RwLock::new(session),
+            session: aws::session(),
             clock: Arc::default(),
             puts: Spacing::new(PUTS_APART),
             tag_places: Semaphore::new(TAGS_AT_ONCE),
@@ -104,32 +94,8 @@ impl Ssm {
     }
 
     async fn load(&self) -> Clients {
-        let direct = self.settings.is_some();
-        let http = Builder::new().build_with_connector_fn(move |settings, components| {
-            let way = if direct { ProxyConfig::disabled() } else { proxy::of_aws() };
-            let mut builder = Connector::builder().proxy_config(way);
-            builder.set_connector_settings(settings.cloned());
-            builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-            let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-            builder.tls_provider(ring).build()
-        });
         let attempt = Duration::from_millis(self.retry.timing.request_ms);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(attempt).build());
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(aws) = &self.settings {
-            let secret = aws.secret_access_key.expose();
-            let keys = Credentials::new(&aws.access_key_id, secret, None, None, "boxctl");
-            loader = loader
-                .endpoint_url(&aws.endpoint_url)
-                .region(Region::new(aws.region.clone()))
-                .credentials_provider(keys);
-        }
-        let config = loader.load().await;
+        let config = aws::load(self.settings.as_ref(), self.region.as_deref(), attempt).await;
         let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(self.dates());
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(self.dates());
         Clients {
@@ -514,7 +480,8 @@ where
         SdkError::ServiceError(_) => {
             out.status = status;
             out.code = error.code().map(str::to_owned);
-            out.message = without_request(error.message().unwrap_or("the service gave no reason"));
+            out.message =
+                aws::without_request(error.message().unwrap_or("the service gave no reason"));
             out.failure = failure_of(status, error.code());
         }
         SdkError::ConstructionFailure(_) => {
@@ -532,9 +499,9 @@ where
         SdkError::DispatchFailure(failure) => {
             let text = chain(&error);
             out.message = text.clone();
-            if is_unconnected(&text) {
+            if aws::is_unconnected(&text) {
                 out.code = Some(retry::CONNECT.to_owned());
-            } else if is_without_credentials(&text) {
+            } else if aws::is_without_credentials(&text) {
                 out.code = Some("credentials".to_owned());
             } else if !failure.is_user() {
                 out.failure = Failure::Unknown;
@@ -546,27 +513,6 @@ where
         }
     }
     out
-}
-
-/// A message without the request that AWS repeats where a signature is wrong: its headers hold the
-/// session token.
-fn without_request(message: &str) -> String {
-    let said = message.split_once("The Canonical String").map_or(message, |(said, _)| said);
-    said.trim_end().to_owned()
-}
-
-/// Whether a text says that no connection came about.
-fn is_unconnected(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["connection refused", "tcp connect error", "dns error", "failed to lookup"]
-        .iter()
-        .any(|part| text.contains(part))
-}
-
-/// Whether a text says that the request was never signed.
-fn is_without_credentials(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["credential", "identity", "sso", "profile"].iter().any(|part| text.contains(part))
 }
 
 /// Whether a code says that calls come too fast.

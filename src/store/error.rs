@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::error::Report;
+use crate::model::port::KeepError;
 
 /// A file of the store that could not be read or written, or that can't be believed.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +115,34 @@ pub enum StoreError {
         /// The number of the last record in the state.
         has: u64,
     },
+    /// Another run has written there: the lock was taken over, or a file was put there by hand.
+    #[error("{} was written by another run in the meantime", path.display())]
+    Moved {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A shared place could not be read or written.
+    #[error("{} could not be used", path.display())]
+    Remote {
+        /// The object.
+        path: PathBuf,
+        /// Why.
+        source: KeepError,
+    },
+    /// A shared place does writes whose conditions do not hold.
+    #[error("{} does not honour the conditions of writes", path.display())]
+    Unconditional {
+        /// The place.
+        path: PathBuf,
+    },
+    /// A sealed document that can't be opened.
+    #[error("{} can't be opened: {reason}", path.display())]
+    Sealed {
+        /// The document.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A name that can't be the name of a stack's file.
     #[error("`{0}` can't be the name of a stack: letters, digits, `-` and `_` are what it is of")]
     Name(String),
@@ -127,6 +156,9 @@ impl StoreError {
         while let Some(cause) = source {
             report = report.cause(cause);
             source = cause.source();
+        }
+        if let StoreError::Remote { source: KeepError { hint: Some(hint), .. }, .. } = self {
+            report = report.hint(hint);
         }
         match self.advice() {
             Some(advice) => report.hint(advice),
@@ -156,6 +188,18 @@ impl StoreError {
             StoreError::Malformed { .. } => {
                 "put it back from a backup; earlier checkpoints are under history/"
             }
+            StoreError::Moved { .. } => {
+                "the lock of this run stood still for so long that another run took it over: \
+                 nothing more was sent; plan again"
+            }
+            StoreError::Unconditional { .. } => {
+                "two runs would overwrite one another there: choose a store that knows If-Match \
+                 and If-None-Match"
+            }
+            StoreError::Sealed { .. } => {
+                "set the variable that `state.encryption` names to the key that it was sealed with"
+            }
+            StoreError::Remote { .. } => return None,
             StoreError::Write { source, .. } => return of_disk(source.kind()),
             StoreError::Read { .. } | StoreError::Behind { .. } | StoreError::Name(_) => {
                 return None;

@@ -1,43 +1,35 @@
 //! Earlier runs of a stack: the last ten that changed something.
 
-use std::path::PathBuf;
-
+use super::backend;
 use super::error::StoreError;
-use super::{LocalStore, files, format, local};
+use super::format;
+use super::states::{Store, check_name};
 use crate::model::history::Past;
+use crate::model::port::Expected;
 use crate::model::state;
 
 /// How many runs are kept, the last one among them.
 const KEPT: usize = 10;
 
-impl LocalStore {
-    /// The directory of a stack's earlier runs.
-    pub fn history_dir(&self, stack: &str) -> PathBuf {
-        self.dir().join("history").join(stack)
-    }
-
+impl Store {
     /// The runs of a stack that are kept, in order of their serials.
     ///
     /// # Errors
     /// A file that can't be read, is damaged, or of a newer format.
     pub fn history(&self, stack: &str) -> Result<Vec<Past>, StoreError> {
-        local::check_name(stack)?;
+        check_name(stack)?;
         let mut runs = Vec::new();
         for serial in self.serials(stack)? {
-            let path = self.past_path(stack, serial);
-            if let Some(content) = files::read(&path)? {
-                runs.push(format::past(&path, &content)?);
+            let name = past_name(stack, serial);
+            if let Some(found) = self.backend.read(&name)? {
+                runs.push(format::past(&self.backend.path(&name), &found.content)?);
             }
         }
         Ok(runs)
     }
 
-    fn past_path(&self, stack: &str, serial: u64) -> PathBuf {
-        self.history_dir(stack).join(format!("{serial}.json"))
-    }
-
     fn serials(&self, stack: &str) -> Result<Vec<u64>, StoreError> {
-        let names = files::names(&self.history_dir(stack))?;
+        let names = self.backend.names(&backend::history(stack))?;
         let mut serials: Vec<u64> =
             names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
         serials.sort_unstable();
@@ -45,8 +37,8 @@ impl LocalStore {
     }
 
     /// Whether a run is kept.
-    pub(super) fn is_kept(&self, stack: &str, serial: u64) -> bool {
-        self.past_path(stack, serial).exists()
+    pub(super) fn is_kept(&self, stack: &str, serial: u64) -> Result<bool, StoreError> {
+        Ok(self.backend.read(&past_name(stack, serial))?.is_some())
     }
 
     /// Puts a run into the history, and takes the oldest ones out of it.
@@ -55,25 +47,42 @@ impl LocalStore {
         if serial == 0 {
             return Ok(());
         }
-        let path = self.past_path(stack, serial);
-        files::replace(&path, format::write_past(run, &path)?.as_bytes())?;
+        let name = past_name(stack, serial);
+        let path = self.backend.path(&name);
+        self.put_past(stack, &name, format::write_past(run, &path)?.as_bytes())?;
         let serials = self.serials(stack)?;
         for old in serials.iter().rev().filter(|old| **old <= serial).skip(KEPT) {
-            files::remove(&self.past_path(stack, *old))?;
+            self.backend.remove(&past_name(stack, *old))?;
         }
         Ok(())
     }
 
+    /// Writes into the history. What is there under that name was written by a run that was
+    /// replaced, or killed before its checkpoint: only who still holds the lock replaces it.
+    fn put_past(&self, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        match self.backend.put(name, content, &Expected::Absent) {
+            Err(StoreError::Moved { .. }) => {}
+            done => return done.map(drop),
+        }
+        let there = self.backend.read(name)?.map_or(Expected::Absent, |found| found.expected);
+        self.check_held(stack)?;
+        self.backend.put(name, content, &there).map(drop)
+    }
+
     /// Keeps a checkpoint of an older format as it is, before it is written in today's.
     pub(super) fn keep_original(&self, stack: &str) -> Result<(), StoreError> {
-        let path = self.checkpoint_path(stack);
-        let Some(content) = files::read(&path)? else { return Ok(()) };
-        let Some(version) = format::version(&content) else { return Ok(()) };
+        let name = backend::checkpoint(stack);
+        let Some(found) = self.backend.read(&name)? else { return Ok(()) };
+        let Some(version) = format::version(&found.content) else { return Ok(()) };
         if version >= u64::from(state::FORMAT_VERSION) {
             return Ok(());
         }
-        let serial = format::state(&path, &content)?.serial;
-        let name = format!("{serial}.format-{version}.json");
-        files::replace(&self.history_dir(stack).join(name), &content)
+        let serial = format::state(&self.backend.path(&name), &found.content)?.serial;
+        let name = format!("{}{serial}.format-{version}.json", backend::history(stack));
+        self.put_past(stack, &name, &found.content)
     }
+}
+
+fn past_name(stack: &str, serial: u64) -> String {
+    format!("{}{serial}.json", backend::history(stack))
 }

@@ -1,13 +1,12 @@
 //! The journal's lines: one record each, checksummed, the last of which a crash may have torn.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::backend::Durable;
 use super::error::StoreError;
-use super::files;
 use crate::model::journal::{Entry, FORMAT_VERSION, Journal, JournalError, Numbered};
 
 const HEAD: &str = "{\"record\":";
@@ -113,48 +112,29 @@ fn check_version(path: &Path, record: &Numbered) -> Result<(), StoreError> {
     }
 }
 
-/// Begins a journal in place of the one that is there: whole at once, never torn.
-pub(super) fn begin(path: &Path, entries: Vec<Entry>, first: u64) -> Result<(), StoreError> {
+/// A journal of these entries, the first of which has that number.
+pub(super) fn text(path: &Path, entries: Vec<Entry>, first: u64) -> Result<String, StoreError> {
     let mut content = String::new();
     for (number, entry) in (first..).zip(entries) {
         let text = line(&Numbered { number, entry })
             .map_err(|error| StoreError::Write { path: path.to_owned(), source: error.into() })?;
         content.push_str(&text);
     }
-    files::replace(path, content.as_bytes())
+    Ok(content)
 }
 
-/// Something that can be made durable.
-pub(super) trait Durable: Send {
-    /// Adds all bytes.
-    fn add(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Returns when everything added is on disk.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Durable for File {
-    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
-
-/// The journal of a stack in a file: append-only, each record durable before `append` returns.
-/// After a write or fsync that failed, nothing is written any more: what is on disk after it is
-/// not known.
-pub struct LocalJournal {
+/// The journal of a stack: each record durable before `append` returns. After a write that failed,
+/// nothing is written any more: what is there after it is not known.
+pub struct StoreJournal {
     path: PathBuf,
     file: Box<dyn Durable>,
     next: u64,
     broken: bool,
 }
 
-impl std::fmt::Debug for LocalJournal {
+impl std::fmt::Debug for StoreJournal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalJournal")
+        f.debug_struct("StoreJournal")
             .field("path", &self.path)
             .field("next", &self.next)
             .field("broken", &self.broken)
@@ -162,25 +142,9 @@ impl std::fmt::Debug for LocalJournal {
     }
 }
 
-impl LocalJournal {
-    /// Opens the file for appending, a torn tail cut off durably first.
-    pub(super) fn open(path: &Path, text: &Text, next: u64) -> Result<LocalJournal, StoreError> {
-        let opened = (|| -> io::Result<File> {
-            let file = OpenOptions::new().append(true).open(path)?;
-            if text.torn {
-                file.set_len(text.whole as u64)?;
-                file.sync_all()?;
-            }
-            Ok(file)
-        })();
-        match opened {
-            Ok(file) => Ok(LocalJournal::over(path, Box::new(file), next)),
-            Err(source) => Err(StoreError::Write { path: path.to_owned(), source }),
-        }
-    }
-
-    pub(super) fn over(path: &Path, file: Box<dyn Durable>, next: u64) -> LocalJournal {
-        LocalJournal { path: path.to_owned(), file, next, broken: false }
+impl StoreJournal {
+    pub(super) fn over(path: &Path, file: Box<dyn Durable>, next: u64) -> StoreJournal {
+        StoreJournal { path: path.to_owned(), file, next, broken: false }
     }
 
     fn write(&mut self, entry: Entry) -> io::Result<u64> {
@@ -198,7 +162,7 @@ impl LocalJournal {
     }
 }
 
-impl Journal for LocalJournal {
+impl Journal for StoreJournal {
     fn append(&mut self, entry: Entry) -> Result<u64, JournalError> {
         let path = self.path.display().to_string();
         self.write(entry).map_err(|source| JournalError { path, source })

@@ -1,26 +1,36 @@
-//! State, journal, locks and saved plans on disk.
+//! State, journal, locks and saved plans: on disk, or where several machines share them.
 //!
 //! A state is a checkpoint (`<stack>.json`) plus the fold of the journal after it
 //! (`<stack>.journal`). Everything written here is durable when the function returns.
 
+mod backend;
+mod claims;
+mod disk;
 mod error;
 mod files;
 mod format;
 mod history;
 mod journal;
-mod local;
+mod lease;
 mod lock;
+mod notes;
 mod plans;
+mod remote;
 mod schema;
+mod sealed;
+mod states;
 
 pub use error::StoreError;
-pub use journal::LocalJournal;
-pub use local::{Loaded, LocalStore};
+pub use journal::StoreJournal;
+pub use lease::Timing as LeaseTiming;
 pub use lock::{Lock, LockError, LockInfo, Locked};
 pub use plans::{load_plan, save_plan};
 pub use schema::{history_schema, plan_schema, state_schema};
+pub use states::{Loaded, Store};
 
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::journal::{Durable, LocalJournal, Text, line};
+use super::backend::Durable;
+use super::journal::{StoreJournal, Text, line};
 use super::*;
 use crate::model::JsonMap;
 use crate::model::address::Address;
@@ -18,7 +19,7 @@ use crate::model::history::Past;
 use crate::model::journal::{Effect, Entry, Intent, Journal, Numbered, Outcome, Settled};
 use crate::model::state::{Recorded, State, Target};
 
-fn recorded(id: &str) -> Recorded {
+pub(super) fn recorded(id: &str) -> Recorded {
     Recorded {
         kind: "tunnel".to_owned(),
         id: id.to_owned(),
@@ -42,11 +43,11 @@ fn recorded(id: &str) -> Recorded {
     }
 }
 
-fn run(state: &State) -> Past {
+pub(super) fn run(state: &State) -> Past {
     Past::of_state(state.clone())
 }
 
-fn intent(name: &str) -> Entry {
+pub(super) fn intent(name: &str) -> Entry {
     let address = Address::new("tunnel", name);
     Entry::Intent(Box::new(Intent {
         step: StepId { address: address.clone(), phase: Phase::Whole },
@@ -64,7 +65,7 @@ fn intent(name: &str) -> Entry {
     }))
 }
 
-fn outcome(intent: u64, name: &str) -> Entry {
+pub(super) fn outcome(intent: u64, name: &str) -> Entry {
     Entry::Outcome(Box::new(Outcome {
         intent,
         status: Some(200),
@@ -86,26 +87,26 @@ fn lost(intent: u64) -> Entry {
     }))
 }
 
-fn record(name: &str) -> Effect {
+pub(super) fn record(name: &str) -> Effect {
     let address = Address::new("tunnel", name);
     Effect::Record { address, record: Box::new(recorded(name)) }
 }
 
 /// Appends and folds, as a run does.
-fn put(journal: &mut LocalJournal, state: &mut State, entry: Entry) -> u64 {
+pub(super) fn put(journal: &mut StoreJournal, state: &mut State, entry: Entry) -> u64 {
     let number = journal.append(entry.clone()).unwrap();
     state.fold(number, &entry);
     number
 }
 
-fn store() -> (tempfile::TempDir, LocalStore) {
+fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = LocalStore::new(dir.path().join("state"));
+    let store = Store::local(dir.path().join("state"));
     (dir, store)
 }
 
 /// A store in which a first run created tunnel `a` and was cut short while creating `b`.
-fn cut_short() -> (tempfile::TempDir, LocalStore, State) {
+fn cut_short() -> (tempfile::TempDir, Store, State) {
     let (dir, store) = store();
     let mut state = State::new("s", "l1".to_owned());
     let mut journal = store.open_journal(&state).unwrap();
@@ -115,7 +116,7 @@ fn cut_short() -> (tempfile::TempDir, LocalStore, State) {
     (dir, store, state)
 }
 
-fn text(error: &StoreError) -> String {
+pub(super) fn text(error: &StoreError) -> String {
     error.to_string()
 }
 
@@ -319,15 +320,15 @@ fn the_last_ten_runs_are_kept() {
 
 #[test]
 fn stacks_are_listed_by_their_files() {
-    let (_dir, store, state) = cut_short();
+    let (dir, store, state) = cut_short();
     assert_eq!(store.list().unwrap(), ["s"]);
     let other = State { stack: "b".to_owned(), ..state };
     let other = State { journal: 0, ..other };
     store.checkpoint(&run(&other)).unwrap();
-    std::fs::write(store.dir().join("notes.schema.json"), "{}").unwrap();
-    std::fs::write(store.dir().join("c.lock"), "").unwrap();
+    std::fs::write(store.checkpoint_path("notes.schema"), "{}").unwrap();
+    std::fs::write(store.lock_path("c"), "").unwrap();
     assert_eq!(store.list().unwrap(), ["b", "s"]);
-    assert_eq!(LocalStore::new(store.dir().join("none")).list().unwrap(), [""; 0]);
+    assert_eq!(Store::local(dir.path().join("none")).list().unwrap(), [""; 0]);
     for name in ["../s", "", "a/b", ".s", "a.b"] {
         assert!(matches!(store.load(name), Err(StoreError::Name(_))), "{name}");
     }
@@ -372,8 +373,9 @@ fn a_lock_says_who_holds_it_and_goes_with_its_holder() {
         command: "apply b a".to_owned(),
         since: "2026-11-22T10:00:00Z".to_owned(),
     };
-    let lock = store.lock(&["b", "a"], &info, Duration::ZERO).unwrap();
-    let Err(LockError::Held(held)) = store.lock(&["a", "c"], &info, Duration::from_millis(60))
+    let lock = store.lock(&["b", "a"], &info, Duration::ZERO, &mut |_| {}).unwrap();
+    let Err(LockError::Held(held)) =
+        store.lock(&["a", "c"], &info, Duration::from_millis(60), &mut |_| {})
     else {
         panic!("it was taken twice");
     };
@@ -384,7 +386,7 @@ fn a_lock_says_who_holds_it_and_goes_with_its_holder() {
     assert_eq!(store.holder("a").unwrap().as_ref(), Some(&said));
     drop(lock);
     assert_eq!(store.holder("a").unwrap(), None);
-    store.lock(&["a", "b", "c"], &info, Duration::ZERO).unwrap();
+    store.lock(&["a", "b", "c"], &info, Duration::ZERO, &mut |_| {}).unwrap();
     assert_eq!(std::fs::read(store.lock_path("a")).unwrap(), b"");
 }
 
@@ -443,7 +445,7 @@ impl Failing {
 fn after_a_failed_write_or_fsync_nothing_is_appended_any_more() {
     for fails_at in [3, 4] {
         let file = Box::new(Failing(fails_at));
-        let mut journal = LocalJournal::over(Path::new("s.journal"), file, 7);
+        let mut journal = StoreJournal::over(Path::new("s.journal"), file, 7);
         assert_eq!(journal.append(intent("a")).unwrap(), 7);
         let error = journal.append(intent("b")).unwrap_err();
         assert_eq!(error.to_string(), "the journal s.journal could not be written");
@@ -540,7 +542,7 @@ proptest! {
 }
 
 /// A checkpoint and a run in its history, as the first format had them.
-fn of_the_first_format() -> (tempfile::TempDir, LocalStore, String) {
+fn of_the_first_format() -> (tempfile::TempDir, Store, String) {
     let (dir, store, mut state) = cut_short();
     (state.format_version, state.serial) = (1, 7);
     state.resources.clear();

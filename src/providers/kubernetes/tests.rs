@@ -135,6 +135,8 @@ async fn a_cluster_that_is_not_there_was_sent_nothing() {
     let call = Call::change(Service::Kubernetes, Method::Patch, "/api/v1/namespaces/a");
     let error = client.send(&call, Some(json!({}))).await.unwrap_err();
     assert_eq!(error.failure, Failure::NotSent, "{error}");
+    // It may be reached the next time.
+    assert_eq!(error.code.as_deref(), Some(crate::providers::retry::CONNECT));
     assert_eq!(client.requests(), 1);
 }
 

@@ -1,21 +1,37 @@
 //! The states of a project in a directory: checkpoint, journal and history of each stack.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::backend::{self, Backend, Telling};
+use super::claims::Claims;
+use super::disk::Disk;
 use super::error::StoreError;
-use super::files;
 use super::format;
-use super::journal::{self, LocalJournal, Text};
+use super::journal::{self, StoreJournal, Text};
+use super::lease::Timing;
+use super::lock::{Lock, LockError, LockInfo};
+use super::remote::Remote;
+use super::sealed::{self, Sealed};
 use crate::model::history::Past;
 use crate::model::journal::{Entry, FORMAT_VERSION, Numbered, OpenIntent};
+use crate::model::port::{Objects, Turns};
+use crate::model::secret::Secret;
 use crate::model::state::State;
 
-/// The states of a project in a directory. Reading needs no lock; writing needs the stack's
-/// [`super::Lock`].
+/// The states of a project. Reading needs no lock; writing needs the stack's [`Lock`].
+///
+/// Where several machines share them, a run whose lock was taken over while it was paused must not
+/// write any more. So whoever begins to write a stack puts its journal and its checkpoint there
+/// again first, each on the condition that it is what was read; every later write is conditional on
+/// the one before it. What the earlier holder expects is then there no more.
 #[derive(Clone, Debug)]
-pub struct LocalStore {
-    dir: PathBuf,
+pub struct Store {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) claims: Claims,
 }
 
 /// A state as it was found: the checkpoint with the journal after it folded in.
@@ -31,25 +47,109 @@ pub struct Loaded {
     pub unfinished: bool,
 }
 
-impl LocalStore {
-    /// The states in that directory, which need not exist yet.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        LocalStore { dir: dir.into() }
+impl Turns for Store {
+    fn take(&self, name: &str) -> io::Result<Option<Box<dyn Send>>> {
+        check_name(name).and_then(|()| self.backend.turn(name)).map_err(io::Error::other)
+    }
+}
+
+impl Store {
+    /// The states in a directory, which need not exist yet.
+    pub fn local(dir: impl Into<PathBuf>) -> Self {
+        Store::over(Arc::new(Disk::new(dir.into())))
     }
 
-    /// The directory.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    /// The states among objects that several machines share.
+    ///
+    /// # Errors
+    /// No thread can be begun.
+    pub fn shared(objects: Arc<dyn Objects>, lease: Timing) -> Result<Self, StoreError> {
+        let place = PathBuf::from(objects.place(""));
+        match Remote::new(objects, lease) {
+            Ok(remote) => Ok(Store::over(Arc::new(remote))),
+            Err(source) => Err(StoreError::Read { path: place, source }),
+        }
     }
 
-    /// The file of a stack's checkpoint.
+    /// The same, sealed with the key that a text stands for.
+    ///
+    /// # Errors
+    /// Why the text is no key.
+    pub fn sealed(self, key: &Secret) -> Result<Self, String> {
+        let key = sealed::key(key)?;
+        Ok(Store::over(Arc::new(Sealed::over(self.backend, &key))))
+    }
+
+    /// Whether several machines share the states.
+    pub fn is_shared(&self) -> bool {
+        self.backend.is_shared()
+    }
+
+    fn over(backend: Arc<dyn Backend>) -> Self {
+        Store { backend, claims: Claims::default() }
+    }
+
+    /// Where a stack's checkpoint is.
     pub fn checkpoint_path(&self, stack: &str) -> PathBuf {
-        self.dir.join(format!("{stack}.json"))
+        self.backend.path(&backend::checkpoint(stack))
     }
 
-    /// The file of a stack's journal.
+    /// Where a stack's journal is.
     pub fn journal_path(&self, stack: &str) -> PathBuf {
-        self.dir.join(format!("{stack}.journal"))
+        self.backend.path(&backend::journal(stack))
+    }
+
+    /// Where a stack's lock is.
+    pub fn lock_path(&self, stack: &str) -> PathBuf {
+        self.backend.path(&backend::lock(stack))
+    }
+
+    /// Where a stack's earlier runs are.
+    pub fn history_dir(&self, stack: &str) -> PathBuf {
+        self.backend.path(&backend::history(stack))
+    }
+
+    /// Whether anything was ever recorded of a stack.
+    ///
+    /// # Errors
+    /// The place can't be read.
+    pub fn has(&self, stack: &str) -> Result<bool, StoreError> {
+        check_name(stack)?;
+        Ok(self.backend.read(&backend::checkpoint(stack))?.is_some()
+            || self.backend.read(&backend::journal(stack))?.is_some())
+    }
+
+    /// Locks stacks, all or none, waiting up to `timeout` for others to let go of them; what is
+    /// waited for is told.
+    ///
+    /// # Errors
+    /// The first lock that is held beyond the timeout; a place that can't be used.
+    pub fn lock(
+        &self,
+        stacks: &[&str],
+        info: &LockInfo,
+        timeout: Duration,
+        tell: Telling<'_>,
+    ) -> Result<Lock, LockError> {
+        // In order of names, so that two runs never wait for one another.
+        let mut stacks = stacks.to_vec();
+        stacks.sort_unstable();
+        stacks.dedup();
+        stacks.iter().try_for_each(|stack| check_name(stack))?;
+        let lock = self.backend.lock(&stacks, info, timeout, tell)?;
+        for stack in stacks {
+            self.backend.sweep(stack)?;
+        }
+        Ok(lock)
+    }
+
+    /// Who holds the lock of a stack, if anyone does. Takes nothing.
+    ///
+    /// # Errors
+    /// The lock can't be looked at, so that nobody knows.
+    pub fn holder(&self, stack: &str) -> Result<Option<String>, StoreError> {
+        check_name(stack)?;
+        self.backend.holder(stack)
     }
 
     /// The state of a stack; None where nothing was ever recorded of it.
@@ -79,18 +179,22 @@ impl LocalStore {
     /// cut off durably.
     ///
     /// # Errors
-    /// As [`LocalStore::load`], and a journal that can't be written.
-    pub fn open_journal(&self, state: &State) -> Result<LocalJournal, StoreError> {
+    /// As [`Store::load`], a journal that can't be written, and [`StoreError::Moved`].
+    pub fn open_journal(&self, state: &State) -> Result<StoreJournal, StoreError> {
         check_name(&state.stack)?;
+        let name = backend::journal(&state.stack);
         let path = self.journal_path(&state.stack);
-        let mut text = self.read_journal(&state.stack)?;
-        self.check_fit(state, &text)?;
+        let (mut content, mut text) = self.claim(state)?;
         if text.records.is_empty() {
-            journal::begin(&path, vec![begin_entry(state)], state.journal + 1)?;
-            text = self.read_journal(&state.stack)?;
+            content = journal::text(&path, vec![begin_entry(state)], state.journal + 1)?.into();
+            self.put(&name, &content)?;
+            text = Text::read(&path, &content)?;
         }
+        content.truncate(text.whole);
         let next = text.last().unwrap_or(state.journal).max(state.journal) + 1;
-        LocalJournal::open(&path, &text, next)
+        let backend = Arc::clone(&self.backend);
+        let appender = backend.appender(&name, content, text.torn, &self.claims)?;
+        Ok(StoreJournal::over(&path, appender, next))
     }
 
     /// Writes a checkpoint and begins a new journal after it; the run is put into the history
@@ -98,22 +202,28 @@ impl LocalStore {
     /// new numbers.
     ///
     /// # Errors
-    /// A file that can't be written; a state that lacks what the journal recorded.
+    /// A document that can't be written; a state that lacks what the journal recorded.
     pub fn checkpoint(&self, run: &Past) -> Result<(), StoreError> {
         let state = &run.state;
         check_name(&state.stack)?;
+        let name = backend::checkpoint(&state.stack);
+        let path = self.checkpoint_path(&state.stack);
+        if !self.is_claimed(&state.stack) {
+            self.claim(state)?;
+        }
         let text = self.read_journal(&state.stack)?;
         self.check_fit(state, &text)?;
         self.check_complete(state, &text)?;
-        let path = self.checkpoint_path(&state.stack);
         self.keep_original(&state.stack)?;
         self.keep(run)?;
-        files::replace(&path, format::write_state(state, &path)?.as_bytes())?;
+        self.put(&name, format::write_state(state, &path)?.as_bytes())?;
         let mut entries = vec![begin_entry(state)];
         entries.extend(
             open_intents(&text.records).into_iter().map(|o| Entry::Intent(Box::new(o.intent))),
         );
-        journal::begin(&self.journal_path(&state.stack), entries, state.journal + 1)
+        let journal = self.journal_path(&state.stack);
+        let begun = journal::text(&journal, entries, state.journal + 1)?;
+        self.put(&backend::journal(&state.stack), begun.as_bytes())
     }
 
     /// The stacks that have a state, in order of their names.
@@ -121,7 +231,9 @@ impl LocalStore {
     /// # Errors
     /// A directory that can't be read.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
-        let mut stacks: Vec<String> = files::names(&self.dir)?
+        let mut stacks: Vec<String> = self
+            .backend
+            .names("")?
             .iter()
             .filter_map(|name| name.strip_suffix(".json").or_else(|| name.strip_suffix(".journal")))
             .filter(|stack| check_name(stack).is_ok())
@@ -138,26 +250,24 @@ impl LocalStore {
     /// A state that can't be read, a file that can't be written or removed.
     pub fn remove(&self, stack: &str) -> Result<(), StoreError> {
         if let Some(Loaded { state, .. }) = self.load(stack)?
-            && !self.is_kept(stack, state.serial)
+            && !self.is_kept(stack, state.serial)?
         {
             self.keep(&Past::of_state(state))?;
         }
         // The journal first: a journal without its checkpoint would read as a state of its own.
-        files::remove(&self.journal_path(stack))?;
-        files::remove(&self.checkpoint_path(stack))
-    }
-
-    /// Removes files that an earlier run had not finished when it was killed.
-    pub(super) fn sweep(&self, stack: &str) -> Result<(), StoreError> {
-        files::sweep(&self.checkpoint_path(stack))?;
-        files::sweep(&self.journal_path(stack))?;
-        files::sweep_all(&self.history_dir(stack))
+        for name in [backend::journal(stack), backend::checkpoint(stack)] {
+            self.backend.remove(&name)?;
+            self.claims.forget(&name);
+        }
+        Ok(())
     }
 
     fn read_checkpoint(&self, stack: &str) -> Result<Option<State>, StoreError> {
         let path = self.checkpoint_path(stack);
-        let Some(content) = files::read(&path)? else { return Ok(None) };
-        let state: State = format::state(&path, &content)?;
+        let Some(found) = self.backend.read(&backend::checkpoint(stack))? else {
+            return Ok(None);
+        };
+        let state: State = format::state(&path, &found.content)?;
         if state.stack != stack {
             let expected = stack.to_owned();
             return Err(StoreError::OtherStack { path, found: state.stack, expected });
@@ -166,9 +276,8 @@ impl LocalStore {
     }
 
     fn read_journal(&self, stack: &str) -> Result<Text, StoreError> {
-        let path = self.journal_path(stack);
-        match files::read(&path)? {
-            Some(content) => Text::read(&path, &content),
+        match self.backend.read(&backend::journal(stack))? {
+            Some(found) => Text::read(&self.journal_path(stack), &found.content),
             None => Ok(Text::default()),
         }
     }
@@ -190,7 +299,7 @@ impl LocalStore {
     }
 
     /// Whether the journal continues this state.
-    fn check_fit(&self, state: &State, text: &Text) -> Result<(), StoreError> {
+    pub(super) fn check_fit(&self, state: &State, text: &Text) -> Result<(), StoreError> {
         let Some(Entry::Begin { lineage, stack, after, .. }) =
             text.records.first().map(|r| &r.entry)
         else {
@@ -238,7 +347,7 @@ fn tells(entry: &Entry) -> bool {
     }
 }
 
-fn begin_entry(state: &State) -> Entry {
+pub(super) fn begin_entry(state: &State) -> Entry {
     Entry::Begin {
         lineage: state.lineage.clone(),
         stack: state.stack.clone(),

@@ -1,0 +1,147 @@
+//! Documents sealed with a key of the user's (XChaCha20-Poly1305): who can read the place can read
+//! neither names nor values, and who can write to it can't make a document that is taken for one.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use sha2::{Digest, Sha256};
+
+use super::backend::{Backend, Document, Durable, Telling};
+use super::claims::Claims;
+use super::error::StoreError;
+use super::lock::{Lock, LockError, LockInfo};
+use super::remote::Whole;
+use crate::model::port::Expected;
+use crate::model::secret::Secret;
+
+/// The first line of a sealed document.
+const HEAD: &[u8] = b"boxctl sealed 1\n";
+/// How long a nonce is, in bytes.
+const NONCE: usize = 24;
+
+/// A place whose documents are sealed. Locks are not: they say who holds them.
+pub(super) struct Sealed {
+    inner: Arc<dyn Backend>,
+    cipher: XChaCha20Poly1305,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sealed").field(&self.inner).finish()
+    }
+}
+
+/// The key that a text stands for: 32 bytes in Base64 are taken as they are, anything else by its
+/// SHA-256. Texts shorter than 20 characters are refused: they can be guessed.
+pub(super) fn key(text: &Secret) -> Result<Key, String> {
+    let text = text.expose().trim();
+    if let Ok(bytes) = BASE64_STANDARD.decode(text)
+        && let Ok(key) = <[u8; 32]>::try_from(bytes.as_slice())
+    {
+        return Ok(key.into());
+    }
+    if text.chars().count() < 20 {
+        return Err("it is shorter than 20 characters".to_owned());
+    }
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    Ok(digest.into())
+}
+
+impl Sealed {
+    pub(super) fn over(inner: Arc<dyn Backend>, key: &Key) -> Sealed {
+        Sealed { inner, cipher: XChaCha20Poly1305::new(key) }
+    }
+
+    fn broken(&self, name: &str, reason: &'static str) -> StoreError {
+        StoreError::Sealed { path: self.inner.path(name), reason }
+    }
+
+    fn seal(&self, name: &str, content: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let nonce = XNonce::generate();
+        // The name goes in: a document can't be put in another's place.
+        let payload = Payload { msg: content, aad: name.as_bytes() };
+        let sealed = self.cipher.encrypt(&nonce, payload);
+        let sealed = sealed.map_err(|_| self.broken(name, "it can't be sealed"))?;
+        let mut document = HEAD.to_vec();
+        document.extend_from_slice(&nonce);
+        document.extend_from_slice(&sealed);
+        Ok(document)
+    }
+
+    fn unseal(&self, name: &str, document: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let Some(body) = document.strip_prefix(HEAD) else {
+            return Err(self.broken(name, "it is not sealed, and `state.encryption` is set"));
+        };
+        let (nonce, sealed) =
+            body.split_first_chunk::<NONCE>().ok_or_else(|| self.broken(name, "it is cut off"))?;
+        let payload = Payload { msg: sealed, aad: name.as_bytes() };
+        self.cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| self.broken(name, "it was sealed with another key, or changed since"))
+    }
+}
+
+impl Backend for Sealed {
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.inner.path(name)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        let Some(found) = self.inner.read(name)? else { return Ok(None) };
+        let content = self.unseal(name, &found.content)?;
+        Ok(Some(Document { content, ..found }))
+    }
+
+    fn put(&self, name: &str, content: &[u8], expected: &Expected) -> Result<Expected, StoreError> {
+        self.inner.put(name, &self.seal(name, content)?, expected)
+    }
+
+    fn appender(
+        self: Arc<Self>,
+        name: &str,
+        content: Vec<u8>,
+        _is_torn: bool,
+        claims: &Claims,
+    ) -> Result<Box<dyn Durable>, StoreError> {
+        Ok(Box::new(Whole::of(self, name, content, claims)))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.inner.remove(name)
+    }
+
+    fn names(&self, dir: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.names(dir)
+    }
+
+    fn sweep(&self, stack: &str) -> Result<(), StoreError> {
+        self.inner.sweep(stack)
+    }
+
+    fn lock(
+        &self,
+        stacks: &[&str],
+        info: &LockInfo,
+        timeout: Duration,
+        tell: Telling<'_>,
+    ) -> Result<Lock, LockError> {
+        self.inner.lock(stacks, info, timeout, tell)
+    }
+
+    fn turn(&self, name: &str) -> Result<Option<Box<dyn Send>>, StoreError> {
+        self.inner.turn(name)
+    }
+
+    fn holder(&self, stack: &str) -> Result<Option<String>, StoreError> {
+        self.inner.holder(stack)
+    }
+}
