@@ -10,6 +10,7 @@ use crate::model::change::StepId;
 use crate::model::error::{Exit, Level, Report, Stop};
 use crate::model::event::{Event, Failed, Waiting};
 use crate::model::history::Past;
+use crate::model::journal::OpenIntent;
 use crate::model::plan::{Options, Plan, StackPlan};
 use crate::model::scope::Scope;
 use crate::model::state::State;
@@ -184,10 +185,10 @@ pub(super) async fn carry_out(
         return Ok(Exit::Refused);
     }
     let in_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    if something && in_ci && session.overrides.is_none() {
+    if something && in_ci && session.overrides.is_none() && !session.store.is_shared() {
         ui.note(
             "warning: the state is on this machine's disk; keep it where the next run finds it, \
-             runners that are thrown away lose it",
+             runners that are thrown away lose it (`state: {backend: s3, …}` or `kubernetes`)",
         );
     }
     wires.expect(&plan);
@@ -260,6 +261,7 @@ async fn one_stack(
     }
     let state =
         subject.state.clone().unwrap_or_else(|| State::new(&plan.stack, subject.lineage.clone()));
+    let lost = take_name(session, subject, &state)?;
     let journal = session.store.open_journal(&state).map_err(|error| store_stop(&error))?;
     let scope = Scope { lineage: subject.lineage.clone(), ..observations.scope.clone() };
     let wiring = wiring::of(&subject.stack.resources);
@@ -272,7 +274,7 @@ async fn one_stack(
         lookups,
         world,
         state,
-        subject.lost.clone(),
+        lost,
         Box::new(journal),
         part.wait,
     );
@@ -287,7 +289,7 @@ async fn one_stack(
     } else {
         Some(apply(&run, plan, part.plan_id, part.refused).await)
     };
-    let Shared { state, changed, broken, journal, .. } = run.into_shared();
+    let Shared { state, changed, broken, replaced, journal, .. } = run.into_shared();
     drop(journal);
     // What can't be read of the history is of no use to it either.
     let before = session.store.history(&plan.stack).unwrap_or_default();
@@ -303,6 +305,11 @@ async fn one_stack(
         state,
     });
     let state = ended.state.clone();
+    let broken = match (broken, replaced) {
+        (_, true) => Some(Exit::Locked),
+        (true, false) => Some(Exit::Error),
+        (false, false) => None,
+    };
     let ended = match end(session, subject, ended, broken) {
         Ok(ended) => ended,
         Err(stop) if applied.is_none() => return Err(stop),
@@ -330,6 +337,28 @@ async fn one_stack(
         requests: context.transport.requests(),
     });
     Ok(exit)
+}
+
+/// Brings the state of a stack that was renamed under its name, if it is not there yet. The calls of
+/// which it is not known what became of them come back.
+fn take_name(
+    session: &Session,
+    subject: &pipeline::Subject,
+    state: &State,
+) -> Result<Vec<OpenIntent>, Stop> {
+    let store = &session.store;
+    let stopped = |error| store_stop(&error);
+    let is_under = match &subject.stack.renamed_from {
+        Some(old) if !store.has_begun(&state.stack).map_err(stopped)? => {
+            let earlier = store.load(old).map_err(stopped)?;
+            earlier.is_some_and(|earlier| earlier.state.lineage == state.lineage)
+        }
+        _ => false,
+    };
+    if is_under {
+        return store.take_name(state, &subject.lost).map_err(stopped);
+    }
+    Ok(subject.lost.clone())
 }
 
 fn failed((step, report): &(StepId, Report)) -> Failed {
@@ -363,11 +392,11 @@ fn end(
     session: &Session,
     subject: &pipeline::Subject,
     past: Past,
-    is_broken: bool,
+    broken: Option<Exit>,
 ) -> Result<Exit, Stop> {
-    if is_broken {
+    if let Some(exit) = broken {
         // The journal has what is durable; a checkpoint might say more than that.
-        return Ok(Exit::Error);
+        return Ok(exit);
     }
     session.store.checkpoint(&past).map_err(|error| store_stop(&error))?;
     remove_old_name(session, subject)?;

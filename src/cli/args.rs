@@ -504,15 +504,42 @@ pub enum StateCommand {
         /// The stack [default: all]
         stack: Option<String>,
     },
-    /// Say which process holds a state's lock; removes nothing
+    /// Say who holds a state's lock; take it from a run that is gone, where states are shared
     #[command(
-        long_about = "Say which process holds a state's lock, and what ends that: the lock is \
-                            the operating system's, and is gone with its process, also a killed \
-                            one. Nothing is removed. Exit 4 if it is locked."
+        long_about = "Say who holds a state's lock, and what ends that. Of states on this disk the \
+                            lock is the operating system's, and is gone with its process, also a \
+                            killed one: nothing is removed, exit 4 if it is locked. Of shared \
+                            states it is a lease that the next run takes over when it has stood \
+                            still for a minute; this takes it at once. The run that held it \
+                            writes and sends nothing more."
     )]
     Unlock {
         /// The stack
         stack: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Move the states of all stacks to another place, or seal them
+    #[command(
+        long_about = "Move states, journals and earlier runs of all stacks to another place, or \
+                            seal them with another key. Either edit `state:` in boxctl.yaml and \
+                            give --from what it was, or give --to what it is to be and edit it \
+                            then. Everything is read back; the old place says where the states \
+                            are, and runs that still use it are refused. Cut short, it goes on \
+                            when it is begun again."
+    )]
+    #[command(group = clap::ArgGroup::new("place").required(true).args(["from", "to"]))]
+    Migrate {
+        /// What `state:` of boxctl.yaml said before: '{backend: local, dir: state}'
+        #[arg(long, value_name = "STATE")]
+        from: Option<String>,
+        /// What `state:` of boxctl.yaml is to say: '{backend: s3, bucket: NAME}'
+        #[arg(long, value_name = "STATE")]
+        to: Option<String>,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Take records out of the state; the objects stay
     Rm {

@@ -38,11 +38,13 @@ pub fn list(session: &Session, stack: Option<&String>, ui: &Ui) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// Runs `state unlock`: says who holds the lock. A local lock is its process's, and ends with it.
+/// Runs `state unlock`: says who holds the lock. A local lock is its process's, and ends with it; a
+/// shared one is taken from its holder.
 ///
 /// # Errors
-/// The state is locked.
-pub fn unlock(session: &Session, stack: &str, ui: &Ui) -> Result<Exit, Stop> {
+/// The state is locked, and stays so.
+pub fn unlock(session: &Session, stack: &str, yes: bool, ui: &Ui) -> Result<Exit, Stop> {
+    let is_shared = session.store.is_shared();
     let holder = session.store.holder(stack).map_err(|error| store_stop(&error))?;
     if holder.is_none() && !session.store.has(stack).map_err(|error| store_stop(&error))? {
         return Err(super::states::no_state(session, stack)?);
@@ -50,7 +52,26 @@ pub fn unlock(session: &Session, stack: &str, ui: &Ui) -> Result<Exit, Stop> {
     match holder {
         None => {
             ui.print(&format!("The state of {stack} is not locked: there is nothing to do."));
-            ui.note("A lock is the operating system's, and is gone with the process that held it.");
+            if !is_shared {
+                ui.note(
+                    "A lock is the operating system's, and is gone with the process that held it.",
+                );
+            }
+            Ok(Exit::Done)
+        }
+        Some(holder) if is_shared => {
+            ui.print(&format!("The state of {stack} is locked by {holder}."));
+            ui.note(
+                "If that run is alive, it is stopped before its next change, and what became of \
+                 its last calls is found out by the next apply.",
+            );
+            let question = "Take the lock from it? Only \"yes\" does it: ";
+            if !super::applying::confirm(ui, question, "yes", yes)? {
+                ui.note("Nothing was done.");
+                return Ok(Exit::Locked);
+            }
+            session.store.unlock(stack).map_err(|error| store_stop(&error))?;
+            ui.print(&format!("The state of {stack} is not locked any more."));
             Ok(Exit::Done)
         }
         Some(holder) => Err(Stop {

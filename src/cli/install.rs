@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::kinds;
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::kind::Locate;
-use crate::model::project::Project;
+use crate::model::project::{self, Project};
 use crate::model::scope::{Scope, Zone};
 use crate::model::state::State;
 use crate::providers::hints;
@@ -71,11 +71,12 @@ pub fn run(session: &Session, command: &InstallCommand, ui: &Ui) -> Result<Exit,
             let machine = OnMachine {
                 program: program.display().to_string(),
                 project: absolute(&session.project.dir).display().to_string(),
-                memory: Some(
-                    absolute(&session.project.dir.join(&session.project.state_dir))
-                        .display()
-                        .to_string(),
-                ),
+                memory: match &session.project.keeping.place {
+                    project::Place::Local { dir } => {
+                        Some(absolute(&session.project.dir.join(dir)).display().to_string())
+                    }
+                    project::Place::S3 { .. } | project::Place::Kubernetes { .. } => None,
+                },
                 user: run_as.clone().or_else(me).unwrap_or_else(|| "root".to_owned()),
             };
             let files = [

@@ -10,7 +10,9 @@ mod files;
 mod history;
 mod install;
 mod install_args;
+mod keeping;
 mod lines;
+mod migrating;
 mod panics;
 mod planning;
 mod rendering;
@@ -299,8 +301,17 @@ async fn state(global: &Global, command: &StateCommand, ui: &Ui) -> Result<Exit,
         StateCommand::History { stack } => {
             history::list(&Session::offline(of("state history", ""))?, stack.as_ref(), ui)
         }
-        StateCommand::Unlock { stack } => {
-            history::unlock(&Session::offline(of("state unlock", stack))?, stack, ui)
+        StateCommand::Unlock { stack, yes } => {
+            history::unlock(&Session::offline(of("state unlock", stack))?, stack, *yes, ui)
+        }
+        StateCommand::Migrate { from, to, yes } => {
+            let session = Session::offline(globals(global, "state migrate", &[]))?;
+            let said = match (from, to) {
+                (Some(text), _) => migrating::Said::From(text),
+                (None, Some(text)) => migrating::Said::To(text),
+                (None, None) => unreachable!("one of them is required"),
+            };
+            migrating::run(&session, said, *yes, ui)
         }
         StateCommand::Verify { stack } => {
             let session = Session::open(of("state verify", "")).await?;

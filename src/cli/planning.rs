@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Commands;
 use crate::model::error::{Exit, Level, Report, Stop};
 use crate::model::plan::{Options, Plan};
+use crate::model::project::Place;
 use crate::model::status::{Elsewhere, Standing};
 use crate::render;
 use crate::run::pipeline::{self, Observations};
@@ -35,11 +36,15 @@ pub fn commands(options: &Options) -> Commands {
     if options.no_commands { Commands::Skip } else { Commands::Run }
 }
 
-/// Where a saved plan goes: a name without a slash is in the project's `plans/`.
-pub fn plan_path(project: &Path, state_dir: &Path, said: &Path) -> PathBuf {
+/// Where a saved plan goes: a name without a slash is in `plans/`, beside states that are files of
+/// the project, else in the project.
+pub fn plan_path(project: &Path, states: &Place, said: &Path) -> PathBuf {
     let bare = said.components().count() == 1 && !said.to_string_lossy().contains('/');
     if bare {
-        let beside = state_dir.parent().unwrap_or(Path::new(""));
+        let beside = match states {
+            Place::Local { dir } => dir.parent().unwrap_or(Path::new("")),
+            Place::S3 { .. } | Place::Kubernetes { .. } => Path::new(""),
+        };
         project.join(beside).join("plans").join(said)
     } else {
         said.to_path_buf()
@@ -139,7 +144,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
     let (plan, _) = make(session, ui, &wires, gathered, &command.options).await?;
     show(ui, &plan);
     if let Some(out) = &command.out {
-        let path = plan_path(&session.dir, &session.project.state_dir, out);
+        let path = plan_path(&session.dir, &session.project.keeping.place, out);
         store::save_plan(&path, &plan).map_err(|error| store_stop(&error))?;
         ui.note(&format!(
             "Saved. `boxctl apply --plan {}` carries out exactly this.",

@@ -30,7 +30,7 @@ pub async fn run(
     command: &ApplyCommand,
     path: &Path,
 ) -> Result<Exit, Stop> {
-    let path = plan_path(&session.dir, &session.project.state_dir, path);
+    let path = plan_path(&session.dir, &session.project.keeping.place, path);
     let saved = store::load_plan(&path).map_err(|error| store_stop(&error))?;
     let names = saved.stacks.iter().flat_map(|s| std::iter::once(&s.stack).chain(&s.renamed_from));
     let names: Vec<String> = names.cloned().collect();

@@ -15,9 +15,10 @@ use crate::model::secret::Secrets;
 use crate::model::state::State;
 use crate::run::pipeline::{Origin, Subject};
 use crate::sandbox;
-use crate::store::{Lock, LockError, LockInfo, Store, StoreError};
+use crate::store::{self, Lock, LockError, LockInfo, Store, StoreError};
 
 use super::connect::Overrides;
+use super::keeping;
 use super::ui::Ui;
 
 /// What every command is given.
@@ -108,12 +109,27 @@ fn failed(reports: Vec<Report>) -> Stop {
 
 /// A store's error as the end of a command.
 pub fn store_stop(error: &StoreError) -> Stop {
-    Stop::error(error.report())
+    let exit = match error {
+        StoreError::Moved { .. } | StoreError::Replaced { .. } => Exit::Locked,
+        StoreError::Elsewhere { .. } | StoreError::Both { .. } => Exit::Refused,
+        _ => Exit::Error,
+    };
+    Stop { exit, reports: vec![error.report()] }
 }
 
-/// Where states are kept: runs against the embedded sandbox never touch the real ones.
-fn state_dir(dir: &Path, project: &Project, sandbox: bool) -> PathBuf {
-    if sandbox { dir.join(".boxctl").join("sandbox-state") } else { dir.join(&project.state_dir) }
+/// A lock that was not taken, as the end of a command.
+pub fn lock_stop(error: LockError) -> Stop {
+    match error {
+        LockError::Held(held) => {
+            Stop {
+                exit: Exit::Locked,
+                reports: vec![Report::error(held.to_string()).code("locked").hint(
+                    "wait for it, or give `--lock-timeout 5m`; the lock ends with its process",
+                )],
+            }
+        }
+        LockError::Failed(error) => store_stop(&error),
+    }
 }
 
 impl Session {
@@ -131,7 +147,7 @@ impl Session {
             overrides = Some(environment);
             embedded = running;
         }
-        let store = Store::local(state_dir(&dir, &project, globals.sandbox));
+        let store = keeping::of(&dir, &project, globals.sandbox)?;
         Ok(Session { dir, project, store, overrides, globals, embedded })
     }
 
@@ -142,7 +158,7 @@ impl Session {
     pub fn offline(globals: Globals) -> Result<Session, Stop> {
         let dir = project_dir(&globals)?;
         let project = config::load_project(&dir, &Disk).map_err(failed)?;
-        let store = Store::local(state_dir(&dir, &project, globals.sandbox));
+        let store = keeping::of(&dir, &project, globals.sandbox)?;
         Ok(Session {
             dir,
             project,
@@ -288,10 +304,10 @@ impl Session {
     /// The state can't be read.
     pub fn subject(&self, stack: Stack, retired: bool) -> Result<Subject, Stop> {
         let mut loaded = self.store.load(&stack.name).map_err(|error| store_stop(&error))?;
-        if loaded.is_none()
-            && let Some(old) = &stack.renamed_from
+        if let Some(old) = &stack.renamed_from
+            && let Some(earlier) = self.earlier(old, &stack.name, loaded.as_ref())?
         {
-            loaded = self.store.load(old).map_err(|error| store_stop(&error))?;
+            loaded = Some(earlier);
         }
         let mut lost = Vec::new();
         let state = loaded.map(|loaded| {
@@ -305,6 +321,23 @@ impl Session {
         let files = rollback::asks(&stack);
         let fellows = self.fellows(&stack, state.as_ref())?;
         Ok(Subject { stack, state, lineage, retired, lost, files, origin: Origin::Files, fellows })
+    }
+
+    /// The state that a stack has under an earlier name, while no run has begun under its own: a
+    /// rename that was cut short may have left a copy there.
+    fn earlier(
+        &self,
+        old: &str,
+        name: &str,
+        loaded: Option<&store::Loaded>,
+    ) -> Result<Option<store::Loaded>, Stop> {
+        if loaded.is_some() && self.store.has_begun(name).map_err(|error| store_stop(&error))? {
+            return Ok(None);
+        }
+        let earlier = self.store.load(old).map_err(|error| store_stop(&error))?;
+        Ok(earlier.filter(|earlier| {
+            loaded.is_none_or(|loaded| loaded.state.lineage == earlier.state.lineage)
+        }))
     }
 
     /// Hostnames that other stacks have in lists that this one shares, by their states.
@@ -344,15 +377,7 @@ impl Session {
         let names: Vec<&str> = stacks.iter().map(String::as_str).collect();
         let timeout = self.globals.lock_timeout;
         let locked = self.store.lock(&names, &info, timeout, &mut |text| ui.note(text));
-        locked.map_err(|error| match error {
-            LockError::Held(held) => Stop {
-                exit: Exit::Locked,
-                reports: vec![Report::error(held.to_string()).code("locked").hint(
-                    "wait for it, or give `--lock-timeout 5m`; the lock ends with its process",
-                )],
-            },
-            LockError::Failed(error) => store_stop(&error),
-        })
+        locked.map_err(lock_stop)
     }
 }
 

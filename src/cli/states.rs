@@ -95,7 +95,7 @@ pub fn show(
     ui: &Ui,
 ) -> Result<Exit, Stop> {
     if let Some(path) = plan {
-        let path = plan_path(&session.dir, &session.project.state_dir, path);
+        let path = plan_path(&session.dir, &session.project.keeping.place, path);
         let plan = store::load_plan(&path).map_err(|error| store_stop(&error))?;
         super::planning::show(ui, &plan);
         return Ok(Exit::Done);

@@ -8,6 +8,7 @@ mod documents;
 mod files;
 mod hostname;
 mod init;
+mod keeping;
 mod lookup;
 mod manifest;
 #[cfg(test)]
@@ -47,7 +48,7 @@ use crate::model::Json;
 use crate::model::address::Address;
 use crate::model::error::{Level, Report};
 use crate::model::kind::Kind;
-use crate::model::project::Project;
+use crate::model::project::{Keeping, Project};
 use crate::model::resource::{Resource, Stack, VariableValue};
 use crate::model::scope::Scope;
 use crate::model::secret::{Secret, SecretId, Secrets};
@@ -167,6 +168,19 @@ pub fn load_project(dir: &Path, files: &dyn Files) -> Result<Project, Vec<Report
         Some(file) if !failed => Ok(file.project),
         _ => Err(diagnostics.finish()),
     }
+}
+
+/// What `state:` of a project's file would say with this text.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn read_keeping(text: &str, project: &Project) -> Result<Keeping, Vec<Report>> {
+    let around = keeping::Around {
+        project: &project.name,
+        region: project.aws_region.as_deref(),
+        context: project.kubernetes_context.as_deref(),
+    };
+    keeping::read(text, around)
 }
 
 /// The JSON Schemas of `boxctl.yaml` (`project`) and of stack files (`stack`).

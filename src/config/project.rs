@@ -1,13 +1,14 @@
 //! `boxctl.yaml`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use super::connector::{self, ConnectorText};
 use super::files::Files;
 use super::hostname;
+use super::keeping::{Around, StateText};
 use super::settings::DurationFile;
 use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, suggestion};
@@ -87,22 +88,6 @@ struct KubernetesText {
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct StateText {
-    /// `local`: files in a directory of the project.
-    #[allow(dead_code)] // There is one backend; the schema refuses others.
-    backend: Option<Backend>,
-    /// The directory, relative to the project.
-    dir: Option<String>,
-}
-
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Backend {
-    Local,
-}
-
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct LimitsText {
     /// The share of a stack's resources that a plan may delete or replace: `30%`.
     destroy: Option<String>,
@@ -128,6 +113,9 @@ struct TimingText {
     late: Option<DurationFile>,
     /// How long a command that prints manifests may take.
     command: Option<DurationFile>,
+    /// How long the lock of a shared state has to stand still before another run takes it over; its
+    /// holder renews it six times in that time.
+    lease: Option<DurationFile>,
 }
 
 /// A project file with what the rest of the loading needs of it.
@@ -236,7 +224,13 @@ fn build(dir: &Path, text: ProjectText, node: &Node, diagnostics: &mut Diagnosti
         diagnostics.error(at("project"), "the project has no name");
     }
     let cloudflare = text.cloudflare.map(|text| cloudflare(text, &at, diagnostics));
-    let state_dir = text.state.and_then(|state| state.dir).unwrap_or_else(|| "state".to_owned());
+    let (region, context) = (
+        text.aws.and_then(|aws| aws.region),
+        text.kubernetes.and_then(|kubernetes| kubernetes.context),
+    );
+    let around =
+        Around { project: &text.project, region: region.as_deref(), context: context.as_deref() };
+    let keeping = text.state.unwrap_or_default().build(around, &at, diagnostics);
     let (values, value_stacks) = values(node);
     let plain = values
         .iter()
@@ -266,10 +260,10 @@ fn build(dir: &Path, text: ProjectText, node: &Node, diagnostics: &mut Diagnosti
         name: text.project,
         stacks: text.stacks.unwrap_or_else(|| vec!["stacks/*.yaml".to_owned()]),
         cloudflare,
-        aws_region: text.aws.and_then(|aws| aws.region),
-        kubernetes_context: text.kubernetes.and_then(|kubernetes| kubernetes.context),
+        aws_region: region,
+        kubernetes_context: context,
         namespace: text.namespace,
-        state_dir: PathBuf::from(state_dir),
+        keeping,
         values: plain,
         retired: text.retired.unwrap_or_default(),
         destroy_limit_percent,
@@ -314,6 +308,7 @@ fn timing(text: &TimingText, at: &dyn Fn(&str) -> Mark, diagnostics: &mut Diagno
         ("grace", &text.grace, &mut timing.grace_ms),
         ("late", &text.late, &mut timing.late_ms),
         ("command", &text.command, &mut timing.command_ms),
+        ("lease", &text.lease, &mut timing.lease_ms),
     ];
     for (name, given, value) in fields {
         match given.as_ref().map(DurationFile::milliseconds) {

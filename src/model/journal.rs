@@ -178,13 +178,19 @@ pub struct Numbered {
 
 /// A journal that could not be written: nothing more may be sent.
 #[derive(Debug, thiserror::Error)]
-#[error("the journal {path} could not be written")]
-pub struct JournalError {
-    /// The file.
-    pub path: String,
-    /// Why.
-    #[source]
-    pub source: std::io::Error,
+pub enum JournalError {
+    /// The record is not durable.
+    #[error("the journal {path} could not be written")]
+    Unwritten {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another run goes on with the state: this says which.
+    #[error("{0}")]
+    Replaced(String),
 }
 
 /// Where records go. `append` returns when the record is durable.

@@ -75,7 +75,16 @@ pub trait Turns: Send + Sync {
     ///
     /// # Errors
     /// It can't be told whose turn it is.
-    fn take(&self, name: &str) -> std::io::Result<Option<Box<dyn Send>>>;
+    fn take(&self, name: &str) -> std::io::Result<Option<Box<dyn Turn>>>;
+}
+
+/// A turn that is had until it is dropped.
+pub trait Turn: Send {
+    /// Looks whether it is still had: who was paused for long may have been replaced.
+    ///
+    /// # Errors
+    /// It is another's by now, or that can't be told.
+    fn check(&self) -> std::io::Result<()>;
 }
 
 /// Time and chance, from outside.

@@ -22,8 +22,8 @@ pub struct Project {
     pub kubernetes_context: Option<String>,
     /// The namespace of manifests that name none, unless the stack says one.
     pub namespace: Option<String>,
-    /// Where states are kept, relative to the project.
-    pub state_dir: PathBuf,
+    /// Where states are kept, and how.
+    pub keeping: Keeping,
     /// Lasting values of variables, by stack and name.
     pub values: BTreeMap<String, JsonMap>,
     /// Stacks whose file is gone and that are to be destroyed.
@@ -34,6 +34,60 @@ pub struct Project {
     pub connector: Option<Connector>,
     /// Waits of the run.
     pub timing: Timing,
+}
+
+/// Where states are kept, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// Where.
+    pub place: Place,
+    /// The environment variable with the key that they are sealed with.
+    pub key_env: Option<String>,
+}
+
+impl Keeping {
+    /// A directory, as it is.
+    pub fn local(dir: impl Into<PathBuf>) -> Keeping {
+        Keeping { place: Place::Local { dir: dir.into() }, key_env: None }
+    }
+}
+
+/// A place that states are kept in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Files in a directory.
+    Local {
+        /// The directory, relative to the project.
+        dir: PathBuf,
+    },
+    /// Objects in a bucket.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// What the keys begin with: nothing, or what ends in a slash.
+        prefix: String,
+        /// Its region; None: as the AWS SDK finds it.
+        region: Option<String>,
+        /// The URL of a store that speaks like S3; None: as the AWS SDK finds it.
+        endpoint: Option<String>,
+    },
+    /// Secrets, and Leases for the locks, in a namespace.
+    Kubernetes {
+        /// The namespace.
+        namespace: String,
+        /// The kubeconfig context; None: the current one.
+        context: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Local { dir } => write!(f, "{}/", dir.display()),
+            Place::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
+            Place::Kubernetes { namespace, .. } => write!(f, "namespace {namespace}"),
+        }
+    }
 }
 
 /// Cloudflare's account and zones, as written.
@@ -90,6 +144,8 @@ pub struct Timing {
     pub late_ms: u64,
     /// How long a command that prints manifests may take.
     pub command_ms: u64,
+    /// How long the lock of a shared state has to stand still before another run takes it over.
+    pub lease_ms: u64,
 }
 
 impl Default for Timing {
@@ -103,6 +159,7 @@ impl Default for Timing {
             grace_ms: 30_000,
             late_ms: 3_600_000,
             command_ms: 60_000,
+            lease_ms: 60_000,
         }
     }
 }

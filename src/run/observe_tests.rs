@@ -10,7 +10,7 @@ use crate::model::error::CallError;
 use crate::model::error::Failure;
 use crate::model::event::{Event, Events};
 use crate::model::plan::Requests;
-use crate::model::port::{Outside, Sending, Transport, Turns};
+use crate::model::port::{Outside, Sending, Transport, Turn, Turns};
 use crate::model::project::Timing;
 use crate::model::resource::{Meta, Resource};
 use crate::model::scope::{ApiResource, Zone};
@@ -89,7 +89,7 @@ impl Outside for Nothing {
 }
 
 impl Turns for Nothing {
-    fn take(&self, _: &str) -> std::io::Result<Option<Box<dyn Send>>> {
+    fn take(&self, _: &str) -> std::io::Result<Option<Box<dyn Turn>>> {
         Ok(None)
     }
 }

@@ -9,7 +9,7 @@ use crate::model::Json;
 use crate::model::address::{Address, AddressGlob};
 use crate::model::change::StepId;
 use crate::model::error::CallError;
-use crate::model::journal::{Effect, Entry, Journal, OpenIntent, Outcome, Settled};
+use crate::model::journal::{Effect, Entry, Journal, JournalError, OpenIntent, Outcome, Settled};
 use crate::model::kind::KindError;
 use crate::model::observed::{Observed, Remote, World};
 use crate::model::plan::StackPlan;
@@ -37,6 +37,8 @@ pub struct Shared {
     pub rotated: BTreeMap<Address, jiff::Timestamp>,
     /// Whether the journal failed: nothing more is sent then.
     pub broken: bool,
+    /// Whether it failed since another run goes on with the state.
+    pub replaced: bool,
     /// Whether anything in the world or a record was changed.
     pub changed: bool,
 }
@@ -80,6 +82,9 @@ pub enum StepError {
     /// The journal could not be written.
     #[error("nothing more is sent, since the journal could not be written: {0}")]
     Journal(String),
+    /// Another run goes on with the state.
+    #[error("nothing more is sent: {0}")]
+    Replaced(String),
     /// Anything else, with what to do about it.
     #[error("{message}")]
     Other {
@@ -113,7 +118,10 @@ impl StepError {
     pub(super) fn causes(&self) -> &[String] {
         match self {
             StepError::Other { causes, .. } => causes,
-            StepError::Call(_) | StepError::Kind(_) | StepError::Journal(_) => &[],
+            StepError::Call(_)
+            | StepError::Kind(_)
+            | StepError::Journal(_)
+            | StepError::Replaced(_) => &[],
         }
     }
 
@@ -124,6 +132,7 @@ impl StepError {
                 KindError::Refused { hint, .. } | KindError::Impossible { hint, .. },
             ) => hint.clone(),
             StepError::Kind(KindError::Answer(_)) | StepError::Journal(_) => None,
+            StepError::Replaced(_) => Some("plan again when the other run has ended".to_owned()),
             StepError::Other { hint, .. } => hint.clone(),
         }
     }
@@ -192,6 +201,7 @@ impl<'a> StackRun<'a> {
             open,
             rotated: BTreeMap::new(),
             broken: false,
+            replaced: false,
             changed: false,
         };
         let shared = Mutex::new(shared);
@@ -287,6 +297,11 @@ impl<'a> StackRun<'a> {
             Ok(number) => {
                 shared.state.fold(number, &entry);
                 Ok(number)
+            }
+            Err(JournalError::Replaced(why)) => {
+                shared.broken = true;
+                shared.replaced = true;
+                Err(StepError::Replaced(why))
             }
             Err(error) => {
                 shared.broken = true;

@@ -11,6 +11,7 @@ use crate::model::error::{CallError, Failure, Report};
 use crate::model::journal::{Effect, Entry, Intent, OpenIntent};
 use crate::model::kind::{Kind, KindError, Next, Since, Verb, Work};
 use crate::model::observed::Remote;
+use crate::model::port::Turn;
 use crate::model::resource::Resource;
 use crate::model::secret::{Secret, SecretId};
 
@@ -322,7 +323,7 @@ impl<'a> StackRun<'a> {
         };
         // What is recorded when a create begins is gone.
         let gone = (work.verb == Verb::Create).then(|| self.recorded_id(&change.address)).flatten();
-        let _turn = self.turn(kind, change, work, began, limit).await?;
+        let turn = self.turn(kind, change, work, began, limit).await?;
         let mut answers: Vec<Answer> = Vec::new();
         let mut last: Option<Call> = None;
         let mut looks = 0;
@@ -354,6 +355,9 @@ impl<'a> StackRun<'a> {
             let spent = spent.saturating_sub(held().saturating_sub(held_before));
             let left = self.context.timing.step_ms.max(limit).saturating_sub(spent);
             let sent = Call { within_ms: Some(left), ..call.clone() };
+            if let Some(turn) = turn.as_ref().filter(|_| call.mutating) {
+                turn.check().map_err(|error| StepError::other(error.to_string()))?;
+            }
             let (answer, number) = self.send(&sent, announced.clone()).await?;
             let answer = self.take_secrets(kind, work, answer);
             let tail = answer.clone();
@@ -394,7 +398,7 @@ impl<'a> StackRun<'a> {
         work: &Work<'_>,
         began: u64,
         limit: u64,
-    ) -> Result<Option<Box<dyn Send>>, StepError> {
+    ) -> Result<Option<Box<dyn Turn>>, StepError> {
         let Some(name) = kind.turn(work.spec, work.shared) else { return Ok(None) };
         let mut looks = 0;
         loop {

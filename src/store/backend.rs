@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::claims::Claims;
 use super::error::StoreError;
 use super::lock::{Lock, LockError, LockInfo};
-use crate::model::port::Expected;
+use crate::model::port::{Expected, Turn};
 
 /// A document as it was found.
 #[derive(Clone, Debug)]
@@ -60,8 +60,12 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
         claims: &Claims,
     ) -> Result<Box<dyn Durable>, StoreError>;
 
-    /// Removes a document, if there is one.
-    fn remove(&self, name: &str) -> Result<(), StoreError>;
+    /// Removes a document, if there is one. With something to expect, a shared backend removes just
+    /// that.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] where something else is there.
+    fn remove(&self, name: &str, expected: Option<&Expected>) -> Result<(), StoreError>;
 
     /// The names of the documents directly under `dir` (`""`, or one that ends in `/`), without it.
     fn names(&self, dir: &str) -> Result<Vec<String>, StoreError>;
@@ -80,11 +84,27 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
 
     /// Takes a lock that is no stack's, if nobody has it; what is returned lets go of it when it is
     /// dropped.
-    fn turn(&self, name: &str) -> Result<Option<Box<dyn Send>>, StoreError>;
+    fn turn(&self, name: &str) -> Result<Option<Box<dyn Turn>>, StoreError>;
 
     /// Who holds a stack's lock, if anyone does. Takes nothing.
     fn holder(&self, stack: &str) -> Result<Option<String>, StoreError>;
+
+    /// Takes a stack's lock from whoever holds it, whom this names. A lock of the operating system
+    /// can't be taken from its process: None.
+    fn free(&self, stack: &str) -> Result<Option<String>, StoreError>;
+
+    /// The names of all documents but locks.
+    fn everything(&self) -> Result<Vec<String>, StoreError>;
 }
+
+/// How the name of a journal ends.
+pub(super) const JOURNAL: &str = ".journal";
+/// How the name of a lock ends.
+pub(super) const LOCK: &str = ".lock";
+/// Where the earlier runs of all stacks are.
+pub(super) const HISTORY: &str = "history/";
+/// Where notes are: in a directory of their own, since a stack may have any name.
+pub(super) const NOTES: &str = "notes/";
 
 /// The name of a stack's checkpoint.
 pub(super) fn checkpoint(stack: &str) -> String {
@@ -93,15 +113,15 @@ pub(super) fn checkpoint(stack: &str) -> String {
 
 /// The name of a stack's journal.
 pub(super) fn journal(stack: &str) -> String {
-    format!("{stack}.journal")
+    format!("{stack}{JOURNAL}")
 }
 
 /// The name of a stack's lock.
 pub(super) fn lock(stack: &str) -> String {
-    format!("{stack}.lock")
+    format!("{stack}{LOCK}")
 }
 
 /// Where a stack's earlier runs are.
 pub(super) fn history(stack: &str) -> String {
-    format!("history/{stack}/")
+    format!("{HISTORY}{stack}/")
 }

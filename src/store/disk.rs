@@ -11,7 +11,7 @@ use super::claims::Claims;
 use super::error::StoreError;
 use super::files;
 use super::lock::{Lock, LockError, LockInfo, Locked};
-use crate::model::port::Expected;
+use crate::model::port::{Expected, Turn};
 
 /// How often a lock that is held is tried again.
 const POLL: Duration = Duration::from_millis(50);
@@ -74,7 +74,7 @@ impl Backend for Disk {
         }
     }
 
-    fn remove(&self, name: &str) -> Result<(), StoreError> {
+    fn remove(&self, name: &str, _expected: Option<&Expected>) -> Result<(), StoreError> {
         files::remove(&self.path(name))
     }
 
@@ -113,7 +113,7 @@ impl Backend for Disk {
     }
 
     /// A lock like that of a stack; nothing is written into it, since nobody is told who has it.
-    fn turn(&self, name: &str) -> Result<Option<Box<dyn Send>>, StoreError> {
+    fn turn(&self, name: &str) -> Result<Option<Box<dyn Turn>>, StoreError> {
         let path = self.path(&backend::lock(name));
         let opened = std::fs::create_dir_all(files::parent(&path))
             .and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(&path));
@@ -138,6 +138,30 @@ impl Backend for Disk {
             Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
             Err(TryLockError::Error(source)) => Err(StoreError::Read { path, source }),
         }
+    }
+
+    fn free(&self, _stack: &str) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn everything(&self) -> Result<Vec<String>, StoreError> {
+        let mut dirs = vec![String::new(), backend::NOTES.to_owned()];
+        for stack in files::dirs(&self.path(backend::HISTORY))? {
+            dirs.push(backend::history(&stack));
+        }
+        let mut all = Vec::new();
+        for dir in dirs {
+            let names = self.names(&dir)?.into_iter().filter(|name| !name.ends_with(backend::LOCK));
+            all.extend(names.map(|name| format!("{dir}{name}")));
+        }
+        Ok(all)
+    }
+}
+
+impl Turn for File {
+    fn check(&self) -> io::Result<()> {
+        // It is gone with this process, and not before.
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::marks::Moving;
 use crate::model::error::Report;
 use crate::model::port::KeepError;
 
@@ -121,6 +122,27 @@ pub enum StoreError {
         /// Where it is.
         path: PathBuf,
     },
+    /// Another run has the lock by now.
+    #[error(
+        "the lock of `{stack}` was taken over{}",
+        by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()
+    )]
+    Replaced {
+        /// The stack, or what runs take turns at.
+        stack: String,
+        /// Who has it: command, user, host, since when.
+        by: Option<String>,
+    },
+    /// The lock could not be renewed for so long that another run may have it by now.
+    #[error("the lock of `{stack}` could not be renewed for {dead:?}: {reason}")]
+    Unrenewed {
+        /// The stack.
+        stack: String,
+        /// For how long.
+        dead: std::time::Duration,
+        /// Why.
+        reason: String,
+    },
     /// A shared place could not be read or written.
     #[error("{} could not be used", path.display())]
     Remote {
@@ -134,6 +156,35 @@ pub enum StoreError {
     Unconditional {
         /// The place.
         path: PathBuf,
+    },
+    /// The states are not in this place any more, or not yet.
+    #[error(
+        "the states {} {place} ({at})",
+        match moving {
+            Moving::Left => format!("of {} were moved to", path.display()),
+            Moving::Leaving => format!("of {} are being moved to", path.display()),
+            Moving::Arriving => format!("in {} are not whole: they are being moved from", path.display()),
+        }
+    )]
+    Elsewhere {
+        /// The place.
+        path: PathBuf,
+        /// Where it stands.
+        moving: Moving,
+        /// The other place.
+        place: String,
+        /// Since when (RFC 3339).
+        at: String,
+    },
+    /// Two places have a state of the same stack.
+    #[error("{} and {} both have a state of `{stack}`", from.display(), to.display())]
+    Both {
+        /// The stack.
+        stack: String,
+        /// Where it was to be moved from.
+        from: PathBuf,
+        /// Where it was to be moved to.
+        to: PathBuf,
     },
     /// A sealed document that can't be opened.
     #[error("{} can't be opened: {reason}", path.display())]
@@ -188,13 +239,28 @@ impl StoreError {
             StoreError::Malformed { .. } => {
                 "put it back from a backup; earlier checkpoints are under history/"
             }
-            StoreError::Moved { .. } => {
-                "the lock of this run stood still for so long that another run took it over: \
-                 nothing more was sent; plan again"
+            StoreError::Moved { .. } | StoreError::Replaced { .. } => {
+                "this run stood still for so long that another one took over: it sends nothing \
+                 more; plan again when the other has ended"
+            }
+            StoreError::Unrenewed { .. } => {
+                "run it again when the place of the states can be reached: it goes on from what is \
+                 recorded"
             }
             StoreError::Unconditional { .. } => {
                 "two runs would overwrite one another there: choose a store that knows If-Match \
                  and If-None-Match"
+            }
+            StoreError::Elsewhere { moving: Moving::Left, .. } => {
+                "let `state:` in boxctl.yaml say where they are; `boxctl state migrate` moves them \
+                 back"
+            }
+            StoreError::Elsewhere { .. } => {
+                "run that `boxctl state migrate` again: it goes on, and ends it"
+            }
+            StoreError::Both { .. } => {
+                "one of them is not wanted: look at both with `boxctl state list`, and remove the \
+                 other"
             }
             StoreError::Sealed { .. } => {
                 "set the variable that `state.encryption` names to the key that it was sealed with"

@@ -67,6 +67,15 @@ fn sweep_where(dir: &Path, is_left: impl Fn(&str) -> bool) -> Result<(), StoreEr
 
 /// The names of the files in a directory; none when there is no directory.
 pub(super) fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
+    within(dir, Path::is_file)
+}
+
+/// The names of the directories in a directory; none when there is no directory.
+pub(super) fn dirs(dir: &Path) -> Result<Vec<String>, StoreError> {
+    within(dir, Path::is_dir)
+}
+
+fn within(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, StoreError> {
     let failed = |source| StoreError::Read { path: dir.to_owned(), source };
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -76,7 +85,7 @@ pub(super) fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        if entry.path().is_file() {
+        if wanted(&entry.path()) {
             names.extend(entry.file_name().into_string());
         }
     }

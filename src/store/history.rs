@@ -18,6 +18,7 @@ impl Store {
     /// A file that can't be read, is damaged, or of a newer format.
     pub fn history(&self, stack: &str) -> Result<Vec<Past>, StoreError> {
         check_name(stack)?;
+        self.check_here_once()?;
         let mut runs = Vec::new();
         for serial in self.serials(stack)? {
             let name = past_name(stack, serial);
@@ -52,7 +53,7 @@ impl Store {
         self.put_past(stack, &name, format::write_past(run, &path)?.as_bytes())?;
         let serials = self.serials(stack)?;
         for old in serials.iter().rev().filter(|old| **old <= serial).skip(KEPT) {
-            self.backend.remove(&past_name(stack, *old))?;
+            self.backend.remove(&past_name(stack, *old), None)?;
         }
         Ok(())
     }

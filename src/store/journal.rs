@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::backend::Durable;
 use super::error::StoreError;
+use super::lease::Standing;
 use crate::model::journal::{Entry, FORMAT_VERSION, Journal, JournalError, Numbered};
 
 const HEAD: &str = "{\"record\":";
@@ -130,6 +132,8 @@ pub struct StoreJournal {
     file: Box<dyn Durable>,
     next: u64,
     broken: bool,
+    /// What is known of the lock, where another run can take it over.
+    standing: Option<Arc<Standing>>,
 }
 
 impl std::fmt::Debug for StoreJournal {
@@ -144,7 +148,12 @@ impl std::fmt::Debug for StoreJournal {
 
 impl StoreJournal {
     pub(super) fn over(path: &Path, file: Box<dyn Durable>, next: u64) -> StoreJournal {
-        StoreJournal { path: path.to_owned(), file, next, broken: false }
+        StoreJournal { path: path.to_owned(), file, next, broken: false, standing: None }
+    }
+
+    /// The same, as long as a lock stands.
+    pub(super) fn under(self, standing: Option<Arc<Standing>>) -> StoreJournal {
+        StoreJournal { standing, ..self }
     }
 
     fn write(&mut self, entry: Entry) -> io::Result<u64> {
@@ -154,6 +163,9 @@ impl StoreJournal {
         let number = self.next;
         let text = line(&Numbered { number, entry })?;
         self.broken = true;
+        if let Some(standing) = &self.standing {
+            standing.check().map_err(io::Error::other)?;
+        }
         self.file.add(text.as_bytes())?;
         self.file.sync()?;
         self.broken = false;
@@ -164,7 +176,14 @@ impl StoreJournal {
 
 impl Journal for StoreJournal {
     fn append(&mut self, entry: Entry) -> Result<u64, JournalError> {
-        let path = self.path.display().to_string();
-        self.write(entry).map_err(|source| JournalError { path, source })
+        self.write(entry).map_err(|source| {
+            let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>());
+            match inner {
+                Some(inner @ (StoreError::Moved { .. } | StoreError::Replaced { .. })) => {
+                    JournalError::Replaced(inner.to_string())
+                }
+                _ => JournalError::Unwritten { path: self.path.display().to_string(), source },
+            }
+        })
     }
 }

@@ -2,47 +2,44 @@
 //! for it takes it over when it has not moved for a while by the waiter's own clock; no two clocks
 //! are ever compared.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backend;
-use super::backend::{Backend, Telling};
+use super::backend::{self, Backend, Telling};
 use super::error::StoreError;
 use super::lock::{LockError, LockInfo, Locked};
-use super::remote::{Remote, put, read};
-use crate::model::port::{Expected, Objects};
+use super::remote::{Calls, Remote};
+use crate::model::port::{Expected, Turn};
 
 /// How long a run that ends waits for its lease to be given back.
 const LAST: Duration = Duration::from_secs(10);
+/// How often a lease is taken from a holder that moves while it is taken.
+const ATTEMPTS: usize = 8;
 
-/// When a lease is renewed, and when it is taken over.
+/// Waits of a shared store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How often its holder writes it again.
-    pub renew: Duration,
-    /// How long it has to stand still before another takes it over.
+    /// How long a lease has to stand still before another takes it over; it is renewed six times in
+    /// that time.
     pub dead: Duration,
+    /// The first pause before a call is sent again; doubled each time, with jitter.
+    pub backoff: Duration,
+    /// The longest pause before a call is sent again.
+    pub backoff_max: Duration,
 }
 
 impl Timing {
-    /// A lease that is taken over after so long; it is renewed six times in that time.
-    pub fn of(dead: Duration) -> Timing {
-        Timing { renew: dead / 6, dead }
+    /// How often a holder writes its lease again.
+    pub fn renew(&self) -> Duration {
+        self.dead / 6
     }
 
     /// How often who waits looks at it.
     fn poll(&self) -> Duration {
-        (self.renew / 5).clamp(Duration::from_millis(10), Duration::from_secs(2))
-    }
-}
-
-impl Default for Timing {
-    /// Renewed every 10 seconds, taken over after 60.
-    fn default() -> Timing {
-        Timing::of(Duration::from_secs(60))
+        (self.renew() / 5).clamp(Duration::from_millis(10), Duration::from_secs(2))
     }
 }
 
@@ -61,12 +58,75 @@ pub(super) struct Record {
     pub nonce: String,
 }
 
+/// What a holder knows of its lease.
+#[derive(Debug)]
+pub(super) struct Standing {
+    of: String,
+    /// Who holds it: what the lease says.
+    pub(super) holder: String,
+    nonce: String,
+    dead: Duration,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// It was this holder's at that moment; since then, renewing it failed if there is a reason.
+    Held { at: Instant, trouble: Option<String> },
+    /// Somebody else has it.
+    Lost { to: Option<String> },
+}
+
+impl Standing {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn renewed(&self, at: Instant) {
+        *self.known() = Known::Held { at, trouble: None };
+    }
+
+    fn lost(&self, to: Option<String>) {
+        *self.known() = Known::Lost { to };
+    }
+
+    fn failed(&self, reason: String) {
+        if let Known::Held { trouble, .. } = &mut *self.known() {
+            *trouble = Some(reason);
+        }
+    }
+
+    /// Whether the holder may go on, as far as it knows. That it was paused is no reason against
+    /// it: whether it was replaced meanwhile, its next write finds out.
+    ///
+    /// # Errors
+    /// It was replaced, or could not renew its lease for so long that it may have been.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &*self.known() {
+            Known::Lost { to } => {
+                Err(StoreError::Replaced { stack: self.of.clone(), by: to.clone() })
+            }
+            Known::Held { at, trouble: Some(reason) } if at.elapsed() >= self.dead => {
+                let (stack, reason) = (self.of.clone(), reason.clone());
+                Err(StoreError::Unrenewed { stack, dead: self.dead, reason })
+            }
+            Known::Held { .. } => Ok(()),
+        }
+    }
+
+    /// Whether it was renewed so lately that nobody can have taken it over.
+    fn is_fresh(&self) -> bool {
+        matches!(&*self.known(), Known::Held { at, .. } if at.elapsed() < self.dead / 2)
+    }
+}
+
 /// A lease that is held, and renewed, until it is dropped.
 pub(super) struct Lease {
+    /// What is known of it.
+    pub standing: Arc<Standing>,
     stop: tokio::sync::mpsc::Sender<()>,
-    ended: std::sync::Mutex<mpsc::Receiver<()>>,
-    /// The runtime has to live until the lease is given back.
-    _runtime: Arc<super::remote::Runtime>,
+    ended: Mutex<mpsc::Receiver<()>>,
+    calls: Calls,
 }
 
 impl Drop for Lease {
@@ -74,6 +134,27 @@ impl Drop for Lease {
         let _ = self.stop.try_send(());
         if let Ok(ended) = self.ended.get_mut() {
             let _ = ended.recv_timeout(LAST);
+        }
+    }
+}
+
+impl Turn for Lease {
+    fn check(&self) -> std::io::Result<()> {
+        let standing = &self.standing;
+        standing.check().map_err(std::io::Error::other)?;
+        if standing.is_fresh() {
+            return Ok(());
+        }
+        let (calls, name) = (self.calls.clone(), backend::lock(&standing.of));
+        let found = self.calls.wait(async move { calls.read(&name).await });
+        let found = found.map_err(std::io::Error::other)?;
+        let record = found.and_then(|found| read(&found.content).ok());
+        match record {
+            Some(record) if record.nonce == standing.nonce => Ok(()),
+            other => {
+                let (stack, by) = (standing.of.clone(), other.and_then(|record| record.holder));
+                Err(std::io::Error::other(StoreError::Replaced { stack, by }))
+            }
         }
     }
 }
@@ -95,45 +176,54 @@ pub(super) enum Attempt {
     Held(String),
 }
 
+/// A lease that was taken.
+pub(super) struct Taken {
+    pub lease: Lease,
+    /// Whether it was another's until then.
+    pub is_taken_over: bool,
+}
+
 impl Lease {
     /// Takes a stack's lease, waiting for one that is held until it is known whether its holder is
-    /// alive, and up to `timeout` if it is.
+    /// alive, and until `deadline` if it is.
     pub(super) fn take(
         remote: &Remote,
         stack: &str,
         info: &LockInfo,
-        timeout: Duration,
+        deadline: Instant,
         tell: Telling<'_>,
-    ) -> Result<Lease, LockError> {
-        let began = Instant::now();
+    ) -> Result<Taken, LockError> {
+        let dead = remote.calls.timing.dead;
         let mut watch: Option<Watched> = None;
         let mut told: Option<String> = None;
         loop {
             let holder = match Lease::attempt(remote, stack, info, &mut watch)? {
                 Attempt::Taken(lease) => {
-                    if let Some(gone) = told.filter(|_| watch.is_some()) {
+                    let gone = told.filter(|_| watch.is_some());
+                    if let Some(gone) = &gone {
                         tell(&format!(
-                            "the lock of {gone} has not moved for {:?}: took it over",
-                            remote.lease.dead
+                            "the lock of {gone} has not moved for {dead:?}: took it over"
                         ));
                     }
-                    return Ok(lease);
+                    return Ok(Taken { lease, is_taken_over: gone.is_some() });
                 }
                 Attempt::Held(holder) => holder,
             };
             if told.as_ref() != Some(&holder) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let most = Duration::from_secs(left.as_secs()).max(dead);
                 tell(&format!(
-                    "the state of `{stack}` is locked by {holder}: waiting up to {:?} for it to \
-                     move",
-                    remote.lease.dead.max(timeout)
+                    "the state of `{stack}` is locked by {holder}: waiting up to {most:?} for it \
+                     to move"
                 ));
                 told = Some(holder.clone());
             }
-            if watch.as_ref().is_some_and(|seen| seen.moved) && began.elapsed() >= timeout {
+            let moves = watch.as_ref().is_some_and(|seen| seen.moved);
+            if moves && Instant::now() >= deadline {
                 let (stack, path) = (stack.to_owned(), remote.path(&backend::lock(stack)));
                 return Err(Locked { stack, path, holder }.into());
             }
-            std::thread::sleep(remote.lease.poll());
+            std::thread::sleep(remote.calls.timing.poll());
         }
     }
 
@@ -146,106 +236,153 @@ impl Lease {
         watch: &mut Option<Watched>,
     ) -> Result<Attempt, StoreError> {
         let name = backend::lock(of);
-        loop {
+        let mut holder = None;
+        for _ in 0..ATTEMPTS {
             let found = remote.read(&name)?;
             let record = found.as_ref().map(|found| parse(remote, &name, &found.content));
             let record = record.transpose()?;
             let expected = found.map_or(Expected::Absent, |found| found.expected);
-            let Some(holder) = record.and_then(|record| record.holder) else {
+            holder = record.as_ref().and_then(|record| record.holder.clone());
+            let Some(holder) = &holder else {
                 *watch = None;
-                match Lease::write(remote, &name, info, &expected)? {
+                match Lease::write(remote, of, info, &expected)? {
                     Some(lease) => return Ok(Attempt::Taken(lease)),
                     None => continue,
                 }
             };
             match watch {
                 Some(seen) if seen.expected == expected => {
-                    if seen.since.elapsed() < remote.lease.dead {
-                        return Ok(Attempt::Held(holder));
+                    // Its holder may have been told to renew it less often.
+                    let theirs = record.map_or(0, |record| record.seconds);
+                    let dead = remote.calls.timing.dead.max(Duration::from_secs(theirs));
+                    if seen.since.elapsed() < dead {
+                        return Ok(Attempt::Held(holder.clone()));
                     }
-                    if let Some(lease) = Lease::write(remote, &name, info, &expected)? {
+                    if let Some(lease) = Lease::write(remote, of, info, &expected)? {
                         return Ok(Attempt::Taken(lease));
                     }
                 }
                 _ => {
                     let moved = watch.is_some();
                     *watch = Some(Watched { expected, since: Instant::now(), moved });
-                    return Ok(Attempt::Held(holder));
+                    return Ok(Attempt::Held(holder.clone()));
                 }
             }
         }
+        Ok(Attempt::Held(holder.unwrap_or_else(|| "another run".to_owned())))
     }
 
     /// Writes a lease as one's own and keeps renewing it; None where another was quicker.
     fn write(
         remote: &Remote,
-        name: &str,
+        of: &str,
         info: &LockInfo,
         expected: &Expected,
     ) -> Result<Option<Lease>, StoreError> {
+        let timing = remote.calls.timing;
+        let name = backend::lock(of);
         let now = Timestamp::now().to_string();
         let record = Record {
             holder: Some(info.to_string()),
             acquired: now.clone(),
             renewed: now,
-            seconds: remote.lease.dead.as_secs(),
+            seconds: timing.dead.as_secs(),
             nonce: uuid::Uuid::new_v4().to_string(),
         };
-        let held = match remote.put(name, &text(&record), expected) {
+        let at = Instant::now();
+        let held = match remote.put(&name, &text(&record), expected) {
             Ok(held) => held,
             Err(StoreError::Moved { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let standing = Arc::new(Standing {
+            of: of.to_owned(),
+            holder: info.to_string(),
+            nonce: record.nonce.clone(),
+            dead: timing.dead,
+            known: Mutex::new(Known::Held { at, trouble: None }),
+        });
         let (stop, stopped) = tokio::sync::mpsc::channel(1);
         let (end, ended) = mpsc::channel();
-        let (objects, every) = (Arc::clone(&remote.objects), remote.lease.renew);
-        let name = name.to_owned();
-        remote.runtime.begin(async move {
-            renew(objects.as_ref(), &name, record, held, every, stopped).await;
+        let renewing = Renewing {
+            calls: remote.calls.clone(),
+            name,
+            record,
+            held,
+            standing: standing.clone(),
+        };
+        remote.calls.begin(async move {
+            renewing.run(stopped).await;
             let _ = end.send(());
         });
-        let (ended, runtime) = (std::sync::Mutex::new(ended), Arc::clone(&remote.runtime));
-        Ok(Some(Lease { stop, ended, _runtime: runtime }))
+        Ok(Some(Lease { standing, stop, ended: Mutex::new(ended), calls: remote.calls.clone() }))
     }
 }
 
-/// Renews a lease until it is given back, or was taken over. A holder that is replaced need not be
-/// told here: what it writes next fails.
-async fn renew(
-    objects: &dyn Objects,
-    name: &str,
-    mut record: Record,
-    mut held: Expected,
-    every: Duration,
-    mut stopped: tokio::sync::mpsc::Receiver<()>,
-) {
-    loop {
-        let is_over = tokio::time::timeout(every, stopped.recv()).await.is_ok();
-        record.renewed = Timestamp::now().to_string();
-        if is_over {
-            record.holder = None;
-        }
-        match put(objects, name, &text(&record), &held).await {
-            Ok(Some(next)) => held = next,
-            // An earlier renewal may have arrived after it was given up on.
-            Ok(None) => match still_ours(objects, name, &record).await {
-                Some(there) => held = there,
-                None => return,
-            },
-            Err(error) => tracing::debug!(name, %error, "a lease could not be renewed"),
-        }
-        if is_over {
-            return;
-        }
-    }
+/// Writes a lease again and again.
+struct Renewing {
+    calls: Calls,
+    name: String,
+    record: Record,
+    held: Expected,
+    standing: Arc<Standing>,
 }
 
-/// What a lease's next renewal has to expect, if the one that is there is this holder's.
-async fn still_ours(objects: &dyn Objects, name: &str, record: &Record) -> Option<Expected> {
-    let found = read(objects, name).await.ok()??;
-    let there: Record = serde_json::from_slice(&found.content).ok()?;
-    let is_ours = there.nonce == record.nonce;
-    is_ours.then_some(found.expected)
+impl Renewing {
+    /// Renews the lease until it is given back, or was taken over.
+    async fn run(mut self, mut stopped: tokio::sync::mpsc::Receiver<()>) {
+        let every = self.calls.timing.renew();
+        loop {
+            let is_over = tokio::time::timeout(every, stopped.recv()).await.is_ok();
+            self.record.renewed = Timestamp::now().to_string();
+            if is_over {
+                self.record.holder = None;
+            }
+            let at = Instant::now();
+            match self.calls.put(&self.name, &text(&self.record), &self.held).await {
+                Ok(Some(next)) => {
+                    self.held = next;
+                    self.standing.renewed(at);
+                }
+                Ok(None) => {
+                    if !self.look(at).await {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(self.name, %error, "a lease could not be renewed");
+                    self.standing.failed(error.to_string());
+                }
+            }
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// Looks whose the lease is after a renewal was refused: an earlier one may have arrived after
+    /// it was given up on. Whether it is still this holder's.
+    async fn look(&mut self, at: Instant) -> bool {
+        let found = match self.calls.read(&self.name).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.standing.failed(error.to_string());
+                return true;
+            }
+        };
+        let there = found.and_then(|found| Some((read(&found.content).ok()?, found.expected)));
+        match there {
+            Some((record, expected)) if record.nonce == self.record.nonce => {
+                self.held = expected;
+                self.standing.renewed(at);
+                true
+            }
+            other => {
+                self.standing.lost(other.and_then(|(record, _)| record.holder));
+                false
+            }
+        }
+    }
 }
 
 /// Who holds a stack's lease, by what it says of itself: one that has not been renewed for long is
@@ -261,16 +398,69 @@ pub(super) fn holder(remote: &Remote, stack: &str) -> Result<Option<String>, Sto
     Ok(record.holder.filter(|_| !is_old))
 }
 
+/// Frees a stack's lease whoever holds it; names who did.
+///
+/// # Errors
+/// [`StoreError::Moved`] where it is renewed meanwhile.
+pub(super) fn free(remote: &Remote, stack: &str) -> Result<Option<String>, StoreError> {
+    let name = backend::lock(stack);
+    let Some(found) = remote.read(&name)? else { return Ok(None) };
+    let record = parse(remote, &name, &found.content)?;
+    let Some(holder) = record.holder.clone() else { return Ok(None) };
+    let nonce = uuid::Uuid::new_v4().to_string();
+    let record = Record { holder: None, nonce, ..record };
+    remote.put(&name, &text(&record), &found.expected)?;
+    Ok(Some(holder))
+}
+
 fn text(record: &Record) -> Vec<u8> {
     let mut text = serde_json::json!(record).to_string().into_bytes();
     text.push(b'\n');
     text
 }
 
+fn read(content: &[u8]) -> Result<Record, serde_json::Error> {
+    serde_json::from_slice(content)
+}
+
 fn parse(remote: &Remote, name: &str, content: &[u8]) -> Result<Record, StoreError> {
-    serde_json::from_slice(content).map_err(|source| StoreError::Malformed {
+    read(content).map_err(|source| StoreError::Malformed {
         path: remote.path(name),
         what: "lock",
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(dead: Duration) -> Standing {
+        Standing {
+            of: "s".to_owned(),
+            holder: "me".to_owned(),
+            nonce: "n".to_owned(),
+            dead,
+            known: Mutex::new(Known::Held { at: Instant::now(), trouble: None }),
+        }
+    }
+
+    #[test]
+    fn who_cannot_renew_a_lease_for_as_long_as_it_lasts_goes_on_no_more() {
+        let lasting = standing(Duration::from_secs(3600));
+        lasting.failed("the connection was reset".to_owned());
+        assert!(lasting.check().is_ok(), "there is time left");
+        // No time at all: it was paused, or nothing went wrong but slowly.
+        let late = standing(Duration::ZERO);
+        assert!(late.check().is_ok(), "its next write finds out");
+        late.failed("the connection was reset".to_owned());
+        let error = late.check().unwrap_err().to_string();
+        assert_eq!(error, "the lock of `s` could not be renewed for 0ns: the connection was reset");
+        late.renewed(Instant::now());
+        assert!(late.check().is_ok());
+        late.lost(Some("them".to_owned()));
+        late.failed("later".to_owned());
+        let error = late.check().unwrap_err().to_string();
+        assert_eq!(error, "the lock of `s` was taken over by them");
+    }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::error::StoreError;
+use super::lease::Standing;
 
 /// Who holds a lock, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,12 +84,25 @@ pub enum LockError {
 pub struct Lock {
     /// What lets go of them when it is dropped itself.
     _held: Box<dyn std::any::Any + Send + Sync>,
+    /// What is known of those that others can take over, by stack.
+    pub(super) standings: Vec<(String, Arc<Standing>)>,
+    /// The stacks whose locks were others' until now.
+    pub(super) taken_over: Vec<String>,
 }
 
 impl Lock {
     /// A lock that is held for as long as `held` lives.
     pub(super) fn new(held: impl std::any::Any + Send + Sync) -> Lock {
-        Lock { _held: Box::new(held) }
+        Lock { _held: Box::new(held), standings: Vec::new(), taken_over: Vec::new() }
+    }
+
+    /// The same, of leases: with what is known of each, and which were others'.
+    pub(super) fn of_leases(
+        self,
+        standings: Vec<(String, Arc<Standing>)>,
+        taken_over: Vec<String>,
+    ) -> Lock {
+        Lock { standings, taken_over, ..self }
     }
 }
 

@@ -13,9 +13,12 @@ mod history;
 mod journal;
 mod lease;
 mod lock;
+mod marks;
+mod moving;
 mod notes;
 mod plans;
 mod remote;
+mod renaming;
 mod schema;
 mod sealed;
 mod states;
@@ -24,12 +27,18 @@ pub use error::StoreError;
 pub use journal::StoreJournal;
 pub use lease::Timing as LeaseTiming;
 pub use lock::{Lock, LockError, LockInfo, Locked};
+pub use marks::Moving;
+pub use moving::{Moved, Mover, Named, migrate, reseal};
 pub use plans::{load_plan, save_plan};
 pub use schema::{history_schema, plan_schema, state_schema};
 pub use states::{Loaded, Store};
 
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod moving_tests;
 #[cfg(test)]
 mod shared_tests;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is kept beside the states and is no state: one document by name for the whole project,
 //! written without a lock.
 
+use super::backend::NOTES;
 use super::error::StoreError;
 use super::states::{Store, check_name};
 use crate::model::port::Expected;
@@ -42,7 +43,6 @@ impl Store {
     }
 }
 
-/// In a directory of its own: a stack may have any name.
 fn note(name: &str) -> String {
-    format!("notes/{name}.json")
+    format!("{NOTES}{name}.json")
 }

@@ -8,29 +8,32 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Backend, Document, Durable, Telling};
+use super::backend::{self, Backend, Document, Durable, Telling};
 use super::claims::Claims;
 use super::error::StoreError;
 use super::lease::{self, Attempt, Lease, Watched};
 use super::lock::{Lock, LockError, LockInfo};
-use crate::model::port::{Expected, KeepError, Objects, Put};
+use crate::model::port::{Expected, KeepError, Objects, Put, Turn};
 
 /// What proves that a store honours conditions.
 const PROBE: &str = ".boxctl";
 /// What is in it once it has.
 const HONOURED: &[u8] = b"this store honours the conditions of writes\n";
 
+/// How often a call is sent again that may go better the next time.
+const TIMES: usize = 8;
+/// How long a lock is waited for at most, whatever was asked for.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Objects that several machines share.
 pub(super) struct Remote {
-    pub(super) objects: Arc<dyn Objects>,
-    pub(super) runtime: Arc<Runtime>,
-    pub(super) lease: lease::Timing,
+    pub(super) calls: Calls,
     probed: Mutex<bool>,
     /// The turns of others that this process waits for.
     watched: Mutex<BTreeMap<String, Option<Watched>>>,
@@ -38,7 +41,7 @@ pub(super) struct Remote {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Remote").field(&self.objects.place("")).finish()
+        f.debug_tuple("Remote").field(&self.calls.objects.place("")).finish()
     }
 }
 
@@ -113,61 +116,123 @@ fn unwrap(body: &[u8]) -> Option<(String, &[u8])> {
     (head.boxctl <= FORMAT).then(|| (head.nonce, &body[end + 1..]))
 }
 
-fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(5))
-        .with_max_times(8)
-        .with_jitter()
-}
-
 fn is_passing(error: &KeepError) -> bool {
     error.is_passing
 }
 
-/// Reads an object, less its head.
-pub(super) async fn read(objects: &dyn Objects, name: &str) -> Result<Option<Document>, KeepError> {
-    let read = || objects.read(name);
-    let Some(found) = read.retry(backoff()).when(is_passing).await? else { return Ok(None) };
-    let Some((_, content)) = unwrap(&found.content) else {
-        return Err(KeepError {
-            message: "it is not an object that this boxctl wrote".to_owned(),
-            hint: Some("use the boxctl that wrote it, or move the object away".to_owned()),
-            is_passing: false,
-        });
-    };
-    let (content, expected) = (content.to_vec(), Expected::Version(found.version));
-    Ok(Some(Document { content, expected }))
+/// Reads and writes objects, again where that may help.
+#[derive(Clone)]
+pub(super) struct Calls {
+    objects: Arc<dyn Objects>,
+    runtime: Arc<Runtime>,
+    pub(super) timing: lease::Timing,
 }
 
-/// Writes an object where what is expected is there; None where something else is. A write whose
-/// answer was lost is sent again as it was: where it had been done, the refusal finds its nonce.
-pub(super) async fn put(
-    objects: &dyn Objects,
-    name: &str,
-    content: &[u8],
-    expected: &Expected,
-) -> Result<Option<Expected>, KeepError> {
-    let (nonce, body) = wrap(content);
-    let attempt = || async {
-        match objects.put(name, &body, expected).await? {
-            Put::Done(version) => Ok(Some(Expected::Version(version))),
-            Put::Moved => {
-                let there = objects.read(name).await?;
-                let ours = there.filter(|found| {
-                    unwrap(&found.content).is_some_and(|(written, _)| written == nonce)
-                });
-                Ok(ours.map(|found| Expected::Version(found.version)))
+impl Calls {
+    fn backoff(&self) -> ExponentialBuilder {
+        let most = self.timing.backoff_max.min(self.timing.renew() / 2).max(self.timing.backoff);
+        ExponentialBuilder::default()
+            .with_min_delay(self.timing.backoff)
+            .with_max_delay(most)
+            .with_max_times(TIMES)
+            .with_jitter()
+    }
+
+    /// Begins something; it goes on by itself.
+    pub(super) fn begin(&self, doing: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.begin(doing);
+    }
+
+    /// Does something and waits for it.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        doing: impl Future<Output = Result<T, KeepError>> + Send + 'static,
+    ) -> Result<T, KeepError> {
+        self.runtime.wait(doing)
+    }
+
+    /// Reads an object, less its head.
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Document>, KeepError> {
+        let read = || self.objects.read(name);
+        let found = read.retry(self.backoff()).when(is_passing).await?;
+        let Some(found) = found else { return Ok(None) };
+        let Some((_, content)) = unwrap(&found.content) else {
+            return Err(KeepError {
+                message: "it is not an object that this boxctl wrote".to_owned(),
+                hint: Some("use the boxctl that wrote it, or move the object away".to_owned()),
+                is_passing: false,
+            });
+        };
+        let (content, expected) = (content.to_vec(), Expected::Version(found.version));
+        Ok(Some(Document { content, expected }))
+    }
+
+    /// Writes an object where what is expected is there; None where something else is. A write
+    /// whose answer was lost is sent again as it was: where it had been done, the refusal finds its
+    /// nonce.
+    pub(super) async fn put(
+        &self,
+        name: &str,
+        content: &[u8],
+        expected: &Expected,
+    ) -> Result<Option<Expected>, KeepError> {
+        let (nonce, body) = wrap(content);
+        let attempt = || async {
+            match self.objects.put(name, &body, expected).await? {
+                Put::Done(version) => Ok(Some(Expected::Version(version))),
+                Put::Moved => {
+                    let there = self.objects.read(name).await?;
+                    let ours = there.filter(|found| {
+                        unwrap(&found.content).is_some_and(|(written, _)| written == nonce)
+                    });
+                    Ok(ours.map(|found| Expected::Version(found.version)))
+                }
             }
+        };
+        attempt.retry(self.backoff()).when(is_passing).await
+    }
+
+    async fn remove(&self, name: &str, version: &str) -> Result<Put, KeepError> {
+        let attempt = || self.objects.remove(name, version);
+        attempt.retry(self.backoff()).when(is_passing).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, KeepError> {
+        let list = || self.objects.list(prefix);
+        list.retry(self.backoff()).when(is_passing).await
+    }
+
+    /// Whether writes are refused whose conditions do not hold.
+    async fn probe(&self) -> Result<bool, KeepError> {
+        let found = self.read(PROBE).await?;
+        if found.as_ref().is_some_and(|found| found.content == HONOURED) {
+            return Ok(true);
         }
-    };
-    attempt.retry(backoff()).when(is_passing).await
+        let mut there = found.map(|found| found.expected);
+        if there.is_none() {
+            there = self.put(PROBE, b"1\n", &Expected::Absent).await?;
+        }
+        let Some(first) = there else { return Err(busy()) };
+        if self.put(PROBE, b"2\n", &Expected::Absent).await?.is_some() {
+            return Ok(false);
+        }
+        let Some(second) = self.put(PROBE, b"3\n", &first).await? else {
+            return Err(busy());
+        };
+        if self.put(PROBE, b"4\n", &first).await?.is_some() {
+            return Ok(false);
+        }
+        match self.put(PROBE, HONOURED, &second).await? {
+            Some(_) => Ok(true),
+            None => Err(busy()),
+        }
+    }
 }
 
 impl Remote {
-    pub(super) fn new(objects: Arc<dyn Objects>, lease: lease::Timing) -> io::Result<Remote> {
-        let runtime = Arc::new(Runtime::start()?);
-        Ok(Remote { objects, runtime, lease, probed: Mutex::new(false), watched: Mutex::default() })
+    pub(super) fn new(objects: Arc<dyn Objects>, timing: lease::Timing) -> io::Result<Remote> {
+        let calls = Calls { objects, runtime: Arc::new(Runtime::start()?), timing };
+        Ok(Remote { calls, probed: Mutex::new(false), watched: Mutex::default() })
     }
 
     fn failed(&self, name: &str, error: KeepError) -> StoreError {
@@ -183,37 +248,24 @@ impl Remote {
         if *probed {
             return Ok(());
         }
-        let objects = Arc::clone(&self.objects);
-        let honoured = self.runtime.wait(async move {
-            let found = read(objects.as_ref(), PROBE).await?;
-            if found.as_ref().is_some_and(|found| found.content == HONOURED) {
-                return Ok(true);
+        let calls = self.calls.clone();
+        let mut attempt = 1;
+        loop {
+            let calls = calls.clone();
+            match self.calls.wait(async move { calls.probe().await }) {
+                Ok(true) => break *probed = true,
+                Ok(false) => return Err(StoreError::Unconditional { path: self.path("") }),
+                Err(error) if error.is_passing && attempt < TIMES => attempt += 1,
+                Err(error) => return Err(self.failed(PROBE, error)),
             }
-            let mut there = found.map(|found| found.expected);
-            if there.is_none() {
-                there = put(objects.as_ref(), PROBE, b"1\n", &Expected::Absent).await?;
-            }
-            let Some(first) = there else { return Err(busy()) };
-            if put(objects.as_ref(), PROBE, b"2\n", &Expected::Absent).await?.is_some() {
-                return Ok(false);
-            }
-            let Some(second) = put(objects.as_ref(), PROBE, b"3\n", &first).await? else {
-                return Err(busy());
-            };
-            if put(objects.as_ref(), PROBE, b"4\n", &first).await?.is_some() {
-                return Ok(false);
-            }
-            match put(objects.as_ref(), PROBE, HONOURED, &second).await? {
-                Some(_) => Ok(true),
-                None => Err(busy()),
-            }
-        });
-        match honoured {
-            Ok(true) => *probed = true,
-            Ok(false) => return Err(StoreError::Unconditional { path: self.path("") }),
-            Err(error) => return Err(self.failed(PROBE, error)),
         }
         Ok(())
+    }
+
+    fn all(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let (calls, of) = (self.calls.clone(), prefix.to_owned());
+        let names = self.calls.wait(async move { calls.list(&of).await });
+        names.map_err(|error| self.failed(prefix, error))
     }
 }
 
@@ -232,20 +284,19 @@ impl Backend for Remote {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from(self.objects.place(name))
+        PathBuf::from(self.calls.objects.place(name))
     }
 
     fn read(&self, name: &str) -> Result<Option<Document>, StoreError> {
-        let (objects, of) = (Arc::clone(&self.objects), name.to_owned());
-        let found = self.runtime.wait(async move { read(objects.as_ref(), &of).await });
+        let (calls, of) = (self.calls.clone(), name.to_owned());
+        let found = self.calls.wait(async move { calls.read(&of).await });
         found.map_err(|error| self.failed(name, error))
     }
 
     fn put(&self, name: &str, content: &[u8], expected: &Expected) -> Result<Expected, StoreError> {
-        let (objects, of) = (Arc::clone(&self.objects), name.to_owned());
+        let (calls, of) = (self.calls.clone(), name.to_owned());
         let (content, expected) = (content.to_vec(), expected.clone());
-        let put = async move { put(objects.as_ref(), &of, &content, &expected).await };
-        match self.runtime.wait(put) {
+        match self.calls.wait(async move { calls.put(&of, &content, &expected).await }) {
             Ok(Some(next)) => Ok(next),
             Ok(None) => Err(StoreError::Moved { path: self.path(name) }),
             Err(error) => Err(self.failed(name, error)),
@@ -263,15 +314,14 @@ impl Backend for Remote {
         Ok(Box::new(Whole::of(self, name, content, claims)))
     }
 
-    fn remove(&self, name: &str) -> Result<(), StoreError> {
-        let Some(found) = self.read(name)? else { return Ok(()) };
-        let Expected::Version(version) = found.expected else { return Ok(()) };
-        let (objects, of) = (Arc::clone(&self.objects), name.to_owned());
-        let remove = async move {
-            let attempt = || objects.remove(&of, &version);
-            attempt.retry(backoff()).when(is_passing).await
+    fn remove(&self, name: &str, expected: Option<&Expected>) -> Result<(), StoreError> {
+        let expected = match expected {
+            Some(expected) => expected.clone(),
+            None => self.read(name)?.map_or(Expected::Absent, |found| found.expected),
         };
-        match self.runtime.wait(remove) {
+        let Expected::Version(version) = expected else { return Ok(()) };
+        let (calls, of) = (self.calls.clone(), name.to_owned());
+        match self.calls.wait(async move { calls.remove(&of, &version).await }) {
             Ok(Put::Done(_)) => Ok(()),
             Ok(Put::Moved) => Err(StoreError::Moved { path: self.path(name) }),
             Err(error) => Err(self.failed(name, error)),
@@ -279,12 +329,7 @@ impl Backend for Remote {
     }
 
     fn names(&self, dir: &str) -> Result<Vec<String>, StoreError> {
-        let (objects, prefix) = (Arc::clone(&self.objects), dir.to_owned());
-        let list = async move {
-            let list = || objects.list(&prefix);
-            list.retry(backoff()).when(is_passing).await
-        };
-        let names = self.runtime.wait(list).map_err(|error| self.failed(dir, error))?;
+        let names = self.all(dir)?;
         let within = names.iter().filter_map(|name| name.strip_prefix(dir));
         Ok(within.filter(|name| !name.contains('/')).map(str::to_owned).collect())
     }
@@ -301,14 +346,20 @@ impl Backend for Remote {
         tell: Telling<'_>,
     ) -> Result<Lock, LockError> {
         self.probe()?;
-        let mut leases = Vec::new();
+        let deadline = Instant::now() + timeout.min(YEAR);
+        let (mut leases, mut standings, mut taken_over) = (Vec::new(), Vec::new(), Vec::new());
         for stack in stacks {
-            leases.push(Lease::take(self, stack, info, timeout, tell)?);
+            let taken = Lease::take(self, stack, info, deadline, tell)?;
+            standings.push(((*stack).to_owned(), Arc::clone(&taken.lease.standing)));
+            if taken.is_taken_over {
+                taken_over.push((*stack).to_owned());
+            }
+            leases.push(taken.lease);
         }
-        Ok(Lock::new(leases))
+        Ok(Lock::new(leases).of_leases(standings, taken_over))
     }
 
-    fn turn(&self, name: &str) -> Result<Option<Box<dyn Send>>, StoreError> {
+    fn turn(&self, name: &str) -> Result<Option<Box<dyn Turn>>, StoreError> {
         self.probe()?;
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let watch = watched.entry(name.to_owned()).or_default();
@@ -324,6 +375,15 @@ impl Backend for Remote {
 
     fn holder(&self, stack: &str) -> Result<Option<String>, StoreError> {
         lease::holder(self, stack)
+    }
+
+    fn free(&self, stack: &str) -> Result<Option<String>, StoreError> {
+        lease::free(self, stack)
+    }
+
+    fn everything(&self) -> Result<Vec<String>, StoreError> {
+        let names = self.all("")?.into_iter();
+        Ok(names.filter(|name| !name.ends_with(backend::LOCK)).collect())
     }
 }
 
@@ -355,7 +415,10 @@ impl Durable for Whole {
     fn sync(&mut self) -> io::Result<()> {
         let expected = self.claims.get(&self.name).unwrap_or(Expected::Absent);
         let put = self.backend.put(&self.name, &self.content, &expected);
-        self.claims.set(&self.name, put.map_err(io::Error::other)?);
+        let stack = self.name.strip_suffix(backend::JOURNAL).unwrap_or(&self.name);
+        let named = |error| self.claims.named(self.backend.as_ref(), stack, error);
+        let next = put.map_err(|error| io::Error::other(named(error)))?;
+        self.claims.set(&self.name, next);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! neither names nor values, and who can write to it can't make a document that is taken for one.
 
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use super::backend::{Backend, Document, Durable, Telling};
@@ -16,7 +20,7 @@ use super::claims::Claims;
 use super::error::StoreError;
 use super::lock::{Lock, LockError, LockInfo};
 use super::remote::Whole;
-use crate::model::port::Expected;
+use crate::model::port::{Expected, Turn};
 use crate::model::secret::Secret;
 
 /// The first line of a sealed document.
@@ -36,6 +40,19 @@ impl fmt::Debug for Sealed {
     }
 }
 
+/// What is sealed can't be packed any more, and some places have little room.
+fn pack(content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(content)?;
+    packed.finish()
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut content)?;
+    Ok(content)
+}
+
 /// The key that a text stands for: 32 bytes in Base64 are taken as they are, anything else by its
 /// SHA-256. Texts shorter than 20 characters are refused: they can be guessed.
 pub(super) fn key(text: &Secret) -> Result<Key, String> {
@@ -52,6 +69,16 @@ pub(super) fn key(text: &Secret) -> Result<Key, String> {
     Ok(digest.into())
 }
 
+/// Whether a document is sealed, with whatever key.
+pub(super) fn is_sealed(document: &[u8]) -> bool {
+    document.starts_with(HEAD)
+}
+
+/// Whether a document is not sealed: what a place says of itself has to be read without a key.
+fn is_open(name: &str) -> bool {
+    name.starts_with('.')
+}
+
 impl Sealed {
     pub(super) fn over(inner: Arc<dyn Backend>, key: &Key) -> Sealed {
         Sealed { inner, cipher: XChaCha20Poly1305::new(key) }
@@ -64,7 +91,8 @@ impl Sealed {
     fn seal(&self, name: &str, content: &[u8]) -> Result<Vec<u8>, StoreError> {
         let nonce = XNonce::generate();
         // The name goes in: a document can't be put in another's place.
-        let payload = Payload { msg: content, aad: name.as_bytes() };
+        let packed = pack(content).map_err(|_| self.broken(name, "it can't be packed"))?;
+        let payload = Payload { msg: &packed, aad: name.as_bytes() };
         let sealed = self.cipher.encrypt(&nonce, payload);
         let sealed = sealed.map_err(|_| self.broken(name, "it can't be sealed"))?;
         let mut document = HEAD.to_vec();
@@ -80,9 +108,11 @@ impl Sealed {
         let (nonce, sealed) =
             body.split_first_chunk::<NONCE>().ok_or_else(|| self.broken(name, "it is cut off"))?;
         let payload = Payload { msg: sealed, aad: name.as_bytes() };
-        self.cipher
+        let packed = self
+            .cipher
             .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| self.broken(name, "it was sealed with another key, or changed since"))
+            .map_err(|_| self.broken(name, "it was sealed with another key, or changed since"))?;
+        unpack(&packed).map_err(|_| self.broken(name, "it can't be unpacked"))
     }
 }
 
@@ -97,11 +127,17 @@ impl Backend for Sealed {
 
     fn read(&self, name: &str) -> Result<Option<Document>, StoreError> {
         let Some(found) = self.inner.read(name)? else { return Ok(None) };
+        if is_open(name) {
+            return Ok(Some(found));
+        }
         let content = self.unseal(name, &found.content)?;
         Ok(Some(Document { content, ..found }))
     }
 
     fn put(&self, name: &str, content: &[u8], expected: &Expected) -> Result<Expected, StoreError> {
+        if is_open(name) {
+            return self.inner.put(name, content, expected);
+        }
         self.inner.put(name, &self.seal(name, content)?, expected)
     }
 
@@ -115,8 +151,8 @@ impl Backend for Sealed {
         Ok(Box::new(Whole::of(self, name, content, claims)))
     }
 
-    fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.inner.remove(name)
+    fn remove(&self, name: &str, expected: Option<&Expected>) -> Result<(), StoreError> {
+        self.inner.remove(name, expected)
     }
 
     fn names(&self, dir: &str) -> Result<Vec<String>, StoreError> {
@@ -137,11 +173,19 @@ impl Backend for Sealed {
         self.inner.lock(stacks, info, timeout, tell)
     }
 
-    fn turn(&self, name: &str) -> Result<Option<Box<dyn Send>>, StoreError> {
+    fn turn(&self, name: &str) -> Result<Option<Box<dyn Turn>>, StoreError> {
         self.inner.turn(name)
     }
 
     fn holder(&self, stack: &str) -> Result<Option<String>, StoreError> {
         self.inner.holder(stack)
+    }
+
+    fn free(&self, stack: &str) -> Result<Option<String>, StoreError> {
+        self.inner.free(stack)
+    }
+
+    fn everything(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.everything()
     }
 }

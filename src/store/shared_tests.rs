@@ -1,142 +1,29 @@
 //! What the store promises where several machines share it, on objects in memory whose answers get
 //! lost.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::memory::{DEAD, Fault, Memory, store_on};
 use super::tests::{intent, outcome, put, run, text};
 use super::*;
 use crate::model::history::Past;
-use crate::model::journal::Journal;
-use crate::model::port::{Expected, KeepError, Keeping, Object, Objects, Put};
+use crate::model::journal::{Journal, JournalError};
+use crate::model::port::Turns;
 use crate::model::secret::Secret;
 use crate::model::state::State;
 
-/// What goes wrong with a call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
-    /// It does not arrive.
-    Before,
-    /// It is done, and its answer does not arrive.
-    After,
-}
-
-/// Objects in memory.
-#[derive(Default)]
-struct Memory {
-    objects: Mutex<BTreeMap<String, Object>>,
-    written: AtomicUsize,
-    calls: AtomicUsize,
-    /// The call that something happens to, by its number from 0, and whether it stays so.
-    fault: Mutex<Option<(usize, Fault, bool)>>,
-    /// Writes without looking at conditions.
-    is_careless: bool,
-}
-
-fn lost() -> KeepError {
-    KeepError { message: "the connection was reset".to_owned(), hint: None, is_passing: true }
-}
-
-impl Memory {
-    /// Does something with what may go wrong with it.
-    fn call<T>(&self, what: impl FnOnce() -> T) -> Result<T, KeepError> {
-        let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let fault = *self.fault.lock().unwrap();
-        match fault {
-            Some((at, fault, stays)) if number == at || stays && number > at => {
-                if fault == Fault::After {
-                    what();
-                }
-                Err(lost())
-            }
-            _ => Ok(what()),
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
-    }
-
-    fn everything(&self) -> String {
-        let objects = self.objects.lock().unwrap();
-        let texts = objects.values().map(|object| String::from_utf8_lossy(&object.content));
-        texts.collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Objects for Memory {
-    fn place(&self, name: &str) -> String {
-        format!("memory/{name}")
-    }
-
-    fn read<'a>(&'a self, name: &'a str) -> Keeping<'a, Option<Object>> {
-        let read = || self.objects.lock().unwrap().get(name).cloned();
-        Box::pin(async move { self.call(read) })
-    }
-
-    fn put<'a>(
-        &'a self,
-        name: &'a str,
-        content: &'a [u8],
-        expected: &'a Expected,
-    ) -> Keeping<'a, Put> {
-        let put = || {
-            let mut objects = self.objects.lock().unwrap();
-            let there = match objects.get(name) {
-                Some(there) => Expected::Version(there.version.clone()),
-                None => Expected::Absent,
-            };
-            if there != *expected && !self.is_careless {
-                return Put::Moved;
-            }
-            let version = self.written.fetch_add(1, Ordering::SeqCst).to_string();
-            let object = Object { content: content.to_vec(), version: version.clone() };
-            objects.insert(name.to_owned(), object);
-            Put::Done(version)
-        };
-        Box::pin(async move { self.call(put) })
-    }
-
-    fn remove<'a>(&'a self, name: &'a str, version: &'a str) -> Keeping<'a, Put> {
-        let remove = move || {
-            let mut objects = self.objects.lock().unwrap();
-            match objects.get(name) {
-                Some(there) if there.version != version => Put::Moved,
-                _ => {
-                    objects.remove(name);
-                    Put::Done(String::new())
-                }
-            }
-        };
-        Box::pin(async move { self.call(remove) })
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> Keeping<'a, Vec<String>> {
-        let names =
-            move || self.names().into_iter().filter(|name| name.starts_with(prefix)).collect();
-        Box::pin(async move { self.call(names) })
-    }
-}
-
-const DEAD: Duration = Duration::from_millis(600);
-
-fn store_on(memory: &Arc<Memory>) -> Store {
-    let objects: Arc<dyn Objects> = Arc::clone(memory) as _;
-    Store::shared(objects, LeaseTiming::of(DEAD)).unwrap()
-}
-
-fn who(command: &str) -> LockInfo {
+pub(super) fn who(command: &str) -> LockInfo {
     LockInfo::of_this_process(command, "2026-11-25T10:00:00Z")
 }
 
-fn lock(store: &Store, command: &str) -> Result<Lock, LockError> {
+pub(super) fn lock(store: &Store, command: &str) -> Result<Lock, LockError> {
     store.lock(&["s"], &who(command), Duration::ZERO, &mut |_| {})
 }
 
 /// One run: it creates a tunnel, and is checkpointed.
-fn one_run(store: &Store, name: &str) -> Result<State, StoreError> {
+pub(super) fn one_run(store: &Store, name: &str) -> Result<State, StoreError> {
     let mut state = match store.load("s")? {
         Some(loaded) => loaded.state,
         None => State::new("s", "l1".to_owned()),
@@ -144,8 +31,8 @@ fn one_run(store: &Store, name: &str) -> Result<State, StoreError> {
     let mut journal = store.open_journal(&state)?;
     let mut add = |state: &mut State, entry: crate::model::journal::Entry| {
         let failed = |error: crate::model::journal::JournalError| StoreError::Write {
-            path: error.path.into(),
-            source: error.source,
+            path: "journal".into(),
+            source: std::io::Error::other(error),
         };
         let number = journal.append(entry.clone()).map_err(failed)?;
         state.fold(number, &entry);
@@ -226,7 +113,7 @@ fn who_was_replaced_while_paused_writes_nothing_more() {
             None => assert!(old.open_journal(&state).is_err(), "{paused}"),
             Some(journal) => {
                 let error = journal.append(intent("late")).unwrap_err();
-                assert!(error.source.to_string().contains("another run"), "{paused}: {error:?}");
+                assert!(error.to_string().contains("another run"), "{paused}: {error:?}");
             }
         }
         state.serial += 1;
@@ -338,4 +225,47 @@ fn notes_are_beside_the_states_and_are_none() {
     }
     assert_eq!(memory.names(), ["notes/drift.json"]);
     assert!(dir.path().join("notes/drift.json").is_file());
+}
+
+#[test]
+fn a_lock_that_is_taken_away_stops_its_holder_and_says_who_has_it() {
+    let memory = Arc::new(Memory::default());
+    let old = store_on(&memory);
+    let _old_lock = lock(&old, "apply old").unwrap();
+    one_run(&old, "a").unwrap();
+    let mut state = old.load("s").unwrap().unwrap().state;
+    let mut journal = old.open_journal(&state).unwrap();
+    put(&mut journal, &mut state, intent("b"));
+    let new = store_on(&memory);
+    assert!(new.unlock("s").unwrap().unwrap().contains("apply old"));
+    let _new_lock = lock(&new, "apply new").unwrap();
+    let error = journal.append(intent("late")).unwrap_err();
+    let JournalError::Replaced(why) = &error else { panic!("{error:?}") };
+    assert!(why.starts_with("the lock of `s` was taken over"), "{why}");
+    assert!(why.contains("apply new"), "{why}");
+    assert_eq!(new.load("s").unwrap().unwrap().open.len(), 1);
+    assert_eq!(store_on(&memory).unlock("t").unwrap(), None);
+}
+
+#[test]
+fn runs_take_turns_where_states_are_shared() {
+    let memory = Arc::new(Memory::default());
+    let (first, second) = (store_on(&memory), store_on(&memory));
+    let turn = first.take("tunnel_config-t").unwrap().expect("it is free");
+    turn.check().unwrap();
+    assert!(second.take("tunnel_config-t").unwrap().is_none());
+    drop(turn);
+    let turn = second.take("tunnel_config-t").unwrap().expect("it is free again");
+    // Whose turn it is by now knows of no other.
+    first.unlock("tunnel_config-t").unwrap();
+    let theirs = first.take("tunnel_config-t").unwrap().expect("it was taken away");
+    theirs.check().unwrap();
+    let began = std::time::Instant::now();
+    let error = loop {
+        match turn.check() {
+            Err(error) => break error,
+            Ok(()) => assert!(began.elapsed() < DEAD, "it is fresh for half of that at most"),
+        }
+    };
+    assert!(error.to_string().contains("was taken over"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::backend::{self, Backend, Telling};
@@ -18,7 +18,7 @@ use super::remote::Remote;
 use super::sealed::{self, Sealed};
 use crate::model::history::Past;
 use crate::model::journal::{Entry, FORMAT_VERSION, Numbered, OpenIntent};
-use crate::model::port::{Objects, Turns};
+use crate::model::port::{Objects, Turn, Turns};
 use crate::model::secret::Secret;
 use crate::model::state::State;
 
@@ -32,6 +32,10 @@ use crate::model::state::State;
 pub struct Store {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) claims: Claims,
+    /// Known where the states are here: not moved elsewhere.
+    pub(super) here: Arc<OnceLock<()>>,
+    /// Whether this moves them itself.
+    pub(super) is_moving: bool,
 }
 
 /// A state as it was found: the checkpoint with the journal after it folded in.
@@ -48,7 +52,7 @@ pub struct Loaded {
 }
 
 impl Turns for Store {
-    fn take(&self, name: &str) -> io::Result<Option<Box<dyn Send>>> {
+    fn take(&self, name: &str) -> io::Result<Option<Box<dyn Turn>>> {
         check_name(name).and_then(|()| self.backend.turn(name)).map_err(io::Error::other)
     }
 }
@@ -86,7 +90,12 @@ impl Store {
     }
 
     fn over(backend: Arc<dyn Backend>) -> Self {
-        Store { backend, claims: Claims::default() }
+        Store { backend, claims: Claims::default(), here: Arc::default(), is_moving: false }
+    }
+
+    /// The same for who moves the states.
+    pub(super) fn of_mover(&self) -> Self {
+        Store { is_moving: true, ..Store::over(Arc::clone(&self.backend)) }
     }
 
     /// Where a stack's checkpoint is.
@@ -115,6 +124,7 @@ impl Store {
     /// The place can't be read.
     pub fn has(&self, stack: &str) -> Result<bool, StoreError> {
         check_name(stack)?;
+        self.check_here_once()?;
         Ok(self.backend.read(&backend::checkpoint(stack))?.is_some()
             || self.backend.read(&backend::journal(stack))?.is_some())
     }
@@ -137,6 +147,14 @@ impl Store {
         stacks.dedup();
         stacks.iter().try_for_each(|stack| check_name(stack))?;
         let lock = self.backend.lock(&stacks, info, timeout, tell)?;
+        // They may have been moved while it was waited for.
+        self.check_here()?;
+        for (stack, standing) in &lock.standings {
+            self.claims.hold(stack, standing);
+        }
+        for stack in &lock.taken_over {
+            self.fence(stack)?;
+        }
         for stack in stacks {
             self.backend.sweep(stack)?;
         }
@@ -159,6 +177,7 @@ impl Store {
     /// state or a later one.
     pub fn load(&self, stack: &str) -> Result<Option<Loaded>, StoreError> {
         check_name(stack)?;
+        self.check_here_once()?;
         // The journal first: a run that ends in between leaves one that is older than the
         // checkpoint, which fits, and not one that continues a later checkpoint.
         let text = self.read_journal(stack)?;
@@ -184,17 +203,24 @@ impl Store {
         check_name(&state.stack)?;
         let name = backend::journal(&state.stack);
         let path = self.journal_path(&state.stack);
+        let is_new = !self.has_begun(&state.stack)?;
         let (mut content, mut text) = self.claim(state)?;
         if text.records.is_empty() {
             content = journal::text(&path, vec![begin_entry(state)], state.journal + 1)?.into();
-            self.put(&name, &content)?;
+            self.put(&state.stack, &name, &content)?;
             text = Text::read(&path, &content)?;
+        }
+        if is_new {
+            // Who moves the states lists them after it has said so: either it sees this journal, or
+            // this run sees that.
+            self.check_here()?;
         }
         content.truncate(text.whole);
         let next = text.last().unwrap_or(state.journal).max(state.journal) + 1;
         let backend = Arc::clone(&self.backend);
         let appender = backend.appender(&name, content, text.torn, &self.claims)?;
-        Ok(StoreJournal::over(&path, appender, next))
+        let standing = self.claims.standing(&state.stack);
+        Ok(StoreJournal::over(&path, appender, next).under(standing))
     }
 
     /// Writes a checkpoint and begins a new journal after it; the run is put into the history
@@ -216,14 +242,14 @@ impl Store {
         self.check_complete(state, &text)?;
         self.keep_original(&state.stack)?;
         self.keep(run)?;
-        self.put(&name, format::write_state(state, &path)?.as_bytes())?;
+        self.put(&state.stack, &name, format::write_state(state, &path)?.as_bytes())?;
         let mut entries = vec![begin_entry(state)];
         entries.extend(
             open_intents(&text.records).into_iter().map(|o| Entry::Intent(Box::new(o.intent))),
         );
         let journal = self.journal_path(&state.stack);
         let begun = journal::text(&journal, entries, state.journal + 1)?;
-        self.put(&backend::journal(&state.stack), begun.as_bytes())
+        self.put(&state.stack, &backend::journal(&state.stack), begun.as_bytes())
     }
 
     /// The stacks that have a state, in order of their names.
@@ -231,6 +257,7 @@ impl Store {
     /// # Errors
     /// A directory that can't be read.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
+        self.check_here_once()?;
         let mut stacks: Vec<String> = self
             .backend
             .names("")?
@@ -256,7 +283,7 @@ impl Store {
         }
         // The journal first: a journal without its checkpoint would read as a state of its own.
         for name in [backend::journal(stack), backend::checkpoint(stack)] {
-            self.backend.remove(&name)?;
+            self.backend.remove(&name, self.claims.get(&name).as_ref())?;
             self.claims.forget(&name);
         }
         Ok(())

@@ -449,9 +449,12 @@ fn after_a_failed_write_or_fsync_nothing_is_appended_any_more() {
         assert_eq!(journal.append(intent("a")).unwrap(), 7);
         let error = journal.append(intent("b")).unwrap_err();
         assert_eq!(error.to_string(), "the journal s.journal could not be written");
-        assert_eq!(error.source.to_string(), "disk full");
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "disk full");
         let error = journal.append(intent("c")).unwrap_err();
-        assert_eq!(error.source.to_string(), "an earlier record could not be written");
+        assert_eq!(
+            std::error::Error::source(&error).unwrap().to_string(),
+            "an earlier record could not be written"
+        );
     }
 }
 
@@ -594,4 +597,30 @@ fn a_journal_of_a_newer_format_is_refused() {
     std::fs::write(store.journal_path("s"), begun).unwrap();
     let error = text(&store.load("s").unwrap_err());
     assert!(error.contains("has format version 3; this boxctl knows versions up to 2"), "{error}");
+}
+
+#[test]
+fn a_rename_that_is_cut_short_loses_no_call_and_goes_on() {
+    let (_dir, store, state) = cut_short();
+    let earlier = store.load("s").unwrap().unwrap();
+    let renamed = State { stack: "t".to_owned(), ..earlier.state };
+    assert!(!store.has_begun("t").unwrap());
+    // Cut short between checkpoint and journal, and begun again.
+    store.take_name(&renamed, &earlier.open).unwrap();
+    std::fs::remove_file(store.journal_path("t")).unwrap();
+    assert!(!store.has_begun("t").unwrap());
+    let open = store.take_name(&renamed, &earlier.open).unwrap();
+    assert!(store.has_begun("t").unwrap());
+    // A run under the new name that is cut short, too.
+    drop(store.open_journal(&renamed).unwrap());
+    let found = store.load("t").unwrap().unwrap();
+    assert_eq!(found.state.resources, state.resources);
+    assert_eq!((found.state.stack.as_str(), &found.open), ("t", &open));
+    assert_eq!(open[0].intent, earlier.open[0].intent);
+    // Another stack's state is not written over.
+    let other = State::new("u", "l2".to_owned());
+    drop(store.open_journal(&other).unwrap());
+    store.checkpoint(&run(&State { serial: 1, ..other })).unwrap();
+    let error = store.take_name(&State { stack: "u".to_owned(), ..renamed }, &[]).unwrap_err();
+    assert!(matches!(error, StoreError::OtherLineage { .. }), "{error:?}");
 }

@@ -8,7 +8,7 @@ use boxctl::kinds::wiring;
 use boxctl::model::event::{Event, Events};
 use boxctl::model::journal::{Entry, Journal, JournalError};
 use boxctl::model::plan::{Options, StackPlan};
-use boxctl::model::port::{Outside, Turns};
+use boxctl::model::port::{Outside, Turn, Turns};
 use boxctl::model::project::{Project, Timing};
 use boxctl::model::resource::Stack;
 use boxctl::model::scope::Scope;
@@ -29,6 +29,7 @@ pub const TIMING: Timing = Timing {
     grace_ms: 10_000,
     late_ms: 10_000,
     command_ms: 10_000,
+    lease_ms: 60_000,
 };
 
 struct Silent;
@@ -57,8 +58,14 @@ impl Outside for Machine {
 struct Alone;
 
 impl Turns for Alone {
-    fn take(&self, _: &str) -> std::io::Result<Option<Box<dyn Send>>> {
-        Ok(Some(Box::new(())))
+    fn take(&self, _: &str) -> std::io::Result<Option<Box<dyn Turn>>> {
+        Ok(Some(Box::new(Alone)))
+    }
+}
+
+impl Turn for Alone {
+    fn check(&self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use boxctl::model::plan::{Options, StackPlan};
-use boxctl::model::project::Project;
+use boxctl::model::project::{Keeping, Project};
 use boxctl::model::resource::{Resource, Stack};
 use boxctl::model::secret::Secrets;
 use boxctl::providers::cluster::Cluster as Api;
@@ -146,7 +146,7 @@ impl World {
             aws_region: None,
             kubernetes_context: None,
             namespace: None,
-            state_dir: "state".into(),
+            keeping: Keeping::local("state"),
             values: BTreeMap::new(),
             retired: Vec::new(),
             destroy_limit_percent: 100,
