@@ -7,18 +7,23 @@ use std::process::Command;
 use crate::kinds;
 use crate::model::error::{Exit, Report, Stop};
 use crate::model::kind::Locate;
-use crate::model::project::{self, Project};
+use crate::model::project::{Place, Project};
 use crate::model::scope::{Scope, Zone};
 use crate::model::state::State;
+use crate::providers::cluster_objects::object_name;
 use crate::providers::hints;
 use crate::render::job::kubernetes::{Grant, InCluster};
 use crate::render::job::systemd::OnMachine;
 use crate::render::job::{Job, github, kubernetes, systemd};
 
+use crate::store::Store;
+
 use super::install_args::{InstallCommand, JobArgs};
 use super::session::{Session, store_stop};
 use super::ui::Ui;
 
+/// The note with what was told last.
+const NOTE: &str = "drift";
 /// The fields of a cron line.
 const CRON_FIELDS: usize = 5;
 
@@ -29,7 +34,7 @@ const CRON_FIELDS: usize = 5;
 /// in the way.
 pub fn run(session: &Session, command: &InstallCommand, ui: &Ui) -> Result<Exit, Stop> {
     let states = states(session)?;
-    let place = Place::of(&session.project.dir);
+    let place = Checkout::of(&session.project.dir);
     match command {
         InstallCommand::Kubernetes {
             job: args,
@@ -51,15 +56,17 @@ pub fn run(session: &Session, command: &InstallCommand, ui: &Ui) -> Result<Exit,
                 git_image: git_image.clone(),
                 repository,
                 branch: branch.clone(),
-                contexts: session.project.kubernetes_context.iter().cloned().collect(),
-                grants: grants(&states),
+                contexts: contexts(&session.project),
+                grants: grants(&session.project, &states, job.notifies),
             };
             let file = (format!("{}.yaml", job.name()), kubernetes::manifests(&job, &in_cluster));
+            tell_of_local_states(&session.project, ui);
             write(&session.project.dir.join("drift"), &[file], args, ui)
         }
         InstallCommand::Github { job: args, schedule, image } => {
             let job = Job { schedule: cron(schedule)?, ..job(session, &states, &place, args)? };
             let file = (format!("{}.yaml", job.name()), github::workflow(&job, image));
+            tell_of_local_states(&session.project, ui);
             write(&place.top.join(".github/workflows"), &[file], args, ui)
         }
         InstallCommand::Systemd { job: args, schedule, run_as } => {
@@ -71,12 +78,7 @@ pub fn run(session: &Session, command: &InstallCommand, ui: &Ui) -> Result<Exit,
             let machine = OnMachine {
                 program: program.display().to_string(),
                 project: absolute(&session.project.dir).display().to_string(),
-                memory: match &session.project.keeping.place {
-                    project::Place::Local { dir } => {
-                        Some(absolute(&session.project.dir.join(dir)).display().to_string())
-                    }
-                    project::Place::S3 { .. } | project::Place::Kubernetes { .. } => None,
-                },
+                memory: memory(&session.project),
                 user: run_as.clone().or_else(me).unwrap_or_else(|| "root".to_owned()),
             };
             let files = [
@@ -85,6 +87,17 @@ pub fn run(session: &Session, command: &InstallCommand, ui: &Ui) -> Result<Exit,
             ];
             write(&session.project.dir.join("drift"), &files, args, ui)
         }
+    }
+}
+
+/// A job elsewhere sees no files of this disk but those that are committed.
+fn tell_of_local_states(project: &Project, ui: &Ui) {
+    if let Place::Local { dir } = &project.keeping.place {
+        ui.note(&format!(
+            "The states are files of this checkout: the job sees {}/*.json as they are committed. \
+             `boxctl state migrate` moves them to where every machine finds them.",
+            dir.display()
+        ));
     }
 }
 
@@ -104,22 +117,57 @@ fn states(session: &Session) -> Result<Vec<State>, Stop> {
     Ok(states)
 }
 
-fn job(session: &Session, states: &[State], place: &Place, args: &JobArgs) -> Result<Job, Stop> {
+fn job(session: &Session, states: &[State], at: &Checkout, args: &JobArgs) -> Result<Job, Stop> {
     let has = |prefix: &str| {
         states.iter().flat_map(|state| state.resources.values()).any(|one| one.kind == prefix)
     };
-    let ssm = has("ssm_parameter");
+    let place = &session.project.keeping.place;
     Ok(Job {
         project: session.project.name.clone(),
-        dir: place.dir.clone(),
+        dir: at.dir.clone(),
         schedule: String::new(),
         time_zone: args.time_zone.as_deref().map(time_zone).transpose()?,
         cloudflare: permissions(&session.project, states),
-        ssm,
-        cluster: has("k8s"),
+        aws: actions(place, has("ssm_parameter"), false),
+        cluster: has("k8s") || matches!(place, Place::Kubernetes { .. }),
         aws_region: session.project.aws_region.clone(),
         notifies: false,
     })
+}
+
+/// The actions of AWS that reading takes; where it `notifies`, what it told last is also written.
+fn actions(place: &Place, reads_parameters: bool, notifies: bool) -> Vec<String> {
+    let mut actions = Vec::new();
+    if reads_parameters {
+        let all = "sts:GetCallerIdentity, ssm:DescribeParameters, ssm:ListTagsForResource";
+        actions.push(all.to_owned());
+    }
+    if let Place::S3 { bucket, prefix, .. } = place {
+        actions.push(format!("s3:ListBucket on {bucket}, s3:GetObject on {bucket}/{prefix}*"));
+        if notifies {
+            actions.push(format!("s3:PutObject on {bucket}/{prefix}{}", Store::note_name(NOTE)));
+        }
+    }
+    actions
+}
+
+/// The directory that a job on a machine writes to, where the states are files.
+fn memory(project: &Project) -> Option<String> {
+    match &project.keeping.place {
+        Place::Local { dir } => Some(absolute(&project.dir.join(dir)).display().to_string()),
+        Place::S3 { .. } | Place::Kubernetes { .. } => None,
+    }
+}
+
+/// The contexts that the project's files name.
+fn contexts(project: &Project) -> Vec<String> {
+    let mut all: Vec<String> = project.kubernetes_context.iter().cloned().collect();
+    if let Place::Kubernetes { context: Some(context), .. } = &project.keeping.place
+        && !all.contains(context)
+    {
+        all.push(context.clone());
+    }
+    all
 }
 
 /// The permissions that reading what is recorded takes.
@@ -154,7 +202,7 @@ fn permissions(project: &Project, states: &[State]) -> Vec<String> {
 
 /// What a job reads of the cluster: lists of what is recorded, Secrets by name, and the namespace
 /// that tells one cluster from another.
-fn grants(states: &[State]) -> Vec<Grant> {
+fn grants(project: &Project, states: &[State], notifies: bool) -> Vec<Grant> {
     let mut listed: BTreeMap<(Option<String>, String, String), BTreeSet<String>> = BTreeMap::new();
     for recorded in states.iter().flat_map(|state| state.resources.values()) {
         if recorded.kind != "k8s" {
@@ -175,8 +223,8 @@ fn grants(states: &[State]) -> Vec<Grant> {
             namespace,
             group,
             plural,
+            verbs: if names.is_empty() { &["get", "list"] } else { &["get"] },
             names: names.into_iter().collect(),
-            writes: false,
         })
         .collect();
     let is_listed = |grant: &Grant| {
@@ -188,25 +236,50 @@ fn grants(states: &[State]) -> Vec<Grant> {
             group: String::new(),
             plural: "namespaces".to_owned(),
             names: vec!["kube-system".to_owned()],
-            writes: false,
+            verbs: &["get"],
         });
+    }
+    if let Place::Kubernetes { namespace, .. } = &project.keeping.place {
+        grants.extend(keeping(namespace, project, notifies));
+    }
+    grants
+}
+
+/// What a job reads and writes of the states themselves.
+fn keeping(namespace: &str, project: &Project, notifies: bool) -> Vec<Grant> {
+    let grant = |group: &str, plural: &str, names: &[String], verbs| Grant {
+        namespace: Some(namespace.to_owned()),
+        group: group.to_owned(),
+        plural: plural.to_owned(),
+        names: names.to_vec(),
+        verbs,
+    };
+    let mut grants = vec![
+        grant("", "secrets", &[], &["get", "list"]),
+        grant("coordination.k8s.io", "leases", &[], &["get"]),
+    ];
+    if notifies {
+        let memory = object_name(&project.name, &Store::note_name(NOTE));
+        // A name can't be said of what is not there yet.
+        grants.push(grant("", "secrets", &[], &["create"]));
+        grants.push(grant("", "secrets", &[memory], &["update"]));
     }
     grants
 }
 
 /// Where the project is in its repository.
-struct Place {
+struct Checkout {
     /// The checkout's top directory; the project's own where there is no repository.
     top: PathBuf,
     /// The project's directory in it.
     dir: String,
 }
 
-impl Place {
-    fn of(project: &Path) -> Place {
+impl Checkout {
+    fn of(project: &Path) -> Checkout {
         let top = git(project, &["rev-parse", "--show-toplevel"]).map(PathBuf::from);
         let dir = git(project, &["rev-parse", "--show-prefix"]).unwrap_or_default();
-        Place {
+        Checkout {
             top: top.unwrap_or_else(|| project.to_path_buf()),
             dir: dir.trim_end_matches('/').to_owned(),
         }

@@ -51,6 +51,16 @@ pub struct ClusterObjects {
     project: String,
 }
 
+/// What the object of that name is called in the cluster: what a Role names.
+pub fn object_name(project: &str, name: &str) -> String {
+    named(&part(project), name)
+}
+
+fn named(project: &str, name: &str) -> String {
+    let name = if is_plain(name) { name.replace('/', ".") } else { part(name) };
+    format!("boxctl.{project}.{name}")
+}
+
 impl ClusterObjects {
     /// The objects of a project in a namespace, which has to be there.
     pub fn new(cluster: Cluster, namespace: String, project: &str) -> Self {
@@ -70,8 +80,7 @@ impl ClusterObjects {
     }
 
     fn object_name(&self, name: &str) -> String {
-        let name = if is_plain(name) { name.replace('/', ".") } else { part(name) };
-        format!("boxctl.{}.{name}", self.project)
+        named(&self.project, name)
     }
 
     async fn send(&self, call: Call) -> Result<Answer, KeepError> {

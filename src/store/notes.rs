@@ -10,6 +10,11 @@ use crate::model::port::Expected;
 const ATTEMPTS: usize = 8;
 
 impl Store {
+    /// What a note is called among the objects of a store.
+    pub fn note_name(name: &str) -> String {
+        note(name)
+    }
+
     /// Where a note is.
     pub fn note_path(&self, name: &str) -> std::path::PathBuf {
         self.backend.path(&note(name))

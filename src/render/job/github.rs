@@ -16,7 +16,7 @@ pub fn workflow(job: &Job, image: &str) -> String {
         env.push("CLOUDFLARE_API_TOKEN: ${{ secrets.BOXCTL_DRIFT_CLOUDFLARE_API_TOKEN }}");
     }
     let (mut rights, mut login) = (String::new(), String::new());
-    if job.ssm {
+    if !job.aws.is_empty() {
         rights.push_str(", id-token: write");
         let region =
             job.aws_region.clone().unwrap_or_else(|| "${{ secrets.AWS_REGION }}".to_owned());

@@ -13,10 +13,10 @@ pub struct Grant {
     pub group: String,
     /// The name in paths.
     pub plural: String,
-    /// The names that are read one by one; empty where the kind is listed.
+    /// The names that it is limited to; empty for all.
     pub names: Vec<String>,
-    /// Whether they are also written: the job's own memory.
-    pub writes: bool,
+    /// What is done with them: `get`, `list`.
+    pub verbs: &'static [&'static str],
 }
 
 /// What a job in a cluster has to be told beside.
@@ -56,7 +56,7 @@ fn head(job: &Job, place: &InCluster) -> String {
     if !job.cloudflare.is_empty() {
         secret.push_str(" \\\n      --from-literal=CLOUDFLARE_API_TOKEN=...");
     }
-    if job.ssm {
+    if !job.aws.is_empty() {
         secret.push_str(" \\\n      --from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=...");
     }
     let mut lines = vec![
@@ -123,11 +123,7 @@ fn roles(job: &Job, place: &InCluster) -> String {
 }
 
 fn rule(grant: &Grant) -> String {
-    let verbs = match (grant.names.is_empty(), grant.writes) {
-        (true, _) => "get, list",
-        (false, false) => "get",
-        (false, true) => "get, update, patch",
-    };
+    let verbs = grant.verbs.join(", ");
     let names: Vec<String> = grant.names.iter().map(|name| quoted(name)).collect();
     let only = match names.is_empty() {
         true => String::new(),

@@ -19,8 +19,8 @@ pub struct Job {
     pub time_zone: Option<String>,
     /// Permissions of the Cloudflare token, each with what it is for.
     pub cloudflare: Vec<String>,
-    /// Whether parameters are read.
-    pub ssm: bool,
+    /// Actions of AWS that it has to be allowed, each with what it is for.
+    pub aws: Vec<String>,
     /// Whether objects of the cluster are read.
     pub cluster: bool,
     /// The AWS region, where the project says one.
@@ -68,12 +68,7 @@ impl Job {
             );
             lines.extend(self.cloudflare.iter().map(|one| format!("  {one}")));
         }
-        if self.ssm {
-            lines.push(
-                "AWS: sts:GetCallerIdentity, ssm:DescribeParameters, ssm:ListTagsForResource"
-                    .to_owned(),
-            );
-        }
+        lines.extend(self.aws.iter().map(|one| format!("AWS: {one}")));
         lines
     }
 }

@@ -10,7 +10,7 @@ fn job() -> Job {
         schedule: "17 6 * * *".into(),
         time_zone: Some("Asia/Tokyo".into()),
         cloudflare: vec!["DNS Read (zone)".into(), "Cloudflare Tunnel Read (account)".into()],
-        ssm: true,
+        aws: vec!["ssm:DescribeParameters".into()],
         cluster: true,
         aws_region: Some("ap-northeast-1".into()),
         notifies: true,
@@ -23,7 +23,7 @@ fn in_cluster() -> InCluster {
         group: group.into(),
         plural: plural.into(),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
-        writes: false,
+        verbs: if names.is_empty() { &["get", "list"] } else { &["get"] },
     };
     InCluster {
         namespace: "boxctl".into(),
