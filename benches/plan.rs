@@ -50,6 +50,8 @@ fn settled(count: usize) -> (Stack, State, World) {
             adopted: false,
             replacing: false,
             rotated_at: None,
+            modified_at: None,
+            beside: BTreeSet::new(),
             end: None,
             awaited: false,
             created_at: String::new(),

@@ -1,16 +1,18 @@
 //! `drift`: recorded against observed; read-only.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::model::change::Action;
 use crate::model::error::{Exit, Level, Stop};
 use crate::render::drift::{self, DriftView};
 use crate::render::graph::Graph;
-use crate::run::pipeline;
+use crate::run::look::{self, Looked, Standing, States};
+use crate::run::pipeline::Subject;
 
 use super::drift_args::DriftArgs;
 use super::planning::orphan;
-use super::session::Session;
+use super::session::{Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
 
@@ -29,24 +31,26 @@ pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, S
         ..DriftView::default()
     };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
-    for subject in &gathered.subjects {
-        view.stacks.push(subject.stack.name.clone());
-        view.pending.extend(pending(subject));
-        if let Some(state) = &subject.state {
-            view.graphs.push((subject.stack.name.clone(), Graph::of_state(state)));
-        }
-    }
-    view.in_progress = session.leave_to_holders(&mut gathered.subjects);
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let context = wires.context(session.project.timing);
-    let (found, observations) =
-        pipeline::find_drift(&context, &session.project, gathered.subjects, verify_secrets).await?;
+    let first = Mutex::new(Some(std::mem::take(&mut gathered.subjects)));
+    let states = Watched { session, stacks: &args.stacks, first };
+    let looked = look::look(&context, &session.project, &states, verify_secrets).await?;
+    let Looked { found, observations, holders, under_way } = looked;
     for (subject, found) in observations.subjects.iter().zip(found) {
         let name = &subject.stack.name;
+        view.stacks.push(name.clone());
+        if let Some(state) = &subject.state {
+            view.graphs.push((name.clone(), Graph::of_state(state)));
+        }
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
+        let pending = found.pending.into_iter();
+        view.pending.extend(pending.map(|(address, action)| (name.clone(), address, action)));
         view.checks.extend(found.checks);
         view.taken.extend(found.taken);
     }
+    view.in_progress = holders.into_iter().collect();
+    view.under_way = under_way.into_iter().map(|one| (one.stack, one.drift)).collect();
     view.checks.extend(observations.away.reports());
     view.checks.extend(observations.settled.iter().flat_map(|found| found.reports.clone()));
     view.requests = context.transport.requests();
@@ -61,24 +65,48 @@ pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, S
     Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
 }
 
-/// What the files ask for and was not applied yet, as far as the files alone tell.
-fn pending(
-    subject: &pipeline::Subject,
-) -> impl Iterator<Item = (String, crate::model::address::Address, Action)> + '_ {
-    let recorded = subject.state.as_ref().map(|state| &state.resources);
-    let name = &subject.stack.name;
-    let new = subject.stack.resources.iter().filter(move |resource| {
-        !resource.meta.applied_elsewhere
-            && !recorded.is_some_and(|all| all.contains_key(&resource.address))
-    });
-    let gone = recorded
-        .into_iter()
-        .flatten()
-        .filter(|(address, recorded)| {
-            subject.stack.resource(address).is_none()
-                && !recorded.protected
-                && !subject.stack.may_have(address)
-        })
-        .map(|(address, _)| (name.clone(), address.clone(), Action::Delete));
-    new.map(|resource| (name.clone(), resource.address.clone(), Action::Create)).chain(gone)
+/// The project's states while others may work on them.
+struct Watched<'a> {
+    session: &'a Session,
+    stacks: &'a [String],
+    /// What was loaded to begin with.
+    first: Mutex<Option<Vec<Subject>>>,
+}
+
+impl States for Watched<'_> {
+    fn subjects(&self) -> Result<(Vec<Subject>, BTreeMap<String, String>), Stop> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let load = || self.session.gather_as_applied(self.stacks).map(|all| all.subjects);
+        let mut subjects = first.map_or_else(load, Ok)?;
+        let mut held = self.session.leave_to_holders(&mut subjects);
+        // A run that ended after its state was loaded has left nothing open.
+        if subjects.iter().any(|subject| !subject.lost.is_empty()) {
+            subjects = load()?;
+            held = self.session.leave_to_holders(&mut subjects);
+        }
+        Ok((subjects, held.into_iter().collect()))
+    }
+
+    fn standings(&self) -> Result<BTreeMap<String, Standing>, Stop> {
+        let store = &self.session.store;
+        let mut out = BTreeMap::new();
+        for name in store.list().map_err(|error| store_stop(&error))? {
+            // Whoever lets go of it between the two has written it before.
+            let holder = store.holder(&name).map_err(|error| store_stop(&error))?;
+            let Some(loaded) = store.load(&name).map_err(|error| store_stop(&error))? else {
+                continue;
+            };
+            let state = loaded.state;
+            let standing = Standing {
+                holder,
+                touched: loaded.touched,
+                ids: state.resources.values().map(|recorded| recorded.id.clone()).collect(),
+                lineage: state.lineage,
+                serial: state.serial,
+                journal: state.journal,
+            };
+            out.insert(name, standing);
+        }
+        Ok(out)
+    }
 }

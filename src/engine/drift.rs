@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::address::Address;
-use crate::model::change::{Drift, DriftKind, FieldChange};
+use crate::model::change::{Action, Drift, DriftKind, FieldChange};
 use crate::model::error::{Level, Report};
 use crate::model::kind::{Facts, Kind};
 use crate::model::observed::{Observed, Remote, World};
@@ -13,10 +13,12 @@ use crate::model::state::{Recorded, State};
 use crate::model::unread::Taken;
 
 use super::exposure::{self, Role};
-use super::values;
+use super::{attribution, values};
 
 /// The code of the warning that another tool keeps an object of boxctl's, too.
 const TWO_OWNERS: &str = "two-owners";
+/// The code of the warning that a hostname is open which an application guarded.
+const EXPOSED: &str = "exposed";
 
 /// What drift found in one stack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Found {
     pub taken: Vec<Taken>,
     /// What could not be read, and what else there is to tell.
     pub checks: Vec<Report>,
+    /// What the files ask for and was not applied yet: no drift.
+    pub pending: Vec<(Address, Action)>,
 }
 
 /// Compares every record with what was observed. `stack` tells what is ignored or shared; records
@@ -50,15 +54,16 @@ pub fn drift(
         let Some(kind) = kinds(address.kind()) else { continue };
         let remote = match world.resources.get(address) {
             Some(Observed::Present(remote)) => remote,
-            Some(Observed::Absent | Observed::Going(_)) | None => {
+            seen @ (Some(Observed::Absent | Observed::Going(_)) | None) => {
                 let spent = kind.is_spent(&recorded.sent, recorded.end);
                 if !recorded.replacing && !spent {
                     let id = Some(serde_json::json!(recorded.id));
-                    found.drift.push(one(
-                        address,
-                        DriftKind::Missing,
-                        vec![FieldChange::new("id", id, None)],
-                    ));
+                    let mut gone = FieldChange::new("id", id, None);
+                    if let Some(Observed::Going(remote)) = seen {
+                        gone.since = kind.going_since(remote).map(|at| at.to_string());
+                        gone.note = Some(kind.held(&remote.raw));
+                    }
+                    found.drift.push(one(address, DriftKind::Missing, vec![gone]));
                     found.checks.extend(exposed(kind, address, recorded, None, scope));
                 }
                 continue;
@@ -88,11 +93,18 @@ pub fn drift(
         let taken = values::taken(kind, address, recorded, readings, ignore, remote, scope);
         found.checks.extend(values::reports(address, read, &taken, ignore));
         found.taken.extend(taken);
+        attribution::date(kind, recorded, remote, &mut diffed.drift);
         if !diffed.drift.is_empty() {
             found.drift.push(one(address, DriftKind::Drifted, diffed.drift));
         }
         let ids = state.resources.values().map(|recorded| recorded.id.as_str());
-        let beside = foreign(&diffed.foreign, ids, fellows);
+        let new = world.beside.get(address).into_iter().flatten();
+        let new = new.filter(|other| is_new(kind, recorded, remote, other));
+        let new = new.filter_map(|other| kind.overlaid(&recorded.sent, other));
+        let unknown =
+            diffed.foreign.into_iter().filter(|one| !recorded.beside.contains(&name(one)));
+        let around: Vec<FieldChange> = unknown.chain(new).collect();
+        let beside = foreign(&around, ids, fellows);
         if !beside.is_empty() {
             found.drift.push(one(address, DriftKind::Foreign, beside));
         }
@@ -155,13 +167,53 @@ pub(super) fn exposed(
         .filter(|hostname| !guarded.iter().any(|pattern| exposure::fits(pattern, hostname)))
         .map(|hostname| {
             Report::warning(
-                "exposed",
+                EXPOSED,
                 format!("{hostname} is open to everyone: {address} was {what} by someone else"),
             )
             .about(address)
             .hint("apply puts it right before it touches anything else of that hostname")
         })
         .collect()
+}
+
+/// Notes what stands beside an object that was just written. What came since it was made or taken
+/// over stays unknown, whatever else is written.
+pub fn note_beside(kind: &dyn Kind, record: &mut Recorded, remote: &Remote) {
+    let facts = Facts {
+        declared: None,
+        sent: Some(&record.sent),
+        answered: Some(&record.answered),
+        version: record.version.as_deref(),
+        remote,
+        preview: None,
+        ignore: &[],
+        force: &[],
+        shared: &record.shared,
+    };
+    let there: BTreeSet<String> = kind.diff(&facts).foreign.iter().map(name).collect();
+    if record.created_at == record.updated_at {
+        record.beside = there;
+    } else {
+        record.beside.retain(|known| there.contains(known));
+    }
+}
+
+/// What tells something that stands beside from others: where it is, and for a rule of an ingress,
+/// which has that within its hostname, the path too.
+fn name(beside: &FieldChange) -> String {
+    let path = beside.after.as_ref().and_then(|item| item.get("path"));
+    let path = path.and_then(serde_json::Value::as_str).unwrap_or_default();
+    format!("{}{path}", beside.path)
+}
+
+/// Whether another object came after ours: what was there when ours was made or taken over is
+/// known to whoever did that. Of what does not say when it was made, nobody can tell.
+fn is_new(kind: &dyn Kind, recorded: &Recorded, ours: &Remote, other: &Remote) -> bool {
+    let taken = recorded.created_at.parse().ok().filter(|_| recorded.adopted);
+    match (kind.made_at(other), kind.made_at(ours)) {
+        (Some(theirs), Some(ours)) => taken.map_or(ours, |taken| ours.max(taken)) < theirs,
+        _ => false,
+    }
 }
 
 /// What stands beside a resource, less what is recorded as a resource of its own (a policy of one
@@ -185,6 +237,42 @@ pub(super) fn foreign<'a>(
 /// What an item of a list is called in a path: `list[key="this"]`.
 pub(super) fn keyed<'p>(path: &'p str, key: &str) -> Option<&'p str> {
     path.split_once(&format!("[{key}=\""))?.1.strip_suffix("\"]")
+}
+
+/// These, with what they need and what needs them: a call about the one may show on the other.
+pub fn neighbours(state: &State, touched: &BTreeSet<Address>) -> BTreeSet<Address> {
+    let mut out = touched.clone();
+    for (address, recorded) in &state.resources {
+        if touched.contains(address) {
+            out.extend(recorded.dependencies.iter().cloned());
+        } else if recorded.dependencies.iter().any(|needed| touched.contains(needed)) {
+            out.insert(address.clone());
+        }
+    }
+    out
+}
+
+/// Takes out what a run under way works on, with what was said of it; where one works on another
+/// stack (`others_work`), what stands beside may be that one's.
+pub fn take_out(found: &mut Found, busy: &BTreeSet<Address>, others_work: bool) -> Vec<Drift> {
+    let is_under_way = |one: &mut Drift| {
+        busy.contains(&one.address) || others_work && one.kind == DriftKind::Foreign
+    };
+    let out = found.drift.extract_if(.., is_under_way).collect();
+    found.checks.retain(|check| {
+        let is_busy = check.address.as_ref().is_some_and(|address| busy.contains(address));
+        !(is_busy && check.code.as_deref() == Some(EXPOSED))
+    });
+    out
+}
+
+/// Leaves out what stands beside a resource and is recorded by another stack, by these ids.
+pub fn leave_out_recorded(found: &mut Vec<Drift>, ids: &BTreeSet<&str>) {
+    for one in found.iter_mut().filter(|one| one.kind == DriftKind::Foreign) {
+        let all = ids.iter().copied();
+        one.paths = foreign(&one.paths, all, &BTreeMap::new());
+    }
+    found.retain(|one| !one.paths.is_empty());
 }
 
 fn one(address: &Address, kind: DriftKind, paths: Vec<FieldChange>) -> Drift {

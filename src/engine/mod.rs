@@ -1,5 +1,6 @@
 //! Verbs: pure functions from model to model. No clock, no network, no files, no async.
 
+pub mod attribution;
 pub mod drift;
 mod elsewhere;
 pub mod exposure;
@@ -7,6 +8,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod guard;
 pub mod hold;
+pub mod pending;
 pub mod plan;
 pub mod recover;
 pub mod resolve;

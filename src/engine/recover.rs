@@ -319,6 +319,7 @@ fn as_found(kind: &dyn Kind, then: &Recorded, remote: &Remote, whole: bool) -> R
     record.id.clone_from(&remote.id);
     record.outputs.clone_from(&remote.outputs);
     record.version.clone_from(&remote.version);
+    record.modified_at = kind.modified_at(remote).map(|at| at.to_string());
     record.replacing = false;
     record.awaited &= kind.readiness(remote, None) != Readiness::Ready;
     if whole {
@@ -329,6 +330,7 @@ fn as_found(kind: &dyn Kind, then: &Recorded, remote: &Remote, whole: bool) -> R
         record.sent = Json::Object(JsonMap::new());
         record.answered = Json::Object(JsonMap::new());
     }
+    super::drift::note_beside(kind, &mut record, remote);
     record
 }
 

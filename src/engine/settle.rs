@@ -228,6 +228,7 @@ impl<'a> Planner<'a> {
         let readings = self.readings(address);
         let ignore = &resource.meta.ignore;
         values::add(kind, Some(spec), recorded, readings.unwrap_or_default(), ignore, &mut diffed);
+        super::attribution::date(kind, recorded, remote, &mut diffed.drift);
         self.note(address, resource, &diffed);
         self.exposed(address, recorded, Some(remote));
         let taken =
@@ -337,6 +338,7 @@ impl<'a> Planner<'a> {
                 kind.answered(&now, remote).unwrap_or_else(|| path::project(&now, &remote.spec));
             record.sent = now;
             record.version.clone_from(&remote.version);
+            record.modified_at = kind.modified_at(remote).map(|at| at.to_string());
         }
         record.protected = resource.meta.protects(kind.protected(spec));
         record.shared.clone_from(&resource.meta.shared);

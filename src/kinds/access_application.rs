@@ -248,6 +248,29 @@ impl Kind for AccessApplication {
         }
     }
 
+    fn places(&self, spec: &Json) -> Vec<String> {
+        let hosts = public_uris(spec).map(|uri| host_of(&uri)).collect::<Vec<_>>();
+        let parents =
+            hosts.iter().filter_map(|host| Some(format!("*.{}", host.split_once('.')?.1)));
+        let parents: Vec<String> = parents.collect();
+        hosts.into_iter().chain(parents).collect()
+    }
+
+    /// Of all applications that a URL fits, the one that says most of it is asked (contract 6.1).
+    fn overlaid(&self, spec: &Json, other: &Remote) -> Option<FieldChange> {
+        let ours: Vec<String> = public_uris(spec).collect();
+        let theirs = public_uris(&Json::Object(fields(&other.raw)))
+            .find(|theirs| ours.iter().any(|ours| is_within(theirs, ours)))?;
+        let shown = pick(&other.spec, &["name", "type", "policies"]);
+        let mut shown = Json::Object(shown);
+        path::put(&mut shown, "uri", json!(theirs));
+        let mut change =
+            FieldChange::new(format!("beside[id=\"{}\"]", other.id), None, Some(shown));
+        change.note = Some("another application takes a part of what this one guards".to_owned());
+        change.since = self.modified_at(other).map(|at| at.to_string());
+        Some(change)
+    }
+
     fn key(&self, spec: &Json) -> JsonMap {
         if is_singleton(spec) {
             return pick(spec, &["type"]);
@@ -258,6 +281,10 @@ impl Kind for AccessApplication {
 
     fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
         moment(remote.raw.get("created_at"))
+    }
+
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
@@ -362,6 +389,30 @@ impl Kind for AccessApplication {
 /// them, most fields are left alone.
 fn forms_of(singleton: bool) -> Vec<NormalForm> {
     FORMS.iter().filter(|rule| !singleton || FEATURE.contains(&rule.field)).copied().collect()
+}
+
+/// What of an application is to be found on the internet: hosts, with their paths.
+fn public_uris(spec: &Json) -> impl Iterator<Item = String> + use<> {
+    let all = wanted(spec).into_iter();
+    all.filter(|item| text(item, "type") == Some("public"))
+        .filter_map(|item| text(&item, "uri").map(str::to_owned))
+}
+
+/// Whether one URL says more than the other, so that it takes a part of what that one takes.
+fn is_within(inner: &str, outer: &str) -> bool {
+    let split = |uri: &str| {
+        let (host, path) = uri.split_once('/').unwrap_or((uri, ""));
+        (host.to_owned(), path.trim_end_matches(['*', '/']).to_owned())
+    };
+    let ((inner, below), (outer, above)) = (split(inner), split(outer));
+    let rest = below.strip_prefix(&above);
+    let is_below =
+        rest.is_some_and(|rest| rest.is_empty() || above.is_empty() || rest.starts_with('/'));
+    match outer.strip_prefix('*') {
+        _ if inner == outer => is_below && below != above,
+        Some(end) => is_below && inner.ends_with(end) && !inner.starts_with('*'),
+        None => false,
+    }
 }
 
 fn without_policies(spec: &Json, out: &[Json]) -> Json {

@@ -159,6 +159,11 @@ impl Kind for AccessApplicationPolicy {
         Some(Call::get(Service::Cloudflare, path).purpose("reading the policy's application"))
     }
 
+    fn path(&self, id: &str, scope: &Scope) -> Option<String> {
+        let (application, policy) = id.split_once('/')?;
+        Some(format!("{}/{policy}", collection(scope, application)))
+    }
+
     fn fits(&self, spec: &Json, remote: &Remote) -> bool {
         ["application", "name"].iter().all(|field| spec.get(*field) == remote.spec.get(*field))
     }
@@ -169,6 +174,10 @@ impl Kind for AccessApplicationPolicy {
 
     fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
         moment(remote.raw.get("created_at"))
+    }
+
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

@@ -174,6 +174,10 @@ impl Kind for AccessGroup {
         moment(remote.raw.get("created_at"))
     }
 
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
+    }
+
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         compare::fields(facts, forms::compared(FORMS))
     }

@@ -324,6 +324,10 @@ impl Kind for AccessPolicy {
         moment(remote.raw.get("created_at"))
     }
 
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
+    }
+
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         compare::fields(facts, forms::compared(FORMS))
     }

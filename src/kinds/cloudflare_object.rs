@@ -290,6 +290,10 @@ impl Kind for CloudflareObject {
         if reads_as(wanted, &seen) { Shows::Taken } else { Shows::Unclear }
     }
 
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
+    }
+
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         let seen = |body: &Json, by: &Json| Remote {
             spec: seen_as(by, body, &facts.remote.raw),

@@ -12,6 +12,7 @@ use super::support::{
     remote_of, text, with_ignored,
 };
 use crate::model::call::{Answer, Call, Filter, Listing, Method, Paging, Service};
+use crate::model::change::FieldChange;
 use crate::model::kind::{
     Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Verb, Work,
 };
@@ -374,12 +375,43 @@ impl Kind for DnsRecord {
         })
     }
 
+    fn places(&self, spec: &Json) -> Vec<String> {
+        text(spec, "name").map(str::to_owned).into_iter().collect()
+    }
+
+    /// Where a name leads is what all its address records say together; an NS record gives it to
+    /// others, and HTTPS and SVCB records tell browsers another way. Mail goes to the first of all MX
+    /// records. Other types may stand side by side.
+    fn overlaid(&self, spec: &Json, other: &Remote) -> Option<FieldChange> {
+        let (ours, theirs) = (text(spec, "type")?, text(&other.spec, "type")?);
+        let leads =
+            |kind: &str| PROXIABLE.contains(&kind) || ["NS", "HTTPS", "SVCB"].contains(&kind);
+        let changes = match ours {
+            "NS" | "MX" => theirs == ours,
+            ours => PROXIABLE.contains(&ours) && leads(theirs),
+        };
+        if !changes || spec.get("name") != other.spec.get("name") {
+            return None;
+        }
+        let id = other.id.rsplit('/').next().unwrap_or_default();
+        let shown = pick(&other.spec, &["type", "name", "content", "data", "proxied"]);
+        let path = format!("beside[id=\"{id}\"]");
+        let mut change = FieldChange::new(path, None, Some(Json::Object(shown)));
+        change.note = Some("another record of the same name".to_owned());
+        change.since = self.modified_at(other).map(|at| at.to_string());
+        Some(change)
+    }
+
     fn key(&self, spec: &Json) -> JsonMap {
         pick(spec, &["name", "type", "content", "data"])
     }
 
     fn made_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
         moment(remote.raw.get("created_on"))
+    }
+
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

@@ -227,6 +227,10 @@ impl Kind for ServiceToken {
         moment(remote.raw.get("created_at"))
     }
 
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::modified(&remote.raw)
+    }
+
     /// When it ends and what its secret's version is moves by itself, and is no difference.
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         compare::fields(facts, Compared { apart: &["rotate"], ..forms::compared(FORMS) })

@@ -110,6 +110,18 @@ fn foreign(sent: Option<&Json>, declared: Option<&Json>, observed: &[Json]) -> V
     observed.iter().filter(|entry| !known.contains(&key(&canonical(entry)))).cloned().collect()
 }
 
+/// Another writer's entry.
+fn beside(entry: &Json) -> FieldChange {
+    let (word, value) = match text(entry, "host") {
+        Some(host) => ("host", host),
+        None => ("address", text(entry, "address").unwrap_or_default()),
+    };
+    let path = format!("entries[{word}=\"{value}\"]");
+    let mut change = FieldChange::new(path, None, Some(entry.clone()));
+    change.note = Some("another writer's entry, kept since `entries` is shared".to_owned());
+    change
+}
+
 fn without(spec: &Json, entries: &[Json]) -> Json {
     let mut out = fields(spec);
     let kept = items(spec, "entries").iter().filter(|entry| !entries.contains(entry));
@@ -231,6 +243,10 @@ impl Kind for SplitTunnel {
         Some(Locate::By(get(scope)))
     }
 
+    fn path(&self, _id: &str, scope: &Scope) -> Option<String> {
+        Some(get(scope).path)
+    }
+
     /// A profile; a tolerated 404 is none.
     fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
         if item.get("include").is_none() && item.get("exclude").is_none() {
@@ -261,8 +277,9 @@ impl Kind for SplitTunnel {
         let own = Facts { remote: &seen, answered: answered.as_ref(), shared: &[], ..*facts };
         let how = Compared { sets: vec!["entries"], ..Compared::default() };
         let mut diffed = compare::fields(&own, how);
-        // The list is never without entries of others: they are told beside a plan, and are no drift.
-        if !others.is_empty() && facts.declared.is_some() {
+        if facts.declared.is_none() {
+            diffed.foreign.extend(others.iter().map(beside));
+        } else if !others.is_empty() {
             let mut change = FieldChange::new("entries", None, Some(Json::Array(others)));
             change.note = Some("other writers' entries, kept since `entries` is shared".to_owned());
             diffed.foreign.push(change);

@@ -68,7 +68,10 @@ fn entries_of_others_stay_as_they_were_written_where_the_list_is_shared() {
     assert_eq!((diffed.changes.len(), diffed.foreign.len()), (1, 1));
     assert_eq!(diffed.foreign[0].after, Some(remote.spec["entries"].clone()));
     let drift = facts(None, Some(&declared), &remote, &shared);
-    assert!(SplitTunnel.diff(&drift).foreign.is_empty());
+    let foreign = SplitTunnel.diff(&drift).foreign;
+    let paths: Vec<&str> = foreign.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(paths.len(), remote.spec["entries"].as_array().unwrap().len(), "{paths:?}");
+    assert!(paths.iter().all(|path| path.starts_with("entries[")), "{paths:?}");
 }
 
 #[test]

@@ -552,6 +552,15 @@ impl Kind for SsmParameter {
         moment(remote.raw.get("LastModifiedDate"))
     }
 
+    /// Tags stand beside the parameter's versions.
+    fn dates(&self, path: &str) -> bool {
+        !path.starts_with("tags")
+    }
+
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        moment(remote.raw.get("LastModifiedDate"))
+    }
+
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         let settled = before_the_lag(facts);
         let facts = &match &settled {
@@ -583,6 +592,14 @@ impl Kind for SsmParameter {
         }
         if !path::covered(facts.ignore, "value") {
             diff_value(facts, &mut diffed);
+        }
+        if let (Some(recorded), Some(seen)) = (facts.version, facts.remote.version.as_deref())
+            && !same_version(recorded, seen)
+        {
+            let by = text(&facts.remote.raw, "LastModifiedUser");
+            for field in diffed.drift.iter_mut().filter(|field| self.dates(&field.path)) {
+                field.by = by.map(str::to_owned);
+            }
         }
         diffed
     }

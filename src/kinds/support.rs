@@ -187,6 +187,12 @@ pub fn moment(value: Option<&Json>) -> Option<jiff::Timestamp> {
     }
 }
 
+/// When an object of the Cloudflare API was changed last, by what its services call that.
+pub fn modified(raw: &Json) -> Option<jiff::Timestamp> {
+    const NAMES: [&str; 4] = ["modified_on", "updated_at", "last_updated", "modified_at"];
+    NAMES.iter().find_map(|name| moment(raw.get(*name)))
+}
+
 /// A duration that is counted in whole seconds on the wire: 30, `30s` and `0m30s` are 30. Values
 /// that cannot be read so stay as they are.
 pub fn seconds(value: &Json) -> Json {

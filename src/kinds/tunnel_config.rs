@@ -266,6 +266,10 @@ impl Kind for TunnelConfig {
         }
     }
 
+    fn path(&self, id: &str, scope: &Scope) -> Option<String> {
+        Some(get(scope, id).path)
+    }
+
     /// The answer of a reading; a tolerated 404 (no configuration, no tunnel) is no object.
     fn read(&self, item: &Json, _scope: &Scope) -> Vec<Remote> {
         let Some(tunnel) = text(item, "tunnel_id") else { return Vec::new() };
@@ -289,6 +293,11 @@ impl Kind for TunnelConfig {
 
     fn key(&self, spec: &Json) -> JsonMap {
         super::support::pick(spec, &["tunnel"])
+    }
+
+    /// Each write makes a new version of the configuration (contract 4.5).
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        super::support::moment(remote.raw.get("created_at"))
     }
 
     fn diff(&self, facts: &Facts<'_>) -> Diffed {

@@ -10,6 +10,7 @@ use super::forms::{self, Form, NormalForm, rule};
 use super::route;
 use super::support::{fields, moment, pick, text};
 use crate::model::call::{Answer, Call, Service};
+use crate::model::change::FieldChange;
 use crate::model::kind::{Diffed, Facts, Kind, KindError, Locate, Next, Output, Problem, Work};
 use crate::model::observed::Remote;
 use crate::model::scope::{Need, Scope, VirtualNetwork};
@@ -178,6 +179,25 @@ impl Kind for TunnelRoute {
         text(spec, "network").is_some()
             && equal("network")
             && (anywhere || equal("virtual_network"))
+    }
+
+    fn places(&self, spec: &Json) -> Vec<String> {
+        text(spec, "virtual_network").map(str::to_owned).into_iter().collect()
+    }
+
+    /// The route of the smaller subnet is the one that is taken (contract 5.1).
+    fn overlaid(&self, spec: &Json, other: &Remote) -> Option<FieldChange> {
+        let of = |spec: &Json| text(spec, "network")?.parse::<ipnet::IpNet>().ok();
+        let (ours, theirs) = (of(spec)?, of(&other.spec)?);
+        if ours == theirs || !ours.contains(&theirs) {
+            return None;
+        }
+        let shown = Json::Object(pick(&other.spec, &["network", "tunnel", "comment"]));
+        let mut change =
+            FieldChange::new(format!("beside[id=\"{}\"]", other.id), None, Some(shown));
+        change.note = Some("another route takes a part of this subnet".to_owned());
+        change.since = self.made_at(other).map(|at| at.to_string());
+        Some(change)
     }
 
     fn key(&self, spec: &Json) -> JsonMap {

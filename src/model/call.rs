@@ -174,6 +174,9 @@ pub enum Paging {
     /// Cloudflare: `page` and `per_page` (the number given) until a page is short, or by cursor
     /// where an answer has one.
     Pages(u32),
+    /// Cloudflare: by cursor, and no more than so many answers, of a list that begins with what is
+    /// newest.
+    Newest(u32),
     /// SSM: `NextToken`; Kubernetes: `continue`.
     Token,
 }

@@ -84,6 +84,15 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// Whose record changes.
+    pub fn address(&self) -> &Address {
+        match self {
+            Effect::Record { address, .. } | Effect::Remove { address } => address,
+        }
+    }
+}
+
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -144,6 +153,22 @@ pub enum Entry {
     Effects(Vec<Effect>),
     /// It was looked up what became of calls whose answers were lost.
     Settled(Settled),
+}
+
+impl Entry {
+    /// The resources that it is about.
+    pub fn addresses(&self) -> Vec<&Address> {
+        let effects = match self {
+            Entry::Begin { .. } | Entry::PlanStarted { .. } | Entry::PlanEnded { .. } => {
+                return Vec::new();
+            }
+            Entry::Intent(intent) => return vec![&intent.address],
+            Entry::Outcome(outcome) => &outcome.effects,
+            Entry::Effects(effects) => effects,
+            Entry::Settled(settled) => &settled.effects,
+        };
+        effects.iter().map(Effect::address).collect()
+    }
 }
 
 /// What a look at lost calls came to.

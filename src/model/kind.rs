@@ -505,6 +505,11 @@ pub trait Kind: Sync {
         false
     }
 
+    /// When it was asked to be deleted, where it is being deleted and the service says so.
+    fn going_since(&self, _remote: &Remote) -> Option<jiff::Timestamp> {
+        None
+    }
+
     /// Whether an object bears a mark, and whose: `[boxctl <mark>]` in a name.
     fn mark_of(&self, _remote: &Remote) -> Option<String> {
         None
@@ -561,6 +566,33 @@ pub trait Kind: Sync {
 
     /// When the object was made, as the service says it; None where it does not.
     fn made_at(&self, _remote: &Remote) -> Option<jiff::Timestamp> {
+        None
+    }
+
+    /// When the object was changed last, as the service says it; None where it does not.
+    fn modified_at(&self, _remote: &Remote) -> Option<jiff::Timestamp> {
+        None
+    }
+
+    /// Whether [`Kind::modified_at`] tells of a change of this path.
+    fn dates(&self, _path: &str) -> bool {
+        true
+    }
+
+    /// The path of the API by which the object is changed; None where it has none of its own.
+    fn path(&self, id: &str, scope: &Scope) -> Option<String> {
+        self.fetch(id, scope).map(|call| call.path)
+    }
+
+    /// The places that an object takes, as text: others that take one of them may change what it
+    /// means.
+    fn places(&self, _spec: &Json) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What another object that takes one of its places changes of what a spec means, to be shown;
+    /// None where nothing.
+    fn overlaid(&self, _spec: &Json, _other: &Remote) -> Option<FieldChange> {
         None
     }
 

@@ -55,6 +55,8 @@ pub struct World {
     pub candidates: BTreeMap<Address, Vec<Remote>>,
     /// Objects beside which the service will not take what is declared and not there yet.
     pub clashing: BTreeMap<Address, Vec<Remote>>,
+    /// Objects that change what a recorded resource means, by its address: whoever made them.
+    pub beside: BTreeMap<Address, Vec<Remote>>,
     /// What fits each call whose answer was lost, by the number of its intent; or why that could not
     /// be read.
     pub lost: BTreeMap<u64, Result<Vec<Remote>, String>>,

@@ -114,6 +114,10 @@ pub struct Recorded {
     /// Lists that others write too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<String>,
+    /// What stood beside it in its lists when boxctl made it or took it over, and still did when it
+    /// wrote it last: known, and nobody's drift.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub beside: BTreeSet<String>,
     /// Whether boxctl took it over rather than made it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
@@ -126,6 +130,10 @@ pub struct Recorded {
     /// Whether it was not seen to be ready since it was written last, by a run that waits for that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaited: bool,
+    /// When the service says that this write changed it (RFC 3339), where it says so: what it says
+    /// later than this was someone else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_at: Option<String>,
     /// When boxctl made it or took it over (RFC 3339).
     pub created_at: String,
     /// When boxctl wrote it last (RFC 3339).

@@ -124,7 +124,11 @@ impl Cloudflare {
         let secrets = RwLock::new(Secrets::new());
         let mut all: Vec<Json> = Vec::new();
         let mut turn = Turn::first(listing.paging);
-        for _ in 1..=MOST_PAGES {
+        let most = match listing.paging {
+            Paging::Newest(most) => most,
+            Paging::One | Paging::Pages(_) | Paging::Token => MOST_PAGES,
+        };
+        for _ in 1..=most {
             let (found, next) = self.page(&listing.call, &turn, &secrets).await?;
             let repeated = found.first().is_some_and(|first| all.first() == Some(first));
             if repeated {
@@ -135,6 +139,9 @@ impl Cloudflare {
                 Some(next) => turn = next,
                 None => return Ok(all),
             }
+        }
+        if matches!(listing.paging, Paging::Newest(_)) {
+            return Ok(all);
         }
         Err(CallError {
             failure: Failure::Refused,

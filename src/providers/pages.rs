@@ -25,7 +25,7 @@ impl Turn {
     pub fn first(paging: Paging) -> Turn {
         let size = match paging {
             Paging::Pages(size) => Some(size),
-            Paging::One | Paging::Token => None,
+            Paging::One | Paging::Newest(_) | Paging::Token => None,
         };
         Turn { size, at: At::Number(1) }
     }

@@ -38,6 +38,8 @@ pub struct DriftView {
     pub pending: Vec<(String, Address, Action)>,
     /// Stacks that another run works on, and who it is.
     pub in_progress: Vec<(String, String)>,
+    /// What differs by their work, with its stack: no drift.
+    pub under_way: Vec<(String, Drift)>,
     /// What else there is to tell.
     pub checks: Vec<Report>,
     /// Values that were taken as they are recorded, since they were not read.
@@ -178,7 +180,11 @@ pub fn json(view: &DriftView) -> Json {
     let in_progress: Vec<Json> = view
         .in_progress
         .iter()
-        .map(|(stack, holder)| json!({"stack": stack, "holder": holder}))
+        .map(|(stack, holder)| {
+            let work = view.under_way.iter().filter(|(name, _)| name == stack);
+            let resources: Vec<&Address> = work.map(|(_, one)| &one.address).collect();
+            json!({"stack": stack, "holder": holder, "resources": resources})
+        })
         .collect();
     json!({
         "format_version": super::json::FORMAT_VERSION,

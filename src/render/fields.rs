@@ -174,10 +174,12 @@ fn remarks(field: &FieldChange, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     let indent = INDENT + 2;
     let mut remarks = Vec::new();
+    // What is missing has no id any more.
+    let verb = if field.path == "id" && field.after.is_none() { "deleted" } else { "written" };
     match (&field.by, &field.since) {
-        (Some(by), Some(since)) => remarks.push(format!("written by {by}, {since}")),
-        (Some(by), None) => remarks.push(format!("written by {by}")),
-        (None, Some(since)) => remarks.push(format!("written {since}")),
+        (Some(by), Some(since)) => remarks.push(format!("{verb} by {by}, {since}")),
+        (Some(by), None) => remarks.push(format!("{verb} by {by}")),
+        (None, Some(since)) => remarks.push(format!("{verb} {since}")),
         (None, None) => {}
     }
     remarks.extend(field.note.clone());

@@ -77,12 +77,18 @@ struct Items {
 pub struct Objects {
     all: Vec<Remote>,
     by_id: BTreeMap<String, usize>,
+    by_place: BTreeMap<String, Vec<usize>>,
 }
 
 impl Objects {
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Remote> {
         self.all.iter()
+    }
+
+    /// Those that take a place.
+    pub fn at_place(&self, place: &str) -> impl Iterator<Item = &Remote> {
+        self.by_place.get(place).into_iter().flatten().filter_map(|at| self.all.get(*at))
     }
 
     /// The first that bears the id.
@@ -198,6 +204,9 @@ impl Collections {
             let mut objects = Objects::default();
             for remote in read.iter().flat_map(|item| kind.read_by(spec, item, scope)) {
                 objects.by_id.entry(remote.id.clone()).or_insert(objects.all.len());
+                for place in kind.places(&remote.spec) {
+                    objects.by_place.entry(place).or_default().push(objects.all.len());
+                }
                 objects.all.push(remote);
             }
             Arc::new(objects)

@@ -1,9 +1,11 @@
 //! The pipeline: observe, plan, execute, record.
 
 pub mod apply;
+pub mod audit;
 pub mod collections;
 pub mod contents;
 mod going;
+pub mod look;
 mod lost;
 pub mod observe;
 pub mod past;

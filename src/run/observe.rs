@@ -120,6 +120,10 @@ pub async fn observe(
                 continue;
             }
             note(world, &mut known[item.subject], subjects, item, found, seen, &taken);
+            let beside = beside(&mut collections, item, found, scope);
+            if !beside.is_empty() {
+                worlds[item.subject].beside.insert(item.address.clone(), beside);
+            }
         }
         let mut at = 0;
         pending.retain(|_| {
@@ -376,6 +380,28 @@ fn unlisted(
     }
     let parts = ids.iter().filter_map(|id| item.kind.fetch(id, scope));
     parts.chain(missing.and_then(|id| item.kind.confirm(id, scope))).collect()
+}
+
+/// What of all that was read takes a place of a recorded resource, and changes what it means.
+fn beside(
+    collections: &mut Collections,
+    item: &Pending<'_>,
+    found: &Located,
+    scope: &Scope,
+) -> Vec<Remote> {
+    let Some((_, id)) = item.recorded else { return Vec::new() };
+    let taken = item.kind.places(&found.spec);
+    let mut out: Vec<Remote> = Vec::new();
+    for at in if taken.is_empty() { Vec::new() } else { places(collections, found) } {
+        let Ok(objects) = collections.objects(at, item.kind, &found.spec, scope) else { continue };
+        for other in taken.iter().flat_map(|place| objects.at_place(place)) {
+            let is_new = other.id != id && out.iter().all(|known| known.id != other.id);
+            if is_new && item.kind.overlaid(&found.spec, other).is_some() {
+                out.push(other.clone());
+            }
+        }
+    }
+    out
 }
 
 /// What of all that was read is the resource.

@@ -6,11 +6,12 @@ use futures::stream::{self, StreamExt};
 
 use crate::engine::plan::{Input, Planned, Wanted};
 use crate::engine::resolve::{Known, fingerprints_of, with_fingerprints};
-use crate::engine::{drift, fingerprint, plan as planner, recover};
+use crate::engine::{drift, fingerprint, pending, plan as planner, recover};
 use crate::kinds::kubernetes::object::preview_from;
 use crate::kinds::wiring;
 use crate::model::address::Address;
 use crate::model::call::Service;
+use crate::model::change::Action;
 use crate::model::error::{Failure, Level, Report, Stop};
 use crate::model::event::Event;
 use crate::model::journal::OpenIntent;
@@ -150,10 +151,12 @@ pub async fn find_drift(
     verify_secrets: bool,
 ) -> Result<(Vec<drift::Found>, Observations), Stop> {
     // Only what is recorded is asked for: what is merely declared is no drift.
+    let mut coming_and_going = Vec::new();
     let recorded = subjects
         .into_iter()
         .map(|mut subject| {
             let state = subject.state.as_ref();
+            coming_and_going.push(pending::coming_and_going(&subject.stack, state));
             let known = |address: &Address| {
                 state.is_some_and(|state| state.resources.contains_key(address))
             };
@@ -170,18 +173,38 @@ pub async fn find_drift(
         .subjects
         .iter()
         .zip(&observations.worlds)
-        .map(|(subject, world)| match &subject.state {
-            Some(state) => {
-                let scope = &observations.scope;
-                let fellows = &subject.fellows;
-                drift::drift(&subject.stack, fellows, state, world, context.kinds, scope)
-            }
-            None => drift::Found::default(),
+        .zip(&observations.lookups)
+        .map(|((subject, world), lookups)| {
+            compared(context, &observations, subject, world, lookups)
         })
         .collect();
+    for (found, mut all) in found.iter_mut().zip(coming_and_going) {
+        all.append(&mut found.pending);
+        found.pending = all;
+    }
     drift::tell_two_owners_once(&mut found.iter_mut().map(|f| &mut f.checks).collect::<Vec<_>>());
     context.events.emit(Event::Observed { requests: context.transport.requests() });
     Ok((found, observations))
+}
+
+/// Drift of one stack, and what its files ask for beside.
+fn compared(
+    context: &Context<'_>,
+    observations: &Observations,
+    subject: &Subject,
+    world: &World,
+    lookups: &Known,
+) -> drift::Found {
+    let (Some(state), scope, kinds) = (&subject.state, &observations.scope, context.kinds) else {
+        return drift::Found::default();
+    };
+    let stack = &subject.stack;
+    let mut found = drift::drift(stack, &subject.fellows, state, world, kinds, scope);
+    let drifted = found.drift.iter().map(|one| one.address.clone()).collect();
+    let look = pending::Look { stack, state, world, lookups, scope, kinds, drifted: &drifted };
+    let updates = pending::updates(&look);
+    found.pending = updates.into_iter().map(|address| (address, Action::Update)).collect();
+    found
 }
 
 /// Reads what is declared and recorded, and compares nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::drift;
 use crate::engine::fingerprint;
 use crate::engine::resolve::fingerprints_of;
 use crate::engine::restart;
@@ -93,14 +94,17 @@ impl<'a> StackRun<'a> {
         let before = self.shared().remotes.get(&resource.address).cloned();
         let since = Since { before: before.as_ref(), written: remote };
         let is_ready = || kind.readiness(remote, Some(&since)) == Readiness::Ready;
-        Recorded {
+        let mut record = Recorded {
             id: remote.id.clone(),
             answered,
             outputs: remote.outputs.clone(),
             version: remote.version.clone(),
+            modified_at: kind.modified_at(remote).map(|at| at.to_string()),
             awaited: expected.awaited && !is_ready(),
             ..expected
-        }
+        };
+        drift::note_beside(kind, &mut record, remote);
+        record
     }
 
     /// What will be recorded, as far as it is known before the answer.
@@ -160,6 +164,8 @@ impl<'a> StackRun<'a> {
             replacing: false,
             end: None,
             awaited: self.wait && resource.meta.wait,
+            modified_at: None,
+            beside: old.filter(|_| !created).map(|old| old.beside.clone()).unwrap_or_default(),
             created_at: old
                 .filter(|_| !created)
                 .map_or_else(|| now.clone(), |old| old.created_at.clone()),

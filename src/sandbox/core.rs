@@ -86,6 +86,8 @@ impl Core {
             storage_class: received.header("cf-r2-storage-class"),
             body: &received.body,
         };
+        // What a person does by hand, so that it can be told from what programs do.
+        self.env.user = received.header("x-sandbox-user").map(str::to_owned);
         let (status, mut body) =
             cloudflare::handle(&mut self.world.cloudflare, &call, &mut self.env);
         if body.is_null() {

@@ -74,6 +74,8 @@ pub struct Env {
     pub seed: Option<u64>,
     /// Which of them go the other way whatever the seed.
     pub quirks: Quirks,
+    /// The person in whose name the request is made in the dashboard; none: by its token.
+    pub user: Option<String>,
     /// Calls of Access so far, while some are throttled.
     pub access_calls: u64,
 }
@@ -81,7 +83,7 @@ pub struct Env {
 impl Env {
     /// The usual ways.
     pub fn new(now: Timestamp, ids: Ids) -> Self {
-        Env { now, ids, seed: None, quirks: Quirks::default(), access_calls: 0 }
+        Env { now, ids, seed: None, quirks: Quirks::default(), user: None, access_calls: 0 }
     }
 
     /// Whether a quirk is on, or the seed has it so; the same one is as long as the sandbox has the

@@ -143,6 +143,7 @@ impl World {
             self.cloudflare.tunnels.iter().partition(|tunnel| tunnel.deleted_at.is_none());
         let mut cloudflare = json!(self.cloudflare);
         cloudflare["tunnels"] = json!(live);
+        cloudflare.as_object_mut().and_then(|parts| parts.remove("audit"));
         let mut routes = json!({});
         for list in ["routes", "hostname_routes"] {
             let all = cloudflare["networks"][list].as_array().cloned().unwrap_or_default();
@@ -173,7 +174,8 @@ pub fn preset_cloudflare(
     if state.tokens.is_empty() {
         for read_only in [false, true] {
             let (id, value) = (env.ids.hex(32), env.ids.token(40));
-            state.tokens.push(ApiToken { id, value, read_only, grants: None });
+            let name = if read_only { "reader" } else { "boxctl" }.to_owned();
+            state.tokens.push(ApiToken { id, value, name, read_only, grants: None });
         }
     }
     let account = match (account, state.accounts.first()) {

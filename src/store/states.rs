@@ -1,6 +1,6 @@
 //! The states of a project in a directory: checkpoint, journal and history of each stack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -16,6 +16,7 @@ use super::lease::Timing;
 use super::lock::{Lock, LockError, LockInfo};
 use super::remote::Remote;
 use super::sealed::{self, Sealed};
+use crate::model::address::Address;
 use crate::model::history::Past;
 use crate::model::journal::{Entry, FORMAT_VERSION, Numbered, OpenIntent};
 use crate::model::port::{Objects, Turn, Turns};
@@ -49,6 +50,8 @@ pub struct Loaded {
     pub torn: bool,
     /// Whether the journal has records that no checkpoint has: a run was cut short.
     pub unfinished: bool,
+    /// What the journal's records since the checkpoint are about.
+    pub touched: BTreeSet<Address>,
 }
 
 impl Turns for Store {
@@ -191,7 +194,10 @@ impl Store {
         let unfinished = text.records.iter().any(|r| {
             r.number > checkpointed && !matches!(r.entry, Entry::Begin { .. } | Entry::Intent(_))
         });
-        Ok(Some(Loaded { state, open: open_intents(&text.records), torn: text.torn, unfinished }))
+        let since = text.records.iter().filter(|r| r.number > checkpointed);
+        let touched = since.flat_map(|r| r.entry.addresses()).cloned().collect();
+        let open = open_intents(&text.records);
+        Ok(Some(Loaded { state, open, torn: text.torn, unfinished, touched }))
     }
 
     /// Opens the journal that continues a state, begins one where there is none. A torn tail is

@@ -1,6 +1,6 @@
 //! What the store promises, on files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub(super) fn recorded(id: &str) -> Recorded {
         adopted: false,
         replacing: false,
         rotated_at: None,
+        modified_at: None,
+        beside: BTreeSet::new(),
         end: None,
         awaited: false,
         created_at: "2026-11-22T10:00:00Z".to_owned(),

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use serde_json::json;
+
 use crate::kill::{Point, is_moto, kill};
 use crate::lab::Lab;
 
@@ -235,6 +237,35 @@ fn of_two_applies_at_once_one_waits_or_is_refused() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Nothing to do") || !said.contains("created"), "{said}");
     the_next_run_does_the_rest(&lab);
+}
+
+#[test]
+fn what_an_apply_works_on_is_in_progress_and_not_drift() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::before("method: PATCH, path: '*/dns_records/*'");
+    lab.edit("boxctl.yaml", "request: 600ms", "request: 30s");
+    lab.apply(&[]);
+    lab.edit("stacks/openhands.yaml", "openhands.b0xp.io", "hands.b0xp.io");
+    let apply = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    // The application has both hostnames now, and the configuration leads the new one.
+    let found = lab.run(&["drift", "--json"]).exits(0).json();
+    assert_eq!(found["in_progress"][0]["stack"], "openhands", "{found:#}");
+    let holder = found["in_progress"][0]["holder"].as_str().unwrap();
+    assert!(holder.contains("boxctl apply"), "{holder}");
+    // What it does not work on rings meanwhile, too.
+    let service = "/api/v1/namespaces/openhands/services/openhands-service";
+    lab.kubernetes("DELETE", service, None);
+    let found = lab.run(&["drift", "--json"]).exits(2).json();
+    assert_eq!(found["missing"][0]["address"], "k8s.Service/openhands/openhands-service");
+    assert_eq!((found["missing"].as_array().unwrap().len(), &found["drifted"]), (1, &json!([])));
+    drop(held);
+    let (code, said) = apply.end();
+    assert_eq!(code, Some(0), "{said}");
+    lab.apply(&[]);
+    lab.run(&["drift"]).exits(0);
 }
 
 /// A lab with a Deployment that starts when someone makes the ConfigMap `absent`.

@@ -333,6 +333,24 @@ impl Lab {
         answer["result"].clone()
     }
 
+    /// A call of the Cloudflare API that a person makes in the dashboard.
+    #[track_caller]
+    pub fn dashboard(&self, user: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}{path}", self.variable("CLOUDFLARE_BASE_URL"));
+        let request = self
+            .http
+            .request(Lab::method(method), url)
+            .header("x-sandbox-user", user)
+            .bearer_auth(self.variable("CLOUDFLARE_API_TOKEN"));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let (status, answer) = self.http(request);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer["result"].clone()
+    }
+
     /// The only live item of a collection of the account.
     #[track_caller]
     pub fn only(&self, path: &str) -> Value {

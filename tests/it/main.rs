@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod alarms;
 mod anywhere;
 mod applying;
 mod arrows;

@@ -8,7 +8,7 @@ use crate::lab::{Lab, Ran};
 use crate::told::flowing;
 
 /// What a plan reads with, and what it can't tell of without each: kinds, or addresses.
-const READ: [(&str, &[&str]); 13] = [
+pub const READ: [(&str, &[&str]); 13] = [
     ("Zone Read", &["dns_record"]),
     ("DNS Read", &["dns_record"]),
     ("Cloudflare Tunnel Read", &["tunnel", "tunnel_config", "tunnel_route", "hostname_route"]),
@@ -28,7 +28,7 @@ const READ: [(&str, &[&str]); 13] = [
 ];
 
 /// A token with these permission groups, for the account and all its zones.
-fn token(lab: &Lab, names: &[&str]) -> String {
+pub fn token(lab: &Lab, names: &[&str]) -> String {
     let known = lab.cloudflare("GET", "/user/tokens/permission_groups", None);
     let groups: Vec<Value> = names
         .iter()

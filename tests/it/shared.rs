@@ -163,10 +163,20 @@ fn stacks_that_share_a_tunnel_keep_each_others_rules() {
         lab.is_settled(&[]);
         lab.is_settled(&["a"]);
         lab.is_settled(&["b"]);
-        // What neither of them wrote is said, and what the other wrote is not.
+        // What was there before, and what the other one wrote, is known; what comes later is said.
+        lab.run(&["drift"]).exits(0);
+        let before = [
+            ("theirs.example.org", "http://theirs:1"),
+            ("a.b0xp.io", "http://own:1"),
+            ("*.b0xp.io", "http://own:1"),
+        ];
+        put(&lab, &[&[("later.example.org", "http://later:1")], &before[..]].concat());
         let drift = lab.run(&["drift", "a", "--json"]).exits(2).json();
         let foreign = drift["foreign"].to_string();
-        assert!(foreign.contains("theirs.example.org") && !foreign.contains("*"), "{drift:#}");
+        assert!(foreign.contains("later.example.org"), "{drift:#}");
+        assert!(!foreign.contains("theirs") && !foreign.contains("*"), "{drift:#}");
+        put(&lab, &before);
+        lab.run(&["drift"]).exits(0);
         lab.write("stacks/a.yaml", &stack("a.b0xp.io", 2, SHARED));
         lab.apply(&[]);
         assert_eq!(rules(&lab), [theirs, "a.b0xp.io http://own:2", "*.b0xp.io http://own:1"]);

@@ -269,6 +269,14 @@ impl Kind for Object {
         Some(Locate::In(vec![Listing { call, paging: Paging::Token }]))
     }
 
+    /// The time that the object shows is the end of its grace period.
+    fn going_since(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        let metadata = remote.raw.get("metadata")?;
+        let until = moment(metadata.get("deletionTimestamp"))?;
+        let grace = metadata.get("deletionGracePeriodSeconds").and_then(Json::as_i64).unwrap_or(0);
+        until.checked_sub(jiff::SignedDuration::from_secs(grace)).ok()
+    }
+
     fn is_going(&self, remote: &Remote) -> bool {
         super::names::is_going(&remote.raw)
     }

@@ -2,6 +2,7 @@
 //! [`State`], held to the contract (`cloudflare-api.md`).
 
 pub mod access;
+pub mod audit;
 pub mod devices;
 mod dns;
 mod dns_content;
@@ -70,6 +71,9 @@ pub struct State {
     /// Rulesets.
     #[serde(default)]
     pub rulesets: Vec<rulesets::Ruleset>,
+    /// What was changed, oldest first.
+    #[serde(default)]
+    pub audit: Vec<audit::Entry>,
 }
 
 /// One request, as far as the handlers look at it.
@@ -125,17 +129,30 @@ fn route(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
         return Err(ApiError::forbidden());
     }
     quirky::before(state, call, &segments, env)?;
-    match segments.as_slice() {
-        ["user", "tokens", "verify"] if call.method == "GET" => Ok(verified(&token)),
-        ["user", "tokens", rest @ ..] => tokens::handle(state, call, &token, rest, env),
+    let answer = routed(state, call, &segments, &token, env)?;
+    audit::note(state, call, &answer, &token, env);
+    Ok(answer)
+}
+
+fn routed(
+    state: &mut State,
+    call: &Call<'_>,
+    segments: &[&str],
+    token: &ApiToken,
+    env: &mut Env,
+) -> Outcome {
+    match segments {
+        ["user", "tokens", "verify"] if call.method == "GET" => Ok(verified(token)),
+        ["user", "tokens", rest @ ..] => tokens::handle(state, call, token, rest, env),
         ["accounts"] if call.method == "GET" => zones::accounts(state, call),
-        ["zones"] if call.method == "GET" => zones::list(state, call, &token),
+        ["zones"] if call.method == "GET" => zones::list(state, call, token),
         ["zones", rest @ ..] => zones::handle(state, call, rest, env),
         ["accounts", account, rest @ ..] => {
             known_account(state, call, account)?;
             match rest {
                 [] if call.method == "GET" => zones::account(state, account),
-                ["tokens", "verify"] if call.method == "GET" => Ok(verified(&token)),
+                ["tokens", "verify"] if call.method == "GET" => Ok(verified(token)),
+                ["logs", "audit"] if call.method == "GET" => audit::list(state, call, account),
                 ["cfd_tunnel" | "tunnels", rest @ ..] => {
                     tunnels::handle(state, call, account, rest, env)
                 }

@@ -15,6 +15,9 @@ pub struct ApiToken {
     pub id: String,
     /// The text that is sent as a bearer token.
     pub value: String,
+    /// What its owner calls it.
+    #[serde(default)]
+    pub name: String,
     /// It has read permissions only.
     pub read_only: bool,
     /// What it permits; none: everything, or everything that reads.
@@ -35,7 +38,7 @@ const ACCOUNT: &str = "com.cloudflare.api.account";
 const ZONE: &str = "com.cloudflare.api.account.zone";
 
 /// What is permitted apart: each is a permission group to read and one to write.
-const AREAS: [(&str, &str); 14] = [
+const AREAS: [(&str, &str); 15] = [
     ("Zone", ZONE),
     ("DNS", ZONE),
     ("Cloudflare Tunnel", ACCOUNT),
@@ -47,6 +50,7 @@ const AREAS: [(&str, &str); 14] = [
     ("Workers R2 Storage", ACCOUNT),
     ("D1", ACCOUNT),
     ("Account Rulesets", ACCOUNT),
+    ("Account Settings", ACCOUNT),
     ("Workers Routes", ZONE),
     ("Dynamic URL Redirects", ZONE),
     ("Zone WAF", ZONE),
@@ -79,6 +83,7 @@ fn area<'a>(path: &[&'a str]) -> Option<(&'static str, &'a str)> {
         ["accounts", account, "r2", ..] => Some(("Workers R2 Storage", account)),
         ["accounts", account, "d1", ..] => Some(("D1", account)),
         ["accounts", account, "rulesets", ..] => Some(("Account Rulesets", account)),
+        ["accounts", account, "logs", ..] => Some(("Account Settings", account)),
         _ => None,
     }
 }
@@ -199,6 +204,7 @@ fn create(state: &mut State, call: &Call<'_>, env: &mut Env) -> Outcome {
     let token = ApiToken {
         id: env.ids.hex(32),
         value: env.ids.token(40),
+        name: name.to_owned(),
         read_only: false,
         grants: Some(grants),
     };

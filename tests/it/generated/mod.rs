@@ -12,6 +12,7 @@ mod objects_of_the_api;
 mod parameters;
 mod records;
 mod rules;
+mod soak;
 mod spell;
 mod tunnels;
 mod world;

@@ -7,7 +7,10 @@ use axum::response::Response;
 use boxctl::config::{self, Disk, Inputs};
 use boxctl::model::error::Level;
 use boxctl::model::plan::{Options, StackPlan};
+use boxctl::model::project::Project;
+use boxctl::model::resource::Stack;
 use boxctl::providers::{Apis, Retry, Settings};
+use boxctl::run::look::Looked;
 use boxctl::sandbox::cloudflare::{self, BASE};
 use boxctl::sandbox::env::{Env, Ids};
 use boxctl::sandbox::mangle::Mangler;
@@ -16,7 +19,7 @@ use boxctl::sandbox::world::{preset_aws, preset_cloudflare};
 use serde_json::{Map, Value, json};
 
 use super::rules::Forms;
-use crate::pipeline::{Asked, Pipeline, TIMING};
+use crate::pipeline::{Asked, Looker, Pipeline, TIMING};
 
 /// The account of all worlds.
 pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
@@ -42,7 +45,7 @@ pub struct Served {
 
 pub struct World {
     pub served: Arc<Mutex<Served>>,
-    apis: Apis,
+    apis: Arc<Apis>,
     dir: tempfile::TempDir,
     pub pipeline: Pipeline,
 }
@@ -176,7 +179,8 @@ impl World {
                 "AWS_SECRET_ACCESS_KEY" => Some(key.secret.clone()),
                 _ => None,
             };
-            Apis::new(Settings::from_variables(variable, Retry { timing: TIMING, events: None }))
+            let retry = Retry { timing: TIMING, events: None };
+            Arc::new(Apis::new(Settings::from_variables(variable, retry)))
         };
         let dir = tempfile::tempdir().unwrap();
         let project = json!({"project": "generated", "stacks": ["stack.yaml"],
@@ -216,8 +220,34 @@ impl World {
         self.pipeline.run(asked, carry_out).await
     }
 
+    /// Who looks for drift beside the runs, in a world that goes on.
+    pub fn job(&self) -> Job {
+        let (project, stack) = self.loaded();
+        let (apis, looker) = (Arc::clone(&self.apis), self.pipeline.looker());
+        Job { apis, looker, project, stack }
+    }
+
+    fn loaded(&self) -> (Project, Stack) {
+        let loaded = config::load(self.dir.path(), &Disk, &Inputs::default()).ok().unwrap();
+        (loaded.project, loaded.stacks.into_iter().next().unwrap())
+    }
+
     /// How the services answer from now on.
     pub fn answer_in(&self, forms: Option<Forms>) -> Option<Forms> {
         std::mem::replace(&mut self.served.lock().unwrap().forms, forms)
+    }
+}
+
+/// The drift job, with the files as they were when it was set up.
+pub struct Job {
+    apis: Arc<Apis>,
+    looker: Looker,
+    project: Project,
+    stack: Stack,
+}
+
+impl Job {
+    pub async fn look(&self) -> Looked {
+        self.looker.look(&self.apis, &self.project, &self.stack).await
     }
 }

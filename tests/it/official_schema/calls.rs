@@ -6,6 +6,8 @@ pub const CALLS: &[(&str, &str, &[&str])] = &[
     ("zone", "/zones", &["GET"]),
     ("identity_provider", "/accounts/*/access/identity_providers", &["GET"]),
     ("virtual_network", "/accounts/*/teamnet/virtual_networks", &["GET"]),
+    ("audit_log", "/accounts/*/logs/audit", &["GET"]),
+    ("token", "/user/tokens/verify", &["GET"]),
     (
         "tunnel",
         "/accounts/*/cfd_tunnel",

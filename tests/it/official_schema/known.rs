@@ -76,6 +76,10 @@ pub const DOCUMENT: &[(&str, &str)] = &[
         "not in the reference's part of it (7.4 to 7.8): the client has them",
     ),
     (
+        r"^request GET \S+/logs/audit: no such operation$",
+        "not in the reference's part of it: the client has it",
+    ),
+    (
         r"^request GET \S+/teamnet/routes/[0-9a-f-]+: no such operation$",
         "younger (5.1): the client has it",
     ),

@@ -221,6 +221,7 @@ fn bodies_queries_and_answers_are_as_the_official_sources_say() {
     lab.cloudflare("DELETE", &lab.account("r2/buckets/archive"), None);
     vanish(&lab, &lab.records().replace("dns_records", "workers/routes"), "script", "next");
     lab.set("CLOUDFLARE_BASE_URL", recorder.url());
+    lab.run(&["drift"]).exits(2);
     lab.edit("stacks/more.yaml", "session_duration: 2h", "session_duration: 3h");
     // The answer to the first create in each collection is lost, and looked up.
     let lost: Vec<_> = MADE_AGAIN
