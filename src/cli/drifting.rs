@@ -1,15 +1,19 @@
 //! `drift`: recorded against observed; read-only.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::model::change::Action;
+use crate::model::address::Address;
+use crate::model::change::{Action, Drift};
 use crate::model::error::{Exit, Level, Stop};
+use crate::model::resource::Location;
 use crate::render::drift::{self, DriftView};
 use crate::render::graph::Graph;
 use crate::run::pipeline;
 
 use super::drift_args::DriftArgs;
 use super::planning::orphan;
+use super::reports::Outputs;
 use super::session::Session;
 use super::ui::Ui;
 use super::wires::Wires;
@@ -17,8 +21,13 @@ use super::wires::Wires;
 /// Runs `drift`.
 ///
 /// # Errors
-/// What stops it before anything was compared.
-pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, Stop> {
+/// What stops it before anything was compared, or a file that can't be written.
+pub async fn run(
+    session: &Session,
+    ui: &Ui,
+    args: &DriftArgs,
+    outputs: &Outputs<'_>,
+) -> Result<Exit, Stop> {
     let (began, verify_secrets) = (Instant::now(), args.verify_secrets);
     let mut gathered = session.gather_as_applied(&args.stacks)?;
     let mut view = DriftView {
@@ -43,6 +52,7 @@ pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, S
         pipeline::find_drift(&context, &session.project, gathered.subjects, verify_secrets).await?;
     for (subject, found) in observations.subjects.iter().zip(found) {
         let name = &subject.stack.name;
+        view.places.extend(places(subject, &found.drift));
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
         view.checks.extend(found.checks);
         view.taken.extend(found.taken);
@@ -57,14 +67,33 @@ pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, S
     } else {
         ui.print(&drift::text(&view, &ui.out));
     }
+    outputs.drift(ui, session, &view)?;
     let found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
     Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
 }
 
-/// What the files ask for and was not applied yet, as far as the files alone tell.
-fn pending(
+/// Where the files ask for what has drifted; of what has left them, the stack's file.
+fn places(
     subject: &pipeline::Subject,
-) -> impl Iterator<Item = (String, crate::model::address::Address, Action)> + '_ {
+    drift: &[Drift],
+) -> impl Iterator<Item = ((String, Address), Location)> {
+    let stack = &subject.stack;
+    let all: BTreeMap<&Address, &Location> = stack
+        .resources
+        .iter()
+        .filter_map(|resource| Some((&resource.address, resource.location.as_ref()?)))
+        .collect();
+    let place = |one: &Drift| {
+        let place = all.get(&one.address).map(|place| (*place).clone());
+        let file = || Location { file: stack.file.clone(), line: 1, column: 1 };
+        let place = place.or_else(|| (!stack.file.is_empty()).then(file))?;
+        Some(((stack.name.clone(), one.address.clone()), place))
+    };
+    drift.iter().filter_map(place).collect::<Vec<_>>().into_iter()
+}
+
+/// What the files ask for and was not applied yet, as far as the files alone tell.
+fn pending(subject: &pipeline::Subject) -> impl Iterator<Item = (String, Address, Action)> + '_ {
     let recorded = subject.state.as_ref().map(|state| &state.resources);
     let name = &subject.stack.name;
     let new = subject.stack.resources.iter().filter(move |resource| {
