@@ -14,6 +14,7 @@ use crate::model::journal::OpenIntent;
 use crate::model::plan::{Options, Plan, StackPlan};
 use crate::model::scope::Scope;
 use crate::model::state::State;
+use crate::render::applied::Applied;
 use crate::run::Context;
 use crate::run::apply::{apply, keep_records};
 use crate::run::past::{self, Doing};
@@ -21,6 +22,7 @@ use crate::run::pipeline::{self, Observations};
 use crate::run::stack_run::{Shared, StackRun, StepError};
 
 use super::planning::{self, commands, orphan, refusal};
+use super::reports::Outputs;
 use super::saved;
 use super::session::{Gathered, Session, store_stop};
 use super::ui::Ui;
@@ -55,22 +57,24 @@ pub struct DestroyCommand {
 }
 
 /// A plan to be carried out, with what it rests on.
-pub(super) struct Ready {
+pub(super) struct Ready<'a> {
     pub plan: Plan,
     pub observations: Observations,
     /// Steps of each stack that are not done.
     pub refused: Vec<BTreeSet<StepId>>,
     /// What this run is for each stack.
     pub runs: Vec<Doing>,
+    /// Where else to tell what it came to.
+    pub outputs: Option<&'a Outputs<'a>>,
 }
 
-impl Ready {
+impl Ready<'_> {
     /// A plan of which everything is done.
     pub fn new(plan: Plan, observations: Observations, run: &str) -> Self {
         let refused = plan.stacks.iter().map(|_| BTreeSet::new()).collect();
         let doing = Doing { run: run.to_owned(), back_to: None };
         let runs = plan.stacks.iter().map(|_| doing.clone()).collect();
-        Ready { plan, observations, refused, runs }
+        Ready { plan, observations, refused, runs, outputs: None }
     }
 }
 
@@ -78,9 +82,14 @@ impl Ready {
 ///
 /// # Errors
 /// What stops it before anything is done.
-pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<Exit, Stop> {
+pub async fn run(
+    session: &Session,
+    ui: &Ui,
+    command: &ApplyCommand,
+    outputs: &Outputs<'_>,
+) -> Result<Exit, Stop> {
     if let Some(path) = &command.plan {
-        return saved::run(session, ui, command, path).await;
+        return saved::run(session, ui, command, path, outputs).await;
     }
     // Which states there are does not hang on what commands print.
     let gathered = session.gather(&command.stacks, Commands::Skip)?;
@@ -91,7 +100,8 @@ pub async fn run(session: &Session, ui: &Ui, command: &ApplyCommand) -> Result<E
     let wires = Wires::connect(session, ui, gathered.secrets_taken());
     let (plan, observations) =
         planning::make(session, ui, &wires, gathered, &command.options).await?;
-    let ready = Ready::new(plan, observations, "apply");
+    let outputs = Some(outputs);
+    let ready = Ready { outputs, ..Ready::new(plan, observations, "apply") };
     let question = "Apply these changes? Only \"yes\" does it: ";
     let yes = command.yes;
     let wait = !command.no_wait;
@@ -159,21 +169,43 @@ pub(super) fn confirm(ui: &Ui, question: &str, wanted: &str, yes: bool) -> Resul
     }
 }
 
+/// Shows a plan, asks, carries it out, and tells what it came to.
 pub(super) async fn carry_out(
     session: &Session,
     ui: &Ui,
     wires: &Wires,
-    ready: Ready,
+    ready: Ready<'_>,
     wait: bool,
     confirm: impl FnOnce(&Ui) -> Result<bool, Stop>,
 ) -> Result<Exit, Stop> {
-    let Ready { plan, observations, refused, runs } = ready;
+    let ended = carried_out(session, ui, wires, &ready, wait, confirm).await;
+    let (exit, stopped) = match &ended {
+        Ok(exit) => (*exit, [].as_slice()),
+        Err(stop) => (stop.exit, stop.reports.as_slice()),
+    };
+    let Some(outputs) = ready.outputs else { return ended };
+    let told = wires.told();
+    let applied = Applied { plan: &ready.plan, told: &told, exit, stopped };
+    // What was done is done, whether it could be written down or not.
+    let written = outputs.applied(ui, session, &applied);
+    Ok(ended?.and(written))
+}
+
+async fn carried_out(
+    session: &Session,
+    ui: &Ui,
+    wires: &Wires,
+    ready: &Ready<'_>,
+    wait: bool,
+    confirm: impl FnOnce(&Ui) -> Result<bool, Stop>,
+) -> Result<Exit, Stop> {
+    let Ready { plan, observations, refused, runs, .. } = ready;
     if !ui.json {
-        planning::show(ui, &plan);
+        planning::show(ui, plan);
     }
     let refusals: Vec<Report> = plan.stacks.iter().flat_map(StackPlan::refusals).cloned().collect();
     if !refusals.is_empty() {
-        let exit = refusal(&plan);
+        let exit = refusal(plan);
         if ui.json {
             ui.stop(exit, &refusals);
         }
@@ -191,11 +223,11 @@ pub(super) async fn carry_out(
              runners that are thrown away lose it (`state: {backend: s3, …}` or `kubernetes`)",
         );
     }
-    wires.expect(&plan);
+    wires.expect(plan);
     let watcher = wires.watch_signals();
     let mut exit = Exit::Done;
     let context = wires.context(session.project.timing);
-    let stacks = plan.stacks.iter().zip(&refused).zip(&runs).enumerate();
+    let stacks = plan.stacks.iter().zip(refused).zip(runs).enumerate();
     for (at, ((stack, refused), run)) in stacks {
         if wires.stop.is_set() {
             exit = exit.and(Exit::Interrupted);
@@ -213,7 +245,7 @@ pub(super) async fn carry_out(
             wait,
             run,
         };
-        exit = exit.and(one_stack(session, &context, wires, &observations, &part).await?);
+        exit = exit.and(one_stack(session, &context, wires, observations, &part).await?);
     }
     watcher.abort();
     wires.done(exit);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::drift_args::DriftArgs;
+use super::reports::ReportArgs;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// When colours are written.
@@ -217,6 +218,7 @@ Examples:
   boxctl plan openhands --out next   saved, for `boxctl apply --plan next`
   boxctl plan --detailed-exitcode    exit 2 if there is anything to do
   boxctl plan --markdown comment.md  for a pull request
+  boxctl plan --html plan.html       as a page: old and new side by side, and the graph
   boxctl plan --target 'tunnel.*'    the tunnels, with all that they need
   boxctl plan --destroy openhands    what destroy would do"
     )]
@@ -229,9 +231,9 @@ Examples:
         /// Save the plan: a name without a slash goes into plans/
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Also write it as Markdown, for a pull request
-        #[arg(long, value_name = "FILE")]
-        markdown: Option<PathBuf>,
+        /// Where else to tell it.
+        #[command(flatten)]
+        reports: ReportArgs,
         /// Plan to destroy the stacks
         #[arg(long)]
         destroy: bool,
@@ -260,6 +262,9 @@ Examples:
         /// What to plan.
         #[command(flatten)]
         planning: Planning,
+        /// Where else to tell what it came to.
+        #[command(flatten)]
+        reports: ReportArgs,
         /// Carry out a saved plan, and only what still rests on the same ground
         #[arg(long, value_name = "FILE", conflicts_with_all = [
             "adopt", "no_commands", "target", "exclude", "allow_protected", "allow_large",

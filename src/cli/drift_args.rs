@@ -1,6 +1,9 @@
 //! The arguments of `drift`.
 
+use std::path::PathBuf;
+
 use super::install_args::InstallCommand;
+use super::reports::ReportArgs;
 
 /// What `drift` looks at, and where it tells what it found.
 #[derive(clap::Args, Debug)]
@@ -14,6 +17,13 @@ pub struct DriftArgs {
     /// takes ssm:GetParameters, kms:Decrypt, Cloudflare Tunnel Write
     #[arg(long)]
     pub verify_secrets: bool,
+    /// Where else to tell it.
+    #[command(flatten)]
+    pub reports: ReportArgs,
+    /// Also write it for the textfile collector of Prometheus' node exporter; a run that fails
+    /// writes that it did
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 }
 
 /// What else there is to do about drift.

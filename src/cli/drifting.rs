@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::model::address::Address;
+use crate::model::change::Drift;
 use crate::model::error::{Exit, Level, Stop};
+use crate::model::resource::Location;
 use crate::render::drift::{self, DriftView};
 use crate::render::graph::Graph;
 use crate::run::look::{self, Looked, Standing, States};
@@ -12,6 +15,7 @@ use crate::run::pipeline::Subject;
 
 use super::drift_args::DriftArgs;
 use super::planning::orphan;
+use super::reports::Outputs;
 use super::session::{Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
@@ -19,8 +23,13 @@ use super::wires::Wires;
 /// Runs `drift`.
 ///
 /// # Errors
-/// What stops it before anything was compared.
-pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, Stop> {
+/// What stops it before anything was compared, or a file that can't be written.
+pub async fn run(
+    session: &Session,
+    ui: &Ui,
+    args: &DriftArgs,
+    outputs: &Outputs<'_>,
+) -> Result<Exit, Stop> {
     let (began, verify_secrets) = (Instant::now(), args.verify_secrets);
     let mut gathered = session.gather_as_applied(&args.stacks)?;
     let mut view = DriftView {
@@ -43,6 +52,7 @@ pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, S
         if let Some(state) = &subject.state {
             view.graphs.push((name.clone(), Graph::of_state(state)));
         }
+        view.places.extend(places(subject, &found.drift));
         view.drift.extend(found.drift.into_iter().map(|drift| (name.clone(), drift)));
         let pending = found.pending.into_iter();
         view.pending.extend(pending.map(|(address, action)| (name.clone(), address, action)));
@@ -61,6 +71,7 @@ pub async fn run(session: &Session, ui: &Ui, args: &DriftArgs) -> Result<Exit, S
     } else {
         ui.print(&drift::text(&view, &ui.out));
     }
+    outputs.drift(ui, session, &view)?;
     let found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
     Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
 }
@@ -109,4 +120,24 @@ impl States for Watched<'_> {
         }
         Ok(out)
     }
+}
+
+/// Where the files ask for what has drifted; of what has left them, the stack's file.
+fn places(
+    subject: &Subject,
+    drift: &[Drift],
+) -> impl Iterator<Item = ((String, Address), Location)> {
+    let stack = &subject.stack;
+    let all: BTreeMap<&Address, &Location> = stack
+        .resources
+        .iter()
+        .filter_map(|resource| Some((&resource.address, resource.location.as_ref()?)))
+        .collect();
+    let place = |one: &Drift| {
+        let place = all.get(&one.address).map(|place| (*place).clone());
+        let file = || Location { file: stack.file.clone(), line: 1, column: 1 };
+        let place = place.or_else(|| (!stack.file.is_empty()).then(file))?;
+        Some(((stack.name.clone(), one.address.clone()), place))
+    };
+    drift.iter().filter_map(place).collect::<Vec<_>>().into_iter()
 }

@@ -16,6 +16,7 @@ mod migrating;
 mod panics;
 mod planning;
 mod rendering;
+mod reports;
 mod rollback;
 mod rotating;
 mod sandbox;
@@ -37,6 +38,7 @@ use crate::render::RenderOptions;
 
 use args::{Cli, Color, Command, Drawing, Global, Planning, SandboxCommand, StateCommand};
 use drift_args::{DriftArgs, DriftCommand};
+use reports::Outputs;
 use session::{Globals, Session};
 use ui::Ui;
 
@@ -188,20 +190,21 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             Ok(Exit::Done)
         }
         Command::Sandbox(command) => serve(global, command, ui).await,
-        Command::Plan { stacks, planning, out, markdown, destroy, detailed_exitcode } => {
+        Command::Plan { stacks, planning, out, reports, destroy, detailed_exitcode } => {
             let command = planning::PlanCommand {
                 stacks: stacks.clone(),
                 options: options(planning, *destroy),
                 out: out.clone(),
-                markdown: markdown.clone(),
                 detailed_exitcode: *detailed_exitcode,
             };
-            let session = Session::open(of("plan", stacks)).await?;
-            let result = planning::run(&session, ui, &command).await;
+            let outputs = Outputs::new("plan", reports, None);
+            let session = outputs.opened(ui, Session::open(of("plan", stacks)).await)?;
+            let result = planning::run(&session, ui, &command, &outputs).await;
+            let result = outputs.ended(ui, &session, result);
             session.close().await;
             result
         }
-        Command::Apply { stacks, planning, plan, yes, no_wait } => {
+        Command::Apply { stacks, planning, reports, plan, yes, no_wait } => {
             let command = applying::ApplyCommand {
                 stacks: stacks.clone(),
                 options: options(planning, false),
@@ -209,8 +212,10 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
                 yes: *yes,
                 no_wait: *no_wait,
             };
-            let session = Session::open(of("apply", stacks)).await?;
-            let result = applying::run(&session, ui, &command).await;
+            let outputs = Outputs::new("apply", reports, None);
+            let session = outputs.opened(ui, Session::open(of("apply", stacks)).await)?;
+            let result = applying::run(&session, ui, &command, &outputs).await;
+            let result = outputs.ended(ui, &session, result);
             session.close().await;
             result
         }
@@ -266,8 +271,10 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             }
         },
         Command::Drift(args) => {
-            let session = Session::open(of("drift", &args.stacks)).await?;
-            let result = drifting::run(&session, ui, args).await;
+            let outputs = Outputs::new("drift", &args.reports, args.prometheus.as_deref());
+            let session = outputs.opened(ui, Session::open(of("drift", &args.stacks)).await)?;
+            let result = drifting::run(&session, ui, args, &outputs).await;
+            let result = outputs.ended(ui, &session, result);
             session.close().await;
             result
         }

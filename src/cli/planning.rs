@@ -12,6 +12,7 @@ use crate::run::pipeline::{self, Observations};
 use crate::store;
 
 use super::lines::Lines;
+use super::reports::Outputs;
 use super::session::{Gathered, Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
@@ -25,8 +26,6 @@ pub struct PlanCommand {
     pub options: Options,
     /// Where to save it.
     pub out: Option<PathBuf>,
-    /// Where to write it as Markdown.
-    pub markdown: Option<PathBuf>,
     /// Whether changes make exit 2.
     pub detailed_exitcode: bool,
 }
@@ -133,8 +132,13 @@ fn is_unread(found: &Elsewhere) -> bool {
 /// Runs `plan`.
 ///
 /// # Errors
-/// What stops it before there is a plan.
-pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Exit, Stop> {
+/// What stops it before there is a plan, or a file that can't be written.
+pub async fn run(
+    session: &Session,
+    ui: &Ui,
+    command: &PlanCommand,
+    outputs: &Outputs<'_>,
+) -> Result<Exit, Stop> {
     let mut gathered = session.gather(&command.stacks, commands(&command.options))?;
     for (stack, holder) in session.leave_to_holders(&mut gathered.subjects) {
         let text = format!("an apply of {stack} is under way, which this plan may see half done");
@@ -151,9 +155,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &PlanCommand) -> Result<Ex
             out.display()
         ));
     }
-    if let Some(path) = &command.markdown {
-        write(path, &render::markdown::plan(&plan))?;
-    }
+    outputs.plan(ui, session, &plan)?;
     // A plan that would be refused is still a plan: only what could not be read is an error.
     let unread = plan.stacks.iter().flat_map(|stack| stack.refusals()).any(|r| !is_refusal(r))
         || plan.stacks.iter().flat_map(|stack| &stack.elsewhere).any(is_unread);

@@ -16,6 +16,7 @@ use crate::store;
 
 use super::applying::{ApplyCommand, Ready, carry_out, confirm};
 use super::planning::{self, commands, plan_path};
+use super::reports::Outputs;
 use super::session::{Earlier, Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
@@ -29,6 +30,7 @@ pub async fn run(
     ui: &Ui,
     command: &ApplyCommand,
     path: &Path,
+    outputs: &Outputs<'_>,
 ) -> Result<Exit, Stop> {
     let path = plan_path(&session.dir, &session.project.keeping.place, path);
     let saved = store::load_plan(&path).map_err(|error| store_stop(&error))?;
@@ -62,7 +64,8 @@ pub async fn run(
         );
     }
     let refused = refused.into_iter().map(|stale| stale.into_keys().collect()).collect();
-    let ready = Ready { refused, ..Ready::new(fresh, observations, "apply --plan") };
+    let outputs = Some(outputs);
+    let ready = Ready { refused, outputs, ..Ready::new(fresh, observations, "apply --plan") };
     let question = "Apply this plan? Only \"yes\" does it: ";
     let yes = command.yes;
     carry_out(session, ui, &wires, ready, !command.no_wait, |ui| confirm(ui, question, "yes", yes))

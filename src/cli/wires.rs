@@ -1,7 +1,7 @@
 //! What a run is connected to: the APIs, the renderer of its events, the signals.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::kinds;
@@ -12,6 +12,7 @@ use crate::model::port::Outside;
 use crate::model::project::Timing;
 use crate::model::secret::Secrets;
 use crate::providers::Apis;
+use crate::render::applied::Told;
 use crate::render::json::EventLines;
 use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
@@ -47,6 +48,8 @@ impl Outside for Machine {
 struct Renderer {
     shape: Shape,
     lines: Lines,
+    /// What is told again at the end.
+    told: Mutex<Told>,
 }
 
 enum Shape {
@@ -57,6 +60,7 @@ enum Shape {
 impl Events for Renderer {
     fn emit(&self, mut event: Event) {
         self.lines.fill_event(&mut event);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).add(&event);
         match &self.shape {
             Shape::Human(progress) => progress.emit(event),
             Shape::Json(lines) => lines.emit(event),
@@ -71,7 +75,7 @@ pub struct Wires {
     renderer: Arc<Renderer>,
     outside: Machine,
     turns: Store,
-    published: std::sync::Mutex<Vec<String>>,
+    published: Mutex<Vec<String>>,
     /// Whether the user asked to stop.
     pub stop: Arc<StopFlag>,
 }
@@ -105,14 +109,15 @@ impl Wires {
                 Progress::plain(sink(), local_time(), ui.err)
             })
         };
-        let renderer = Arc::new(Renderer { shape, lines: Lines::of(&session.dir) });
+        let renderer =
+            Arc::new(Renderer { shape, lines: Lines::of(&session.dir), told: Mutex::default() });
         Wires {
             apis: connect(&session.project, &session.overrides, renderer.clone()),
             secrets: Arc::new(RwLock::new(secrets)),
             renderer,
             outside: Machine { began: Instant::now() },
             turns: session.store.clone(),
-            published: std::sync::Mutex::default(),
+            published: Mutex::default(),
             stop: Arc::new(StopFlag::default()),
         }
     }
@@ -133,14 +138,17 @@ impl Wires {
 
     /// Keeps what stacks publish, to be told at the end of the run.
     pub fn published(&self, lines: Vec<String>) {
-        self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(lines);
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
     }
 
     /// What stacks publish, taken out.
     pub fn take_published(&self) -> Vec<String> {
-        std::mem::take(
-            &mut self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
+        std::mem::take(&mut self.published.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the events until now told.
+    pub fn told(&self) -> Told {
+        self.renderer.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where events go.

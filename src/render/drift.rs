@@ -1,5 +1,7 @@
 //! What is not as it was recorded, for people and machines.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::RenderOptions;
@@ -17,7 +19,11 @@ use crate::model::address::Address;
 use crate::model::change::{Acknowledged, Action, Drift, DriftKind};
 use crate::model::error::Report;
 use crate::model::plan::{Plan, Requests};
+use crate::model::resource::Location;
 use crate::model::unread::Taken;
+
+/// From how many on, text says first what it comes to, since its end may be far.
+const MANY: usize = 20;
 
 /// What `drift` found.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +56,25 @@ pub struct DriftView {
     pub requests: Requests,
     /// What is recorded of each stack and what needs what.
     pub graphs: Vec<(String, Graph)>,
+    /// Where the files ask for what has drifted, by stack and address.
+    pub places: BTreeMap<(String, Address), Location>,
+}
+
+/// How many resources of a look, or of one of its stacks, are how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub missing: usize,
+    pub drifted: usize,
+    pub foreign: usize,
+    pub acknowledged: usize,
+    pub pending: usize,
+}
+
+impl Counts {
+    /// `2 changed, 1 missing, 0 foreign`.
+    pub(super) fn words(self) -> String {
+        format!("{} changed, {} missing, {} foreign", self.drifted, self.missing, self.foreign)
+    }
 }
 
 impl DriftView {
@@ -72,14 +97,70 @@ impl DriftView {
         view
     }
 
+    /// How many are how, of one stack or of all.
+    pub(super) fn counts(&self, of: Option<&str>) -> Counts {
+        let is = |stack: &str| of.is_none_or(|name| name == stack);
+        let number = |kind| self.of_kind(kind).filter(|(stack, _)| is(stack)).count();
+        Counts {
+            missing: number(DriftKind::Missing),
+            drifted: number(DriftKind::Drifted),
+            foreign: number(DriftKind::Foreign),
+            acknowledged: self.acknowledged.iter().filter(|(stack, ..)| is(stack)).count(),
+            pending: self.pending.iter().filter(|(stack, ..)| is(stack)).count(),
+        }
+    }
+
+    /// What was found, what matters most first: what leaves a hostname open, then what is gone, what
+    /// was changed, and what stands beside.
+    pub(super) fn by_weight(&self) -> Vec<&(String, Drift)> {
+        let open: BTreeSet<&Address> =
+            exposures(&self.checks).filter_map(|check| check.address.as_ref()).collect();
+        let mut all: Vec<_> = self.drift.iter().collect();
+        all.sort_by_key(|(_, one)| (!open.contains(&one.address), weight(one.kind)));
+        all
+    }
+
     fn of_kind(&self, kind: DriftKind) -> impl Iterator<Item = &(String, Drift)> {
         self.drift.iter().filter(move |(_, one)| one.kind == kind)
     }
 }
 
+/// How far down what drifted in a way stands.
+fn weight(kind: DriftKind) -> u8 {
+    match kind {
+        DriftKind::Missing => 0,
+        DriftKind::Drifted => 1,
+        DriftKind::Foreign => 2,
+    }
+}
+
+/// The reports of hostnames that are open although they should not be.
+pub(super) fn exposures(checks: &[Report]) -> impl Iterator<Item = &Report> {
+    checks.iter().filter(|check| is_exposure(check))
+}
+
+/// Whether a report says that a hostname is open although it should not be.
+pub(super) fn is_exposure(check: &Report) -> bool {
+    check.code.as_deref() == Some("exposed")
+}
+
+/// Who wrote what is there, and when, as far as a service said: each once, latest last.
+pub(super) fn authors(drift: &Drift) -> Vec<(Option<&str>, Option<&str>)> {
+    let said = drift.paths.iter().map(|field| (field.by.as_deref(), field.since.as_deref()));
+    let mut all: Vec<_> = said.filter(|(by, since)| by.is_some() || since.is_some()).collect();
+    all.sort_by_key(|(by, since)| (*since, *by));
+    all.dedup();
+    all
+}
+
 /// What was found, as text.
 pub fn text(view: &DriftView, options: &RenderOptions) -> String {
-    let mut out = found(view, options);
+    let mut out = String::new();
+    if view.drift.len() > MANY {
+        out.push_str(&verdict(view, options));
+        out.push('\n');
+    }
+    out.push_str(&found(view, options));
     out.push_str(&verdict(view, options));
     if !view.pending.is_empty() {
         let number = count(view.pending.len() as u64, "change");
@@ -111,8 +192,13 @@ pub fn verified(view: &DriftView, options: &RenderOptions) -> String {
 fn found(view: &DriftView, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     let mut out = String::new();
+    for check in exposures(&view.checks) {
+        out.push_str(&report(check, options));
+        out.push('\n');
+    }
+    let all = view.by_weight();
     for stack in &view.stacks {
-        let entries: Vec<_> = view.drift.iter().filter(|(name, _)| name == stack).collect();
+        let entries: Vec<_> = all.iter().filter(|(name, _)| name == stack).collect();
         if !entries.is_empty() {
             out.push_str(&format!("{}\n", paint(palette.bold, format!("Stack {}", clean(stack)))));
             entries.iter().for_each(|(_, one)| out.push_str(&entry(one, options)));
@@ -122,7 +208,7 @@ fn found(view: &DriftView, options: &RenderOptions) -> String {
     for (stack, holder) in &view.in_progress {
         out.push_str(&format!("Stack {} is being worked on by {}.\n", clean(stack), clean(holder)));
     }
-    for check in gathered(&view.checks) {
+    for check in gathered(view.checks.iter().filter(|check| !is_exposure(check))) {
         out.push_str(&report(&check, options));
         out.push('\n');
     }
@@ -138,15 +224,14 @@ fn verdict(view: &DriftView, options: &RenderOptions) -> String {
         };
         return format!("{} {text}\n", paint(palette.bold, "No drift."));
     }
-    let number = |kind| view.of_kind(kind).count();
+    let (head, counts) = (paint(palette.bold, "Drift:"), view.counts(None).words());
+    format!("{head} {counts}. {}\n", advice(view))
+}
+
+/// What puts drift right.
+pub(super) fn advice(view: &DriftView) -> String {
     let flag = if view.verify_secrets { " --verify-secrets" } else { "" };
-    format!(
-        "{} {} changed, {} missing, {} foreign. `boxctl apply{flag}` puts it right.\n",
-        paint(palette.bold, "Drift:"),
-        number(DriftKind::Drifted),
-        number(DriftKind::Missing),
-        number(DriftKind::Foreign)
-    )
+    format!("`boxctl apply{flag}` puts it right.")
 }
 
 /// One resource that is not as it was recorded: recorded → observed.
@@ -172,6 +257,19 @@ pub fn json(view: &DriftView) -> Json {
     let entries = |kind| -> Vec<Json> {
         view.of_kind(kind).map(|(stack, one)| drift_entry(Some(stack), one)).collect()
     };
+    let acknowledged: Vec<Json> = view
+        .acknowledged
+        .iter()
+        .map(|(stack, one, said)| {
+            let mut entry = drift_entry(Some(stack), one);
+            entry["until"] = said.until.as_str().into();
+            entry["reason"] = said.reason.as_str().into();
+            if let Some(by) = &said.by {
+                entry["acknowledged_by"] = by.as_str().into();
+            }
+            entry
+        })
+        .collect();
     let pending: Vec<Json> = view
         .pending
         .iter()
@@ -188,9 +286,13 @@ pub fn json(view: &DriftView) -> Json {
         .collect();
     json!({
         "format_version": super::json::FORMAT_VERSION,
+        "project": view.project,
+        "at": view.at,
+        "elapsed_ms": view.elapsed_ms,
         "drifted": entries(DriftKind::Drifted),
         "missing": entries(DriftKind::Missing),
         "foreign": entries(DriftKind::Foreign),
+        "acknowledged": acknowledged,
         "pending": pending,
         "in_progress": in_progress,
         "taken": view.taken,

@@ -169,19 +169,23 @@ fn indented(indent: &str, line: &str, style: anstyle::Style) -> String {
     }
 }
 
+/// Who wrote what is there, and when, as far as the service said.
+pub(super) fn written(field: &FieldChange) -> Option<String> {
+    // What is missing has no id any more.
+    let verb = if field.path == "id" && field.after.is_none() { "deleted" } else { "written" };
+    match (&field.by, &field.since) {
+        (Some(by), Some(since)) => Some(format!("{verb} by {by}, {since}")),
+        (Some(by), None) => Some(format!("{verb} by {by}")),
+        (None, Some(since)) => Some(format!("{verb} {since}")),
+        (None, None) => None,
+    }
+}
+
 /// Who wrote what is there, and what else there is to know.
 fn remarks(field: &FieldChange, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     let indent = INDENT + 2;
-    let mut remarks = Vec::new();
-    // What is missing has no id any more.
-    let verb = if field.path == "id" && field.after.is_none() { "deleted" } else { "written" };
-    match (&field.by, &field.since) {
-        (Some(by), Some(since)) => remarks.push(format!("{verb} by {by}, {since}")),
-        (Some(by), None) => remarks.push(format!("{verb} by {by}")),
-        (None, Some(since)) => remarks.push(format!("{verb} {since}")),
-        (None, None) => {}
-    }
+    let mut remarks: Vec<String> = written(field).into_iter().collect();
     remarks.extend(field.note.clone());
     remarks
         .iter()

@@ -3,6 +3,8 @@
 //! Functions return text or write to the writer they are given; nothing prints by itself. No secret
 //! is shown, whatever a plan holds (`mask`).
 
+pub mod annotations;
+pub mod applied;
 pub mod drift;
 pub mod graph;
 pub mod history;
@@ -10,7 +12,9 @@ pub mod human;
 pub mod job;
 pub mod json;
 pub mod markdown;
+pub mod page;
 pub mod progress;
+pub mod prometheus;
 pub mod reports;
 pub mod state;
 pub mod status;

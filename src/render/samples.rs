@@ -3,8 +3,13 @@
 
 use serde_json::json;
 
+use super::applied::Told;
+use super::drift::DriftView;
+use super::graph::Graph;
 use crate::model::address::Address;
-use crate::model::change::{Action, Change, Confidence, FieldChange, Phase, StepId};
+use crate::model::change::{
+    Acknowledged, Action, Change, Confidence, Drift, DriftKind, FieldChange, Phase, StepId,
+};
 use crate::model::error::{Exit, Report};
 use crate::model::event::{Event, Failed, Waiting};
 use crate::model::plan::{Plan, Requests, Summary};
@@ -52,6 +57,96 @@ pub(super) fn plan() -> Plan {
 /// The example of `state/`.
 pub(super) fn state() -> State {
     serde_json::from_str(include_str!("../../state/example.json")).unwrap()
+}
+
+/// What the events of that run told.
+pub(super) fn told() -> Told {
+    let mut told = Told::default();
+    events().iter().for_each(|event| told.add(event));
+    told
+}
+
+/// A look at that state that found as much as it can: with secrets, and with texts that would like
+/// to be more than texts.
+pub(super) fn view() -> DriftView {
+    let plan = plan();
+    let mut view = DriftView::of(&plan);
+    let stack = || "openhands".to_owned();
+    let address = Address::new("dns_record", "openhands");
+    let by = Some("</pre><script>alert(1)</script> @team #123 `x`".to_owned());
+    let hostile = FieldChange {
+        by,
+        since: Some("2026-11-21T19:02:11Z".to_owned()),
+        ..FieldChange::new(
+            "comment",
+            Some(json!("ours")),
+            Some(json!("```\n</details><img src=x onerror=alert(1)> | @team #123\n::error::x")),
+        )
+    };
+    view.drift.push((
+        stack(),
+        Drift { address: address.clone(), kind: DriftKind::Foreign, paths: vec![hostile] },
+    ));
+    let secret = FieldChange::new("data.password", Some(json!("hunter2")), None);
+    let login = Address::kubernetes("Secret", None, Some("openhands"), "login");
+    let known = Drift { address: login, kind: DriftKind::Drifted, paths: vec![secret] };
+    let said = Acknowledged {
+        until: "2026-12-24".to_owned(),
+        reason: "<b>until</b> the move, see #7".to_owned(),
+        by: Some("ann".to_owned()),
+    };
+    view.acknowledged.push((stack(), known, said));
+    view.project = plan.project.clone();
+    view.at = "2026-11-22T10:15:30Z".parse().unwrap();
+    view.elapsed_ms = 1_240;
+    view.in_progress.push(("other".to_owned(), "`boxctl apply other` of ann".to_owned()));
+    view.checks.push(
+        Report::warning("exposed", "openhands.example.org is open to everyone: @team")
+            .about(&Address::new("access_application", "openhands")),
+    );
+    let file = || "stacks/openhands.yaml".to_owned();
+    view.places.insert((stack(), address), Location { file: file(), line: 11, column: 3 });
+    view.graphs.push((stack(), Graph::of_state(&state())));
+    view
+}
+
+/// A look that found that many resources changed, each in a long text, in stacks of a hundred; the
+/// last of them is gone, and with it what guards a hostname.
+pub(super) fn large_view(count: usize) -> DriftView {
+    let mut view = DriftView { project: "large".to_owned(), ..DriftView::default() };
+    for at in 0..count {
+        let (stack, last) = (format!("stack{:02}", at / 100), at + 1 == count);
+        let address = Address::new(
+            if last { "access_application" } else { "dns_record" },
+            format!("r{at:04}-{}", "名".repeat(20)),
+        );
+        let text = |end: &str| format!("{}\n{end}\n{}", "同じ\n".repeat(30), "x\n".repeat(30));
+        let field = FieldChange {
+            by: Some("ann@example.org".to_owned()),
+            since: Some("2026-11-21T19:02:11Z".to_owned()),
+            ..FieldChange::new("content", Some(json!(text("old"))), Some(json!(text("new"))))
+        };
+        let kind = if last { DriftKind::Missing } else { DriftKind::Drifted };
+        let drift = Drift { address: address.clone(), kind, paths: vec![field] };
+        if view.stacks.last() != Some(&stack) {
+            view.stacks.push(stack.clone());
+            view.graphs.push((stack.clone(), Graph::default()));
+        }
+        if let Some((_, graph)) = view.graphs.last_mut() {
+            graph.nodes.insert(address.clone(), None);
+            if let Some(before) = at.checked_sub(1).and_then(|before| view.drift.get(before)) {
+                graph.edge(&address, &before.1.address.clone());
+            }
+        }
+        let place = Location { file: format!("stacks/{stack}.yaml"), line: at + 1, column: 3 };
+        view.places.insert((stack.clone(), address.clone()), place);
+        view.drift.push((stack, drift));
+        if last {
+            let text = "last.example.org is open to everyone: its application was deleted";
+            view.checks.push(Report::warning("exposed", text).about(&address));
+        }
+    }
+    view
 }
 
 /// The events of a run in which one step fails and another waits for it.

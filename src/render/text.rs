@@ -170,6 +170,14 @@ pub(super) fn count(number: u64, one: &str) -> String {
     }
 }
 
+/// A time (RFC 3339) as people read it; what is none stays as it is.
+pub(super) fn moment(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
 /// `0.4s`, `12s`, `3m 04s`.
 pub(super) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
@@ -210,6 +218,8 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
+        assert_eq!(moment("2026-11-20T08:12:44+09:00"), "2026-11-19 23:12 UTC");
+        assert_eq!(moment("yesterday"), "yesterday");
         let texts = [0, 420, 1_250, 12_300, 184_000].map(duration);
         assert_eq!(texts, ["0.0s", "0.4s", "1.2s", "12s", "3m 04s"]);
     }

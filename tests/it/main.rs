@@ -43,6 +43,7 @@ mod objects;
 mod official_schema;
 mod others;
 mod owners;
+mod pages;
 mod partial;
 mod permissions;
 mod pipeline;
