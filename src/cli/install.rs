@@ -197,7 +197,13 @@ fn permissions(project: &Project, states: &[State]) -> Vec<String> {
     if !scope.zones.is_empty() {
         found.insert("Zone Read (zone)".to_owned());
     }
-    found.into_iter().collect()
+    let mut all: Vec<String> = found.into_iter().collect();
+    if !all.is_empty() {
+        all.push(
+            "Account Settings Read (account), if it is to name who changed something".to_owned(),
+        );
+    }
+    all
 }
 
 /// What a job reads of the cluster: lists of what is recorded, Secrets by name, and the namespace

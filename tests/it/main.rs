@@ -67,3 +67,4 @@ mod state_lost;
 mod told;
 mod tools;
 mod verifying;
+mod workflows;

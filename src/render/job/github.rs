@@ -54,7 +54,7 @@ jobs:
         id: look
 {env}        run: |
 {kubeconfig}          code=0
-          "$RUNNER_TEMP/boxctl"{directory} {words} --markdown drift.md || code=$?
+          "$RUNNER_TEMP/boxctl"{directory} {words} --annotations github --markdown drift.md || code=$?
           echo "code=$code" >> "$GITHUB_OUTPUT"
           [ "$code" = 0 ] || [ "$code" = 2 ]
       - name: keep the issue
