@@ -111,7 +111,8 @@ fn a_move_that_is_cut_short_goes_on() {
     go((&store_with(&clean.0, dead), "a"), (&store_with(&clean.1, dead), "b")).unwrap();
     let calls = clean.1.calls.load(Ordering::SeqCst) - began;
     assert!(calls > 20, "{calls}");
-    for (fault, at) in (0..calls).map(|at| ([Fault::Before, Fault::After][at % 2], at)) {
+    let faults = [Fault::Before, Fault::After];
+    for (fault, at) in (0..calls).step_by(3).map(|at| (faults[at % 2], at)) {
         let (from, to) = (filled(), Arc::new(Memory::default()));
         let stores = || (store_with(&from, dead), store_with(&to, dead));
         *to.fault.lock().unwrap() = Some((at, fault, true));
