@@ -4,6 +4,7 @@
 //! (`<stack>.journal`). Everything written here is durable when the function returns.
 
 mod backend;
+mod calls;
 mod claims;
 mod disk;
 mod error;

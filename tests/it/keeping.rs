@@ -6,6 +6,9 @@ use crate::interrupted::{Apply, Gate};
 use crate::kill::{Point, is_moto, kill, points};
 use crate::lab::Lab;
 
+/// 32 bytes in Base64.
+const KEY: &str = "YSBrZXkgb2YgMzIgYnl0ZXMgZm9yIHRlc3RzIG9ubHk=";
+const OTHER_KEY: &str = "YW5vdGhlciBvbmUsIDMyIGJ5dGVzLCBmb3IgdGVzdHM=";
 const SHARED: &str = "{backend: kubernetes, namespace: boxctl}";
 const SEALED: &str = "{backend: kubernetes, namespace: boxctl, encryption: {key_env: STATE_KEY}}";
 
@@ -37,7 +40,7 @@ fn told(lab: &Lab) -> (Value, String) {
 fn states_move_into_the_cluster_and_back_and_every_command_finds_them() {
     let mut lab = Lab::of("several");
     namespace(&lab);
-    lab.set("STATE_KEY", "correct horse battery staple");
+    lab.set("STATE_KEY", KEY);
     lab.apply(&[]);
     let before = told(&lab);
 
@@ -65,16 +68,25 @@ fn states_move_into_the_cluster_and_back_and_every_command_finds_them() {
     lab.run(&["state", "migrate", "--from", SHARED, "--yes"]).exits(0).says("boxctl, sealed now");
     assert_eq!(told(&lab), before);
     lab.run(&["state", "migrate", "--from", SHARED, "--yes"]).exits(0);
-    lab.set("STATE_KEY", "another horse battery staple");
+    lab.set("STATE_KEY", OTHER_KEY);
     lab.run(&["plan"]).exits(1).says("sealed with another key");
-    lab.set("STATE_KEY", "short");
-    lab.run(&["plan"]).exits(1).says("shorter than 20 characters");
+    lab.set("STATE_KEY", "correct horse battery staple");
+    lab.run(&["plan"]).exits(1).says("it is not 32 bytes in Base64");
     lab.set("STATE_KEY", "");
     lab.run(&["plan"]).exits(1).says("STATE_KEY is not set");
-    lab.set("STATE_KEY", "correct horse battery staple");
+    lab.set("STATE_KEY", KEY);
 
-    // A run that changes something, and one that goes back.
-    lab.edit("stacks/wiki.yaml", "origin:", "# edited\n    origin:");
+    // A run of a saved plan, one that goes back, and edits of the state.
+    lab.edit("stacks/wiki.yaml", "wiki.apps.svc", "wiki.docs.svc");
+    lab.run(&["plan", "--out", "edit.json"]).exits(0);
+    assert!(lab.path().join("plans/edit.json").is_file());
+    lab.apply(&["--plan", "edit.json"]);
+    lab.is_settled(&[]);
+    lab.run(&["rollback", "wiki", "--yes"]).exits(0);
+    lab.apply(&["--forward"]);
+    lab.is_settled(&[]);
+    lab.run(&["state", "mv", "wiki", "tunnel.wiki", "tunnel.other"]).exits(0);
+    lab.run(&["state", "mv", "wiki", "tunnel.other", "tunnel.wiki"]).exits(0);
     lab.run(&["destroy", "wiki", "--yes"]).exits(0);
     lab.apply(&[]);
     lab.is_settled(&[]);
