@@ -50,7 +50,7 @@ pub fn open(dir: &Path, project: &Project, keeping: &Keeping) -> Result<Store, S
             Stop::error(
                 Report::error(format!("{name} can't be the key of the states"))
                     .cause(why)
-                    .hint("`openssl rand -base64 32` makes a good one"),
+                    .hint("`openssl rand -base64 32` makes one"),
             )
         }),
     }

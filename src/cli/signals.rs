@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config;
 use crate::model::error::Exit;
+use crate::store;
 
 /// Whether steps have begun: from then on a signal is the run's.
 static STEPS: AtomicBool = AtomicBool::new(false);
@@ -18,6 +19,7 @@ pub(super) fn end_before_steps() {
         signals.next().await;
         if !STEPS.load(Ordering::SeqCst) {
             config::end_running();
+            store::give_back_leases();
             std::process::exit(i32::from(Exit::Interrupted.code()));
         }
     });

@@ -16,7 +16,7 @@ use crate::render::applied::Told;
 use crate::render::json::EventLines;
 use crate::render::progress::{Progress, local_time};
 use crate::run::{Context, StopFlag};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 use super::connect::connect;
 use super::lines::Lines;
@@ -182,6 +182,7 @@ impl Wires {
             stop.set();
             renderer.emit(Event::Stopping);
             signals.next().await;
+            store::give_back_leases();
             std::process::exit(i32::from(Exit::Interrupted.code()));
         })
     }

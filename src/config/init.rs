@@ -39,6 +39,8 @@ aws: {region: us-east-1}                       # where the tunnels' tokens are k
 # kubernetes: {context: home}
 
 # state/<stack>.json, with no secret in it. One checkout on one disk: commit it if only you apply.
+# Where several people or CI runners apply: {backend: s3, bucket: NAME}, or
+# {backend: kubernetes, namespace: NAME}; `boxctl state migrate` moves what there is.
 state: {backend: local, dir: state}
 
 # What is not needed at first:

@@ -60,8 +60,7 @@ impl Backend {
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EncryptionText {
-    /// The environment variable with the key: 32 bytes in Base64, or a text of 20 characters or
-    /// more.
+    /// The environment variable with the key: 32 bytes in Base64.
     key_env: String,
 }
 

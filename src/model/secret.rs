@@ -22,6 +22,12 @@ impl Secret {
         Secret(Zeroizing::new(value.into()))
     }
 
+    /// The key of 32 bytes that it is in Base64; None where it is anything else.
+    pub fn key(&self) -> Option<Zeroizing<[u8; 32]>> {
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(self.0.trim()).ok()?);
+        bytes.as_slice().try_into().ok().map(Zeroizing::new)
+    }
+
     /// The value itself. Every use of this is a place to audit.
     pub fn expose(&self) -> &str {
         &self.0

@@ -2,7 +2,7 @@
 //! for it takes it over when it has not moved for a while by the waiter's own clock; no two clocks
 //! are ever compared.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ use crate::model::port::{Expected, Turn};
 
 /// How long a run that ends waits for its lease to be given back.
 const LAST: Duration = Duration::from_secs(10);
+/// How long a process that ends at once waits for it.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// How often a lease is taken from a holder that moves while it is taken.
 const ATTEMPTS: usize = 8;
 
@@ -124,18 +126,46 @@ impl Standing {
 pub(super) struct Lease {
     /// What is known of it.
     pub standing: Arc<Standing>,
-    stop: tokio::sync::mpsc::Sender<()>,
-    ended: Mutex<mpsc::Receiver<()>>,
+    handle: Arc<Handle>,
     calls: Calls,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let _ = self.stop.try_send(());
-        if let Ok(ended) = self.ended.get_mut() {
-            let _ = ended.recv_timeout(LAST);
-        }
+        self.handle.stop();
+        self.handle.ended(LAST);
     }
+}
+
+/// What ends the renewing of a lease.
+struct Handle {
+    stop: tokio::sync::mpsc::Sender<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Handle {
+    /// Has it be given back.
+    fn stop(&self) {
+        let _ = self.stop.try_send(());
+    }
+
+    /// Waits until it is, for a while.
+    fn ended(&self, most: Duration) {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(most);
+    }
+}
+
+/// The leases of this process.
+static HELD: Mutex<Vec<Weak<Handle>>> = Mutex::new(Vec::new());
+
+/// Gives back every lease of a process that is about to end without dropping them: nobody has to
+/// wait for it then.
+pub fn give_back_leases() {
+    let held = std::mem::take(&mut *HELD.lock().unwrap_or_else(PoisonError::into_inner));
+    let held: Vec<Arc<Handle>> = held.iter().filter_map(Weak::upgrade).collect();
+    held.iter().for_each(|handle| handle.stop());
+    held.iter().for_each(|handle| handle.ended(AT_ONCE));
 }
 
 impl Turn for Lease {
@@ -315,7 +345,11 @@ impl Lease {
             renewing.run(stopped).await;
             let _ = end.send(());
         });
-        Ok(Some(Lease { standing, stop, ended: Mutex::new(ended), calls: remote.calls.clone() }))
+        let handle = Arc::new(Handle { stop, ended: Mutex::new(ended) });
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|handle| handle.strong_count() > 0);
+        held.push(Arc::downgrade(&handle));
+        Ok(Some(Lease { standing, handle, calls: remote.calls.clone() }))
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`<stack>.journal`). Everything written here is durable when the function returns.
 
 mod backend;
+mod calls;
 mod claims;
 mod disk;
 mod error;
@@ -25,7 +26,7 @@ mod states;
 
 pub use error::StoreError;
 pub use journal::StoreJournal;
-pub use lease::Timing as LeaseTiming;
+pub use lease::{Timing as LeaseTiming, give_back_leases};
 pub use lock::{Lock, LockError, LockInfo, Locked};
 pub use marks::Moving;
 pub use moving::{Moved, Mover, Named, migrate, reseal};

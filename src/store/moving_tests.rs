@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::memory::{Fault, Memory, store_on, store_with};
+use super::memory::{Fault, KEY, Memory, store_on, store_with};
 use super::shared_tests::{lock, one_run, who};
 use super::tests::{intent, put, run, text};
 use super::*;
@@ -70,7 +70,7 @@ fn refused(store: &Store) -> String {
 #[test]
 fn states_move_from_disk_to_a_shared_place_and_back() {
     let dir = tempfile::tempdir().unwrap();
-    let key = Secret::new("a key that is long enough".to_owned());
+    let key = Secret::new(KEY.to_owned());
     let memory = Arc::new(Memory::default());
     let local = || Store::local(dir.path());
     let sealed = || store_on(&memory).sealed(&key).unwrap();
@@ -111,7 +111,8 @@ fn a_move_that_is_cut_short_goes_on() {
     go((&store_with(&clean.0, dead), "a"), (&store_with(&clean.1, dead), "b")).unwrap();
     let calls = clean.1.calls.load(Ordering::SeqCst) - began;
     assert!(calls > 20, "{calls}");
-    for (fault, at) in (0..calls).map(|at| ([Fault::Before, Fault::After][at % 2], at)) {
+    let faults = [Fault::Before, Fault::After];
+    for (fault, at) in (0..calls).step_by(3).map(|at| (faults[at % 2], at)) {
         let (from, to) = (filled(), Arc::new(Memory::default()));
         let stores = || (store_with(&from, dead), store_with(&to, dead));
         *to.fault.lock().unwrap() = Some((at, fault, true));
@@ -167,7 +168,7 @@ fn a_run_that_is_under_way_is_waited_for() {
 fn states_are_sealed_and_opened_where_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let memory = Arc::new(Memory::default());
-    let key = Secret::new("a key that is long enough".to_owned());
+    let key = Secret::new(KEY.to_owned());
     for open in [Store::local(dir.path()), store_on(&memory)] {
         fill(&open, None);
         let before = all(&open);

@@ -1,5 +1,6 @@
 //! Documents sealed with a key of the user's (XChaCha20-Poly1305): who can read the place can read
-//! neither names nor values, and who can write to it can't make a document that is taken for one.
+//! nothing but the names of stacks, and who can write to it can't make a document that is taken for
+//! one.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -7,13 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
 
 use super::backend::{Backend, Document, Durable, Telling};
 use super::claims::Claims;
@@ -53,20 +52,10 @@ fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The key that a text stands for: 32 bytes in Base64 are taken as they are, anything else by its
-/// SHA-256. Texts shorter than 20 characters are refused: they can be guessed.
-pub(super) fn key(text: &Secret) -> Result<Key, String> {
-    let text = text.expose().trim();
-    if let Ok(bytes) = BASE64_STANDARD.decode(text)
-        && let Ok(key) = <[u8; 32]>::try_from(bytes.as_slice())
-    {
-        return Ok(key.into());
-    }
-    if text.chars().count() < 20 {
-        return Err("it is shorter than 20 characters".to_owned());
-    }
-    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    Ok(digest.into())
+/// The key that a text stands for: 32 bytes in Base64. What a person can remember can be guessed
+/// by who has a document to try it on.
+pub(super) fn key(text: &Secret) -> Result<Key, &'static str> {
+    text.key().map(|key| Key::from(*key)).ok_or("it is not 32 bytes in Base64")
 }
 
 /// Whether a document is sealed, with whatever key.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::memory::{DEAD, Fault, Memory, store_on};
+use super::memory::{DEAD, Fault, KEY, Memory, OTHER_KEY, store_on};
 use super::tests::{intent, outcome, put, run, text};
 use super::*;
 use crate::model::history::Past;
@@ -180,13 +180,13 @@ fn the_lease_of_a_dead_holder_is_taken_over_with_a_message() {
 
 #[test]
 fn sealed_states_say_nothing_and_open_with_their_key_only() {
-    let key = Secret::new("a key that is long enough".to_owned());
+    let key = Secret::new(KEY.to_owned());
     let memory = Arc::new(Memory::default());
     let store = store_on(&memory).sealed(&key).unwrap();
     let state = one_run(&store, "tunnel-of-mine").unwrap();
     assert_eq!(store.load("s").unwrap().unwrap().state.resources, state.resources);
     assert!(!memory.everything().contains("tunnel-of-mine"));
-    let other = Secret::new("another key, long enough".to_owned());
+    let other = Secret::new(OTHER_KEY.to_owned());
     let error = store_on(&memory).sealed(&other).unwrap().load("s").unwrap_err();
     assert!(text(&error).contains("another key, or changed since"), "{error}");
     // One document in the place of another.
@@ -195,14 +195,16 @@ fn sealed_states_say_nothing_and_open_with_their_key_only() {
     objects.insert("t.journal".to_owned(), journal);
     drop(objects);
     assert!(store.load("t").is_err());
-    let short = Secret::new("too short".to_owned());
-    assert!(store_on(&memory).sealed(&short).is_err());
+    for text in ["", "correct horse battery staple", &KEY[4..]] {
+        let refused = store_on(&memory).sealed(&Secret::new(text.to_owned()));
+        assert_eq!(refused.unwrap_err(), "it is not 32 bytes in Base64", "{text}");
+    }
 }
 
 #[test]
 fn sealed_states_on_disk_are_as_durable_as_open_ones() {
     let dir = tempfile::tempdir().unwrap();
-    let key = Secret::new("a key that is long enough".to_owned());
+    let key = Secret::new(KEY.to_owned());
     let store = Store::local(dir.path()).sealed(&key).unwrap();
     one_run(&store, "a").unwrap();
     let state = one_run(&store, "b").unwrap();

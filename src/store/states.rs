@@ -82,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// Why the text is no key.
-    pub fn sealed(self, key: &Secret) -> Result<Self, String> {
+    pub fn sealed(self, key: &Secret) -> Result<Self, &'static str> {
         let key = sealed::key(key)?;
         Ok(Store::over(Arc::new(Sealed::over(self.backend, &key))))
     }

@@ -10,11 +10,11 @@ use crate::kill::{Point, is_moto, kill};
 use crate::lab::Lab;
 
 /// The making of the tunnel, which waits until the test lets it go on.
-struct Gate(TcpListener);
+pub struct Gate(TcpListener);
 
 impl Gate {
     /// A lab whose sandbox asks here before it makes the tunnel.
-    fn lab() -> (Lab, Gate) {
+    pub fn lab() -> (Lab, Gate) {
         Gate::before("method: POST, path: '*/cfd_tunnel'")
     }
 
@@ -29,20 +29,20 @@ impl Gate {
     }
 
     /// Waits until the call has come; it goes on when what is returned is dropped.
-    fn reached(&self) -> TcpStream {
+    pub fn reached(&self) -> TcpStream {
         self.0.accept().unwrap().0
     }
 }
 
 /// An apply under way.
-struct Apply {
-    child: Child,
+pub struct Apply {
+    pub child: Child,
     err: BufReader<ChildStderr>,
     said: String,
 }
 
 impl Apply {
-    fn start(lab: &Lab, arguments: &[&str]) -> Apply {
+    pub fn start(lab: &Lab, arguments: &[&str]) -> Apply {
         Apply::of(lab, &[&["apply", "--yes"], arguments].concat())
     }
 
@@ -68,7 +68,7 @@ impl Apply {
     }
 
     /// Its exit code, and what it said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub fn end(mut self) -> (Option<i32>, String) {
         self.err.read_to_string(&mut self.said).unwrap();
         (self.child.wait().unwrap().code(), self.said)
     }

@@ -30,6 +30,7 @@ mod gaps_a;
 mod generated;
 mod install;
 mod interrupted;
+mod keeping;
 mod kill;
 mod kubectl;
 mod kubernetes_kind;
