@@ -57,7 +57,11 @@ pub fn object_name(project: &str, name: &str) -> String {
 }
 
 fn named(project: &str, name: &str) -> String {
-    let name = if is_plain(name) { name.replace('/', ".") } else { part(name) };
+    let name = match is_plain(name) {
+        true => name.replace('/', "."),
+        // What is no plain name always ends in a digest: `a.b.c` is not `a/b.c`.
+        false => part(&format!("{name}/")),
+    };
     format!("boxctl.{project}.{name}")
 }
 
