@@ -59,11 +59,13 @@ pub fn run(session: &Session, said: Said<'_>, yes: bool, ui: &Ui) -> Result<Exit
     let now = jiff::Timestamp::now().to_string();
     let info = LockInfo::of_this_process(session.globals.doing.clone(), now.clone());
     let mover = Mover { info: &info, at: &now, timeout: session.globals.lock_timeout };
-    let from = Named { store: &source, name: &from_name };
+    let is_in_place = from.place == to.place;
+    let (from, target) =
+        (Named { store: &source, name: &from_name }, Named { store: &target, name: &to_name });
     let tell = &mut |text: &str| ui.note(text);
-    let moved = match from_name == to_name {
-        true => reseal(from, Named { store: &target, name: &to_name }, mover, tell),
-        false => migrate(from, Named { store: &target, name: &to_name }, mover, tell),
+    let moved = match is_in_place {
+        true => reseal(from, target, mover, tell),
+        false => migrate(from, target, mover, tell),
     };
     report(&moved.map_err(lock_stop)?, to, ui);
     if let Said::To(text) = said {

@@ -270,6 +270,21 @@ mod tests {
     }
 
     #[test]
+    fn places_are_told_apart_by_what_people_call_them() {
+        for (text, called) in [
+            ("state: {dir: s/t}", "s/t/"),
+            ("state: {backend: s3, bucket: b}", "s3://b/my home/"),
+            (
+                "state: {backend: s3, bucket: b, prefix: p, endpoint: 'http://m:9000'}",
+                "s3://b/p/ at http://m:9000",
+            ),
+            ("state: {backend: kubernetes, namespace: n}", "namespace n of home"),
+        ] {
+            assert_eq!(keeping(text).unwrap().place.to_string(), called);
+        }
+    }
+
+    #[test]
     fn mistakes_in_where_states_are_kept_have_their_place() {
         for (text, place, message) in [
             ("state: {backend: s4, bucket: b}", "4:18", "`s4` is none of local, s3, kubernetes"),

@@ -84,8 +84,14 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Place::Local { dir } => write!(f, "{}/", dir.display()),
-            Place::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
-            Place::Kubernetes { namespace, .. } => write!(f, "namespace {namespace}"),
+            Place::S3 { bucket, prefix, endpoint: None, .. } => write!(f, "s3://{bucket}/{prefix}"),
+            Place::S3 { bucket, prefix, endpoint: Some(url), .. } => {
+                write!(f, "s3://{bucket}/{prefix} at {url}")
+            }
+            Place::Kubernetes { namespace, context: None } => write!(f, "namespace {namespace}"),
+            Place::Kubernetes { namespace, context: Some(context) } => {
+                write!(f, "namespace {namespace} of {context}")
+            }
         }
     }
 }

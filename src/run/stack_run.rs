@@ -131,7 +131,10 @@ impl StepError {
             StepError::Kind(
                 KindError::Refused { hint, .. } | KindError::Impossible { hint, .. },
             ) => hint.clone(),
-            StepError::Kind(KindError::Answer(_)) | StepError::Journal(_) => None,
+            StepError::Kind(KindError::Answer(_)) => None,
+            StepError::Journal(_) => {
+                Some("run it again: it goes on from what is recorded".to_owned())
+            }
             StepError::Replaced(_) => Some("plan again when the other run has ended".to_owned()),
             StepError::Other { hint, .. } => hint.clone(),
         }

@@ -30,6 +30,8 @@ pub struct Mark {
     pub format_version: u32,
     /// Where it stands.
     pub moving: Moving,
+    /// Which move this is: both places say the same.
+    pub id: String,
     /// The other place, for people.
     pub place: String,
     /// Whether what was there before is an old copy: it is replaced.
@@ -42,7 +44,8 @@ pub struct Mark {
 impl Mark {
     pub(super) fn new(moving: Moving, place: &str, at: &str) -> Mark {
         let (place, at) = (place.to_owned(), at.to_owned());
-        Mark { format_version: FORMAT_VERSION, moving, place, replaces: false, at }
+        let id = uuid::Uuid::new_v4().to_string();
+        Mark { format_version: FORMAT_VERSION, moving, id, place, replaces: false, at }
     }
 }
 

@@ -67,39 +67,23 @@ pub fn migrate(
     tell: Telling<'_>,
 ) -> Result<Moved, LockError> {
     let (source, target) = (&from.store.of_mover(), &to.store.of_mover());
-    let marks = (source.mark()?, target.mark()?);
-    let is_to = |mark: &Mark| mark.place == to.name;
-    let replaces = match &marks {
-        (Some(left), _) if left.moving == Moving::Left && is_to(left) => {
-            return Ok(Moved { is_old: true, ..Moved::default() });
-        }
-        (Some(leaving), None) if leaving.moving == Moving::Leaving && is_to(leaving) => {
-            source.set_mark(Some(&Mark::new(Moving::Left, to.name, mover.at)))?;
-            return Ok(Moved { is_old: true, ..Moved::default() });
-        }
-        (Some(mark), _) if mark.moving != Moving::Leaving || !is_to(mark) => {
-            return Err(elsewhere(source, mark).into());
-        }
-        (_, Some(mark)) if mark.moving == Moving::Arriving && mark.place == from.name => {
-            mark.replaces
-        }
-        (_, Some(mark)) if mark.moving == Moving::Left => true,
-        (_, Some(mark)) => return Err(elsewhere(target, mark).into()),
-        (_, None) => {
-            check_apart(source, target)?;
-            false
-        }
+    let Some(begun) = begun(source, target, to.name)? else {
+        return Ok(Moved { is_old: true, ..Moved::default() });
     };
     if documents(source)?.is_empty() {
         return Ok(Moved::default());
     }
-    let arriving = Mark { replaces, ..Mark::new(Moving::Arriving, from.name, mover.at) };
-    target.set_mark(Some(&arriving))?;
-    source.set_mark(Some(&Mark::new(Moving::Leaving, to.name, mover.at)))?;
+    let mark = |moving, place| Mark {
+        id: begun.id.clone(),
+        replaces: begun.replaces,
+        ..Mark::new(moving, place, mover.at)
+    };
+    source.set_mark(Some(&mark(Moving::Leaving, to.name)))?;
+    target.set_mark(Some(&mark(Moving::Arriving, from.name)))?;
     let mut locks = Vec::new();
     let stacks = lock_all(&[source, target], source, mover, tell, &mut locks)?;
-    let mut written = 0;
     let copied = documents(source)?;
+    let mut written = 0;
     for name in copied.keys() {
         let Some(content) = read_whole(source, name)? else { continue };
         let there = target.backend.read(name)?;
@@ -110,8 +94,10 @@ pub fn migrate(
         target.backend.put(name, &content, &expected)?;
         written += 1;
     }
-    for name in documents(target)?.keys().filter(|name| !copied.contains_key(*name)) {
-        target.backend.remove(name, None)?;
+    if begun.replaces {
+        for name in documents(target)?.keys().filter(|name| !copied.contains_key(*name)) {
+            target.backend.remove(name, None)?;
+        }
     }
     for name in copied.keys() {
         if read_whole(source, name)? != target.backend.read(name)?.map(|there| there.content) {
@@ -119,9 +105,53 @@ pub fn migrate(
         }
     }
     let stacks = sizes(target, stacks)?;
+    source.set_mark(Some(&mark(Moving::Left, to.name)))?;
     target.set_mark(None)?;
-    source.set_mark(Some(&Mark::new(Moving::Left, to.name, mover.at)))?;
     Ok(Moved { stacks, written, is_old: false })
+}
+
+/// A move that begins, or goes on.
+struct Begun {
+    id: String,
+    /// Whether what is in the target is an old copy, to be replaced whole.
+    replaces: bool,
+}
+
+/// How a move stands by the marks of both places; None where it is done. The source is marked first
+/// and last: what stands in the target without its like in the source is another move's.
+fn begun(source: &Store, target: &Store, name: &str) -> Result<Option<Begun>, StoreError> {
+    let fresh = |id: Option<String>| {
+        let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let replaces = target.mark()?.is_some();
+        if !replaces {
+            check_apart(source, target)?;
+        }
+        Ok(Some(Begun { id, replaces }))
+    };
+    let (here, there) = (source.mark()?, target.mark()?);
+    let Some(here) = here else {
+        return match there {
+            Some(there) if there.moving != Moving::Left => Err(elsewhere(target, &there)),
+            _ => fresh(None),
+        };
+    };
+    if here.moving == Moving::Arriving || here.place != name {
+        return Err(elsewhere(source, &here));
+    }
+    match (here.moving, there) {
+        (Moving::Left, None) => Ok(None),
+        (Moving::Left, Some(there)) if there.id == here.id => {
+            target.set_mark(None)?;
+            Ok(None)
+        }
+        (Moving::Leaving, None) => fresh(Some(here.id)),
+        (Moving::Leaving, Some(there)) if there.moving == Moving::Left => fresh(Some(here.id)),
+        (Moving::Leaving, Some(there)) if there.id == here.id => {
+            Ok(Some(Begun { id: here.id, replaces: there.replaces }))
+        }
+        (_, Some(there)) => Err(elsewhere(target, &there)),
+        (Moving::Arriving, None) => Err(elsewhere(source, &here)),
+    }
 }
 
 /// Writes everything in a place again, as it is to be sealed, or open, from now on. `from` reads

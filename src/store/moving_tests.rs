@@ -124,6 +124,13 @@ fn a_move_that_is_cut_short_goes_on() {
         if first.is_err() && target.mark().unwrap().is_some() {
             assert!(refused(&target).contains("they are being moved from a"), "{at}");
         }
+        // Another place that is called the same is no part of it.
+        let same = filled();
+        let same = store_with(&same, dead);
+        if first.is_err() && target.mark().unwrap().is_some() {
+            let Err(LockError::Failed(error)) = go((&same, "a"), (&target, "b")) else { panic!() };
+            assert!(text(&error).contains("are being moved from a"), "{error}");
+        }
         let again = go((&source, "a"), (&target, "b")).unwrap();
         assert!(first.is_err() || again.is_old, "{at}");
         let (source, target) = stores();
@@ -141,6 +148,14 @@ fn states_in_both_places_are_not_put_together() {
     let Err(LockError::Failed(error)) = go((&source, "a"), (&target, "b")) else { panic!() };
     assert_eq!(text(&error), "memory/ and memory/ both have a state of `s`");
     assert!(source.load("s").is_ok() && target.load("s").is_ok());
+    // A place with other stacks keeps them.
+    let other = Arc::new(Memory::default());
+    let theirs = State { serial: 1, ..State::new("u", "l3".to_owned()) };
+    let third = store_on(&other);
+    drop(third.open_journal(&theirs).unwrap());
+    third.checkpoint(&run(&theirs)).unwrap();
+    go((&store_on(&from), "a"), (&third, "c")).unwrap();
+    assert_eq!(store_on(&other).list().unwrap(), ["s", "u"]);
     // An empty place has nothing to move, and may be used.
     let none = Store::local(tempfile::tempdir().unwrap().path().join("none"));
     assert_eq!(go((&none, "c"), (&target, "b")).unwrap(), Moved::default());
