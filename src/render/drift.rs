@@ -262,11 +262,7 @@ pub fn json(view: &DriftView) -> Json {
         .iter()
         .map(|(stack, one, said)| {
             let mut entry = drift_entry(Some(stack), one);
-            entry["until"] = said.until.as_str().into();
-            entry["reason"] = said.reason.as_str().into();
-            if let Some(by) = &said.by {
-                entry["acknowledged_by"] = by.as_str().into();
-            }
+            entry["acknowledged"] = json!(said);
             entry
         })
         .collect();
@@ -313,7 +309,26 @@ mod tests {
         view.in_progress.push(("other".to_owned(), "`boxctl apply other` of ann".to_owned()));
         insta::assert_snapshot!(text(&view, &RenderOptions::default()));
         insta::assert_json_snapshot!(json(&view));
+        let known = &json(&samples::view())["acknowledged"][0];
+        assert_eq!(known["acknowledged"]["until"], "2026-12-24");
+        assert_eq!(known["address"], "k8s.Secret/openhands/login");
         let none = text(&DriftView::default(), &RenderOptions::default());
         assert!(none.starts_with("No drift."), "{none}");
+    }
+
+    #[test]
+    fn a_large_drift_is_told_with_what_it_comes_to_first_and_whole_to_machines() {
+        let view = samples::large_view(2_000);
+        let shown = text(&view, &RenderOptions::default());
+        let lines: Vec<&str> = shown.lines().collect();
+        let sum = "Drift: 1999 changed, 1 missing, 0 foreign. `boxctl apply` puts it right.";
+        assert_eq!(lines[0], sum, "at its head");
+        assert!(lines[lines.len() - 3..].contains(&sum), "and at its end");
+        let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("no {what} in {shown}"));
+        assert!(at("exposed") < at("access_application.r1999"));
+        assert!(at("missing access_application.r1999") < at("changed dns_record.r1900"));
+        let document = json(&view);
+        assert_eq!(document["drifted"].as_array().map(Vec::len), Some(1_999));
+        assert_eq!(document["missing"].as_array().map(Vec::len), Some(1));
     }
 }

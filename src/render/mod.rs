@@ -45,3 +45,5 @@ impl Default for RenderOptions {
 
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod secrets_tests;

@@ -8,13 +8,15 @@ use super::drift::{DriftView, exposures};
 use crate::model::error::Level;
 use crate::model::plan::Requests;
 
+/// The name of the time of the last run.
+const RUN: &str = "boxctl_drift_last_run_timestamp_seconds";
 /// The name of the time of the last run that could read everything.
 const SUCCESS: &str = "boxctl_drift_last_success_timestamp_seconds";
 
 /// A run, looked at from outside.
 #[derive(Clone, Debug)]
 pub struct Run<'a> {
-    /// The project's name; empty where not even that is known.
+    /// The project's name; empty where not even that is known, which leaves that of the run before.
     pub project: &'a str,
     /// When it ended.
     pub at: jiff::Timestamp,
@@ -38,7 +40,13 @@ impl Run<'_> {
 
 /// The file's text, in Prometheus' text format.
 pub fn file(run: &Run<'_>) -> String {
-    let mut out = Out { text: String::new(), project: run.project };
+    let before = run.before.unwrap_or_default();
+    let project = match run.project {
+        // The series of the runs before go on, so that what watches them is not without any.
+        "" => project_in(before).unwrap_or_default(),
+        name => escaped(name),
+    };
+    let mut out = Out { text: String::new(), project };
     let seconds = |at: jiff::Timestamp| format!("{:.3}", at.as_millisecond() as f64 / 1_000.0);
     out.head("boxctl_build_info", "The version of boxctl that wrote this.");
     out.gauge("boxctl_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -54,7 +62,7 @@ pub fn file(run: &Run<'_>) -> String {
             out.gauge(name, &[("api", api)], number);
         }
     }
-    let one = |out: &mut Out<'_>, name: &str, help: &str, value: String| {
+    let one = |out: &mut Out, name: &str, help: &str, value: String| {
         out.head(name, help);
         out.gauge(name, &[], value);
     };
@@ -63,12 +71,11 @@ pub fn file(run: &Run<'_>) -> String {
     one(&mut out, "boxctl_drift_errors", help, errors.to_string());
     let took = format!("{:.3}", run.elapsed_ms as f64 / 1_000.0);
     one(&mut out, "boxctl_drift_duration_seconds", "How long the last run took.", took);
-    let name = "boxctl_drift_last_run_timestamp_seconds";
-    one(&mut out, name, "When the last run ended, since the epoch.", seconds(run.at));
+    one(&mut out, RUN, "When the last run ended, since the epoch.", seconds(run.at));
     let success = match errors {
         0 => seconds(run.at),
         // A run that never succeeded is to ring as well as one that does so no more.
-        _ => out.value_in(run.before.unwrap_or_default(), SUCCESS).unwrap_or("0").to_owned(),
+        _ => out.value_in(before, SUCCESS).unwrap_or("0").to_owned(),
     };
     let help = "When a run last could read everything, since the epoch; 0 for never.";
     one(&mut out, SUCCESS, help, success);
@@ -76,7 +83,7 @@ pub fn file(run: &Run<'_>) -> String {
 }
 
 /// What was found.
-fn counts(out: &mut Out<'_>, view: &DriftView) {
+fn counts(out: &mut Out, view: &DriftView) {
     let all: Vec<_> =
         view.stacks.iter().map(|name| (name.as_str(), view.counts(Some(name)))).collect();
     let name = "boxctl_drift_resources";
@@ -106,12 +113,13 @@ fn counts(out: &mut Out<'_>, view: &DriftView) {
     out.gauge(name, &[], exposures(&view.checks).count());
 }
 
-struct Out<'a> {
+struct Out {
     text: String,
-    project: &'a str,
+    /// The project's name as the value of a label.
+    project: String,
 }
 
-impl Out<'_> {
+impl Out {
     fn head(&mut self, name: &str, help: &str) {
         // Writing to a text can't fail.
         let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
@@ -123,11 +131,9 @@ impl Out<'_> {
     }
 
     fn line(&self, name: &str, labels: &[(&str, &str)]) -> String {
-        let project = [("project", self.project)];
-        let all = project.iter().chain(labels);
-        let all: Vec<String> =
-            all.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        format!("{name}{{{}}}", all.join(","))
+        let label = |(name, value): &(&str, &str)| format!(",{name}=\"{}\"", escaped(value));
+        let more: String = labels.iter().map(label).collect();
+        format!("{name}{{project=\"{}\"{more}}}", self.project)
     }
 
     /// The value of a metric of this project in another file's text.
@@ -136,6 +142,13 @@ impl Out<'_> {
         let value = text.lines().find_map(|line| line.strip_prefix(&start))?.trim();
         value.parse::<f64>().ok().filter(|number| number.is_finite()).map(|_| value)
     }
+}
+
+/// The project that another file's text is of, as the value of a label.
+fn project_in(text: &str) -> Option<String> {
+    let start = format!("{RUN}{{project=\"");
+    let rest = text.lines().find_map(|line| line.strip_prefix(&start))?;
+    Some(rest.rsplit_once("\"}")?.0.to_owned())
 }
 
 fn escaped(value: &str) -> String {
@@ -174,6 +187,10 @@ mod tests {
         assert!(line(&good, "boxctl_drift_errors").ends_with(" 0"));
         assert!(line(&bad, "boxctl_drift_errors").ends_with(" 1"));
         assert!(!bad.contains("boxctl_drift_resources"));
+        let nameless = file(&Run { project: "", ..run(None, Some(&good)) });
+        assert_eq!(nameless, bad, "it goes on with the project of the run before");
+        let first = file(&Run { project: "", ..run(None, None) });
+        assert!(first.contains("boxctl_drift_errors{project=\"\"} 1"), "{first}");
         for before in [None, Some("nonsense"), Some("boxctl_drift_errors 1")] {
             assert!(line(&file(&run(None, before)), SUCCESS).ends_with("} 0"));
         }

@@ -148,7 +148,10 @@ fn what_a_server_repeats_of_a_request_is_shown_nowhere() {
             &["drift", "-vv"],
         ] {
             let given: &[&str] = if arguments[0] == "drift" { &[] } else { &["--var", &variable] };
-            ran.push(lab.run(&[arguments, given].concat()));
+            // Each to files of its own, so that all are there to be searched.
+            let files = ["html", "md"].map(|end| format!("{next}-{}.{end}", ran.len()));
+            let reports = ["--annotations", "github", "--html", &files[0], "--markdown", &files[1]];
+            ran.push(lab.run(&[arguments, given, &reports].concat()));
         }
         way.store(0, Ordering::SeqCst);
         ran.push(lab.run(&["apply", "--yes", "--var", &variable]).exits(0));

@@ -52,8 +52,8 @@ fn no_secret_is_anywhere_on_disk_or_in_any_output() {
     let given = ["--var", "password=correct horse battery"];
     let with = |arguments: &[&str]| lab.run(&[arguments, &given[..]].concat());
     let mut ran: Vec<Ran> = vec![
-        with(&["plan", "-vvv", "--out", "first"]),
-        with(&["apply", "--yes", "-vvv"]),
+        with(&["plan", "-vvv", "--out", "first", "--html", "a.html", "--markdown", "a.md"]),
+        with(&["apply", "--yes", "-vvv", "--html", "b.html", "--markdown", "b.md"]),
         with(&["plan", "--detailed-exitcode"]).exits(0),
         with(&["plan", "--json"]),
     ];
@@ -73,7 +73,9 @@ fn no_secret_is_anywhere_on_disk_or_in_any_output() {
         "PutParameter",
         json!({"Name": "openhands-tunnel-token", "Value": "x", "Overwrite": true}),
     );
-    ran.push(with(&["drift"]).exits(2));
+    let reports = ["--html", "c.html", "--markdown", "c.md", "--prometheus", "c.prom"];
+    let drift = ["drift", "--annotations", "github"];
+    ran.push(with(&[&drift[..], &reports].concat()).exits(2));
     ran.push(with(&["apply", "--yes"]).exits(0));
     let other = ["--var", "password=another passphrase"];
     ran.push(lab.run(&[&["plan"], &other[..]].concat()).exits(0));

@@ -34,12 +34,16 @@ pub fn failed(command: &str, project: &str, reports: &[Report]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::super::samples;
     use super::*;
     use crate::model::error::Exit;
     use crate::render::applied::Applied;
 
     /// Every comment, of what is usual and of what is large.
+    static ALL: LazyLock<Vec<String>> = LazyLock::new(all);
+
     fn all() -> Vec<String> {
         let (plan, told) = (samples::plan(), samples::told());
         let reports: Vec<Report> = (0..2_000)
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_comment_is_never_too_long_and_holds_no_secret() {
-        for text in all() {
+        for text in ALL.iter() {
             assert!(text.len() < LIMIT, "{}", text.len());
             assert!(text.starts_with("<!-- boxctl:"), "{}", &text[..80]);
             for secret in samples::SECRETS {
@@ -74,7 +78,7 @@ mod tests {
 
     #[test]
     fn comments_say_what_they_come_to() {
-        let all = all();
+        let all = &*ALL;
         insta::assert_snapshot!("drift", all[0]);
         insta::assert_snapshot!("plan", all[2]);
         insta::assert_snapshot!("applied", all[4]);

@@ -11,10 +11,14 @@ use crate::render::drift::is_exposure;
 use crate::render::fields::written;
 use crate::render::mask::{SECRET, compact};
 use crate::render::reports::level_name;
-use crate::render::text::width;
+use crate::render::text::{moment, width};
 
 /// How many fields of an entry are shown.
 const FIELDS: usize = 60;
+/// How much of an entry is written before what is left of its fields is only counted, in bytes.
+const ENTRY: usize = 128 * 1024;
+/// How many causes or hints of a report are shown.
+const CAUSES: usize = 20;
 /// From how many columns on a list or a map is shown in lines.
 const LONG: usize = 60;
 
@@ -28,14 +32,14 @@ pub(super) fn write(html: &mut Html, section: &Section, entry: &Entry, number: u
     html.raw("</summary><div class=\"body\">");
     entry.reports.iter().for_each(|one| report(html, one));
     let is_new = |field: &FieldChange| field.before.is_none() && field.by.is_none();
-    let shown = &entry.fields[..entry.fields.len().min(FIELDS)];
-    match shown.iter().all(is_new) && entry.fields.len() > 1 {
-        true => made(html, shown),
-        false => shown.iter().for_each(|field| write_field(html, section.sides, field)),
-    }
-    if entry.fields.len() > FIELDS {
-        let more = (entry.fields.len() - FIELDS) as i64;
-        html.raw("<p class=\"muted\">").number(more).raw(" more fields</p>");
+    let left = match entry.fields.iter().all(is_new) && entry.fields.len() > 1 {
+        true => made(html, &entry.fields),
+        false => {
+            fitting(html, &entry.fields, |html, field| write_field(html, section.sides, field))
+        }
+    };
+    if left > 0 {
+        html.raw("<p class=\"muted\">").number(left as i64).raw(" more fields</p>");
     }
     if !entry.remarks.is_empty() {
         html.raw("<dl class=\"remarks\">");
@@ -94,22 +98,45 @@ pub(super) fn report(html: &mut Html, one: &Report) {
         html.raw("<pre>").text(line).raw("</pre>");
     }
     for (word, texts) in [("cause", &one.causes), ("hint", &one.hints)] {
-        for text in texts {
-            html.raw("<p class=\"muted\">").raw(word).raw(": ").text(text).raw("</p>");
+        for text in texts.iter().take(CAUSES) {
+            let text = head_of(text);
+            html.raw("<p class=\"muted\">").raw(word).raw(": ").text(&text).raw("</p>");
+        }
+        if texts.len() > CAUSES {
+            html.raw("<p class=\"muted\">").number((texts.len() - CAUSES) as i64);
+            html.raw(" more</p>");
         }
     }
     html.raw("</div>");
 }
 
-/// The fields of something that was not there.
-fn made(html: &mut Html, fields: &[FieldChange]) {
+/// Writes as many fields as there is room for; how many are left.
+fn fitting(
+    html: &mut Html,
+    fields: &[FieldChange],
+    mut write: impl FnMut(&mut Html, &FieldChange),
+) -> usize {
+    let mut shown = 0;
+    for field in fields.iter().take(FIELDS) {
+        if html.len() > ENTRY {
+            break;
+        }
+        write(html, field);
+        shown += 1;
+    }
+    fields.len() - shown
+}
+
+/// The fields of something that was not there; how many are left.
+fn made(html: &mut Html, fields: &[FieldChange]) -> usize {
     html.raw("<table class=\"made\"><tbody>");
-    for field in fields {
+    let left = fitting(html, fields, |html, field| {
         html.raw("<tr><th scope=\"row\"><code>").text(&field.path).raw("</code></th><td>");
         html.text(&field.after.as_ref().map(|value| head_of(&shown(value))).unwrap_or_default());
         html.raw("</td></tr>");
-    }
+    });
     html.raw("</tbody></table>");
+    left
 }
 
 fn write_field(html: &mut Html, names: (&'static str, &'static str), field: &FieldChange) {
@@ -129,7 +156,9 @@ fn write_field(html: &mut Html, names: (&'static str, &'static str), field: &Fie
         (None, None) => {}
     }
     html.raw("</tbody></table>");
-    for text in written(field).iter().chain(&field.note) {
+    let since = field.since.as_deref().map(moment);
+    let by = written(&FieldChange { since, ..field.clone() });
+    for text in by.iter().chain(&field.note) {
         html.raw("<p class=\"muted\">").text(text).raw("</p>");
     }
 }

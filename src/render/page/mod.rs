@@ -25,15 +25,18 @@ use html::Html;
 
 /// What a page is smaller than, in bytes, however much there is to tell.
 pub const LIMIT: usize = 4 * 1024 * 1024;
+/// From here on, reports are counted only.
+const TOLD: usize = LIMIT / 8;
 /// From here on, entries are shown without what differs.
 const LINES_ONLY: usize = LIMIT / 8 * 5;
 /// From here on, entries are counted only.
 const FULL: usize = LIMIT / 8 * 7;
+/// From here on, nothing more is drawn.
+const DRAWN: usize = LIMIT / 16 * 15;
 /// How many entries are open from the start.
 const OPEN: usize = 12;
-/// How many reports, and how many pictures, a page shows.
+/// How many reports a page shows.
 const REPORTS: usize = 100;
-const PICTURES: usize = 60;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -180,9 +183,18 @@ fn reports(html: &mut Html, page: &Page) {
         return;
     }
     html.raw("<section aria-labelledby=\"told\"><h2 id=\"told\">To be known first</h2>");
-    page.reports.iter().take(REPORTS).for_each(|one| entries::report(html, one));
-    if page.reports.len() > REPORTS {
-        html.raw("<p class=\"muted\">").number((page.reports.len() - REPORTS) as i64);
+    let mut shown = 0;
+    for one in page.reports.iter().take(REPORTS) {
+        let mut part = Html::default();
+        entries::report(&mut part, one);
+        if html.len() + part.len() > TOLD {
+            break;
+        }
+        html.html(&part);
+        shown += 1;
+    }
+    if shown < page.reports.len() {
+        html.raw("<p class=\"muted\">").number((page.reports.len() - shown) as i64);
         html.raw(" more: <code>boxctl ").raw(page.command).raw("</code> shows them.</p>");
     }
     html.raw("</section>");
@@ -228,22 +240,34 @@ fn pictures(html: &mut Html, page: &Page) {
         return;
     }
     html.raw("<section aria-labelledby=\"graphs\"><h2 id=\"graphs\">What needs what</h2>");
-    html.raw("<p class=\"muted\">Each is to the right of what it needs. What is marked leads to ");
-    html.raw("its entry.</p>");
+    html.raw("<p class=\"muted\">Each is to the right of what it needs.");
+    if page.drawings.iter().any(|drawing| !drawing.marks.is_empty()) {
+        html.raw(" What is marked leads to its entry.");
+    }
+    html.raw("</p>");
     // Those with marks first; a page of many stacks is not about those where nothing happened.
     let mut drawings: Vec<_> = page.drawings.iter().collect();
     drawings.sort_by_key(|drawing| drawing.marks.is_empty());
-    for (at, drawing) in drawings.iter().take(PICTURES).enumerate() {
+    let mut left = 0;
+    for (at, drawing) in drawings.iter().enumerate() {
         let open = at == 0 || drawings.len() <= 3 && !drawing.marks.is_empty();
-        html.raw(if open { "<details class=\"graph\" open>" } else { "<details class=\"graph\">" });
-        html.raw("<summary>").text(&drawing.stack).raw(" <span class=\"aside\">");
-        html.text(&count(drawing.graph.nodes.len() as u64, "resource"));
-        html.raw(", ").number(drawing.marks.len() as i64).raw(" on this page</span></summary>");
-        picture::write(html, drawing);
-        html.raw("</details>");
+        let mut part = Html::default();
+        part.raw(if open { "<details class=\"graph\" open>" } else { "<details class=\"graph\">" });
+        part.raw("<summary>").text(&drawing.stack).raw(" <span class=\"aside\">");
+        part.text(&count(drawing.graph.nodes.len() as u64, "resource"));
+        if !drawing.marks.is_empty() {
+            part.raw(", ").number(drawing.marks.len() as i64).raw(" marked");
+        }
+        part.raw("</span></summary>");
+        picture::write(&mut part, drawing);
+        part.raw("</details>");
+        match html.len() + part.len() > DRAWN {
+            true => left += 1,
+            false => drop(html.html(&part)),
+        }
     }
-    if drawings.len() > PICTURES {
-        html.raw("<p class=\"muted\">").number((drawings.len() - PICTURES) as i64);
+    if left > 0 {
+        html.raw("<p class=\"muted\">").number(left);
         html.raw(" more stacks are not drawn.</p>");
     }
     html.raw("</section>");

@@ -8,6 +8,8 @@ const CONTEXT: usize = 3;
 const LINES: usize = 400;
 /// How many characters of a line are shown.
 const LINE: usize = 2_000;
+/// In lines of how many words what differs is looked for; longer ones would take long.
+const WORDS: usize = 500;
 
 /// A part of a line, and whether the other side has it not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,9 @@ fn one(line: &str) -> Option<Vec<Piece>> {
 /// that to help.
 pub(super) fn pair(before: &str, after: &str) -> Row {
     let (old, new) = (words(before), words(after));
+    if old.len().max(new.len()) > WORDS {
+        return Row::Pair(one(before), one(after));
+    }
     let diff = TextDiff::from_slices(&old, &new);
     if diff.ratio() < 0.3 {
         return Row::Pair(one(before), one(after));
