@@ -27,11 +27,16 @@ const NOT_ITSELF: [&str; 4] = ["configurations", "connections", "token", "manage
 /// Since when an object is as it is, where its service says one time for the whole of it, later than
 /// that of boxctl's last write.
 pub fn date(kind: &dyn Kind, recorded: &Recorded, remote: &Remote, drift: &mut [FieldChange]) {
-    let Some(at) = kind.modified_at(remote) else { return };
-    if at <= last_write(recorded) {
+    if drift.is_empty() {
         return;
     }
+    let Some(at) = kind.modified_at(remote).filter(|at| *at > last_write(recorded)) else { return };
     for field in drift.iter_mut().filter(|field| field.since.is_none() && kind.dates(&field.path)) {
+        if let Some(own) = kind.own_name().filter(|_| field.by.is_none()) {
+            field.by = Some(own.to_owned());
+            let note = "written again under boxctl's name, by another run";
+            field.note.get_or_insert_with(|| note.to_owned());
+        }
         field.since = Some(at.to_string());
     }
 }

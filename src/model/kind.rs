@@ -574,6 +574,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// What boxctl is called where [`Kind::modified_at`] tells of its own writes alone.
+    fn own_name(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether [`Kind::modified_at`] tells of a change of this path.
     fn dates(&self, _path: &str) -> bool {
         true

@@ -343,6 +343,16 @@ impl Kind for Object {
         moment(remote.raw.pointer("/metadata/creationTimestamp"))
     }
 
+    /// When the manifest was applied last, under boxctl's name: what others wrote has times of its
+    /// own.
+    fn modified_at(&self, remote: &Remote) -> Option<jiff::Timestamp> {
+        managed(&remote.raw).into_iter().find(Managed::is_ours)?.time?.parse().ok()
+    }
+
+    fn own_name(&self) -> Option<&'static str> {
+        Some(owners::MANAGER)
+    }
+
     fn diff(&self, facts: &Facts<'_>) -> Diffed {
         compare::diff(facts)
     }

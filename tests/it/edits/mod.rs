@@ -3,6 +3,7 @@
 //! a cluster that is served from it.
 
 pub mod files;
+mod soak;
 pub mod world;
 
 use std::collections::BTreeMap;

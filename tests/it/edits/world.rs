@@ -9,17 +9,18 @@ use boxctl::model::resource::{Resource, Stack};
 use boxctl::model::secret::Secrets;
 use boxctl::providers::cluster::Cluster as Api;
 use boxctl::providers::{Apis, Retry, Settings};
+use boxctl::run::look::Looked;
 use boxctl::sandbox::kubernetes::{Cluster, Outside as Beside, Request};
 use boxctl::sandbox::mangle::Mangler;
 use serde_json::{Value, json};
 
 use super::files::{NAMESPACE, definition};
-use crate::pipeline::{Asked, Pipeline, TIMING};
+use crate::pipeline::{Asked, Looker, Pipeline, TIMING};
 
 pub struct World {
     pub cluster: Arc<Mutex<Cluster>>,
     /// One for all runs: each client of its own costs more than a run.
-    apis: Apis,
+    apis: Arc<Apis>,
     /// Read when the first request is sent.
     _kubeconfig: tempfile::NamedTempFile,
     pub pipeline: Pipeline,
@@ -87,7 +88,7 @@ impl World {
         let retry = Retry { timing: TIMING, events: None };
         let api = Api::new(None, Some(kubeconfig.path().to_path_buf()), retry.clone());
         let settings = Settings::from_variables(|_| None, retry);
-        let apis = Apis::new(settings).with_kubernetes(Arc::new(api));
+        let apis = Arc::new(Apis::new(settings).with_kubernetes(Arc::new(api)));
         let world = World {
             cluster,
             apis,
@@ -138,23 +139,8 @@ impl World {
 
     /// One run: the plan, and, where nothing refuses it and it is to be, what came of it.
     pub async fn run(&mut self, resources: &[Resource], carry_out: bool) -> StackPlan {
-        let project = Project {
-            dir: ".".into(),
-            name: "edits".into(),
-            stacks: Vec::new(),
-            cloudflare: None,
-            aws_region: None,
-            kubernetes_context: None,
-            namespace: None,
-            keeping: Keeping::local("state"),
-            values: BTreeMap::new(),
-            retired: Vec::new(),
-            destroy_limit_percent: 100,
-            connector: None,
-            timing: TIMING,
-        };
-        let stack =
-            Stack { name: "edits".into(), resources: resources.to_vec(), ..Stack::default() };
+        let project = project();
+        let stack = stack(resources);
         let options = Options {
             adopt: self.adopts,
             allow_protected: vec!["**".to_owned()],
@@ -164,5 +150,46 @@ impl World {
         let secrets = Secrets::new();
         let asked = Asked { apis: &self.apis, project: &project, stack, secrets, options };
         self.pipeline.run(asked, carry_out).await
+    }
+
+    /// Who looks for drift of these objects beside the runs.
+    pub fn job(&self, resources: &[Resource]) -> Job {
+        let (apis, looker) = (Arc::clone(&self.apis), self.pipeline.looker());
+        Job { apis, looker, stack: stack(resources) }
+    }
+}
+
+/// The drift job.
+pub struct Job {
+    apis: Arc<Apis>,
+    looker: Looker,
+    stack: Stack,
+}
+
+impl Job {
+    pub async fn look(&self) -> Looked {
+        self.looker.look(&self.apis, &project(), &self.stack).await
+    }
+}
+
+fn stack(resources: &[Resource]) -> Stack {
+    Stack { name: "edits".into(), resources: resources.to_vec(), ..Stack::default() }
+}
+
+fn project() -> Project {
+    Project {
+        dir: ".".into(),
+        name: "edits".into(),
+        stacks: Vec::new(),
+        cloudflare: None,
+        aws_region: None,
+        kubernetes_context: None,
+        namespace: None,
+        keeping: Keeping::local("state"),
+        values: BTreeMap::new(),
+        retired: Vec::new(),
+        destroy_limit_percent: 100,
+        connector: None,
+        timing: TIMING,
     }
 }

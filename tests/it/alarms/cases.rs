@@ -1,19 +1,15 @@
-//! Each thing that someone does behind boxctl's back rings once, with who did it as far as the
-//! service knows, and is quiet again when it is put right. What the files alone ask for rings never.
+//! What someone does behind boxctl's back, how that rings, and how it is quiet again.
 
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::permissions::{READ, token};
-use crate::readonly::read_only;
-use crate::told::flowing;
 
 /// Who edits in the dashboard.
-const ANN: &str = "ann@example.org";
+pub const ANN: &str = "ann@example.org";
 const BY_ANN: &str = "ann@example.org in the dashboard";
 
 /// Beside the stack of the fixture: what it has not.
-const MORE: &str = "stack: more
+pub const MORE: &str = "stack: more
 resources:
   dns_record.two: {name: two, type: A, content: 192.0.2.1}
   access_application.open: {name: open, domain: open.b0xp.io}
@@ -29,7 +25,7 @@ accept: {unguarded: a test}
 ";
 
 /// How it is quiet again.
-enum Quiet {
+pub enum Quiet {
     /// By an apply, which puts back what was recorded.
     Revert,
     /// By whoever did it, since it is not boxctl's.
@@ -37,15 +33,15 @@ enum Quiet {
 }
 
 /// Something that someone does, and how it rings: the kind of drift, where, and by whom.
-struct Case {
-    what: &'static str,
-    edit: fn(&Lab),
-    rings: &'static [(&'static str, &'static str, &'static str)],
-    by: Option<&'static str>,
-    quiet: Quiet,
+pub struct Case {
+    pub what: &'static str,
+    pub edit: fn(&Lab),
+    pub rings: &'static [(&'static str, &'static str, &'static str)],
+    pub by: Option<&'static str>,
+    pub quiet: Quiet,
 }
 
-fn lab() -> Lab {
+pub fn lab() -> Lab {
     let lab = Lab::own("openhands");
     lab.write("stacks/more.yaml", MORE);
     lab.apply(&[]);
@@ -66,7 +62,7 @@ fn one(lab: &Lab, collection: &str, member: &str, value: &str) -> (String, Value
     (format!("{collection}/{}", id(found[0])), found[0].clone())
 }
 
-fn record(lab: &Lab, name: &str) -> String {
+pub fn record(lab: &Lab, name: &str) -> String {
     one(lab, &lab.records(), "name", name).0
 }
 
@@ -102,9 +98,9 @@ fn put_rules(lab: &Lab, tunnel: &str, rules: &[(&str, &str)]) {
 
 const TUNNEL: &str = "cloudflare openhands tunnel";
 const SERVICE: &str = "http://openhands-service.openhands.svc.cluster.local:80";
-const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/openhands/deployments/openhands";
+pub const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/openhands/deployments/openhands";
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     Case {
         what: "a record leads elsewhere",
         edit: |lab| {
@@ -347,155 +343,3 @@ const CASES: &[Case] = &[
         quiet: Quiet::Revert,
     },
 ];
-
-/// What rings: kind of drift, address, and everything told of it.
-fn rings(found: &Value) -> Vec<(&'static str, String, String)> {
-    let of = |kind: &'static str| {
-        let all = found[kind].as_array().unwrap().iter();
-        all.map(move |one| {
-            (kind, one["address"].as_str().unwrap().to_owned(), one["fields"].to_string())
-        })
-    };
-    ["drifted", "missing", "foreign"].into_iter().flat_map(of).collect()
-}
-
-#[test]
-fn each_edit_rings_once_and_is_quiet_when_it_is_put_right() {
-    // The sandbox alone tells of other hands here.
-    let mut lab = lab();
-    lab.run(&["drift"]).exits(0);
-    let own: Vec<(&str, String)> =
-        ["CLOUDFLARE_API_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "KUBECONFIG"]
-            .map(|name| (name, lab.variable(name).to_owned()))
-            .into();
-    for Case { what, edit, rings: expected, by, quiet } in CASES {
-        // Shown where the case fails.
-        println!("{what}");
-        edit(&lab);
-        read_only(&mut lab);
-        let found = lab.run(&["drift", "--json"]).exits(2).json();
-        let all = rings(&found);
-        assert_eq!(all.len(), expected.len(), "{what}: {all:#?}");
-        for (kind, address, path) in *expected {
-            let one = all.iter().find(|one| one.0 == *kind && one.1 == *address);
-            let one = one.unwrap_or_else(|| panic!("{what}: no {kind} {address} in {all:#?}"));
-            let part = path.replace('"', "\\\"");
-            assert!(one.2.contains(&part), "{what}: no {path} in {one:#?}");
-            match by {
-                Some(by) => assert!(one.2.contains(by), "{what}: no {by} in {one:#?}"),
-                None => assert!(!one.2.contains("\"by\":\""), "{what}: {one:#?}"),
-            }
-        }
-        let errors = found["checks"].as_array().unwrap().iter();
-        let errors: Vec<&Value> = errors.filter(|check| check["level"] == "error").collect();
-        assert!(errors.is_empty(), "{what}: {errors:#?}");
-        own.iter().for_each(|(name, value)| lab.set(name, value));
-        match quiet {
-            Quiet::Revert => drop(lab.apply(&[])),
-            Quiet::Undone(undo) => undo(&lab),
-        }
-        lab.run(&["drift"]).exits(0);
-    }
-    lab.is_settled(&[]);
-}
-
-#[test]
-fn what_the_files_ask_for_is_pending_and_rings_never() {
-    let lab = lab();
-    let pending = |lab: &Lab| -> Vec<(String, String)> {
-        let found = lab.run(&["drift", "--json"]).exits(0).json();
-        let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
-        let all = found["pending"].as_array().unwrap().iter();
-        all.map(|one| (text(one, "address"), text(one, "action"))).collect()
-    };
-    let owned = |all: &[(&str, &str)]| -> Vec<(String, String)> {
-        all.iter().map(|(address, action)| ((*address).into(), (*action).into())).collect()
-    };
-    assert_eq!(pending(&lab), []);
-    // The same in other words is none.
-    lab.edit("stacks/more.yaml", "name: two, type: A", "name: TWO.b0xp.io., type: A");
-    lab.edit("stacks/openhands.yaml", "session_duration: 24h", "session_duration: 1440m");
-    assert_eq!(pending(&lab), []);
-    lab.forget_requests();
-    lab.edit("stacks/more.yaml", "content: 192.0.2.1", "content: 192.0.2.2");
-    lab.edit("stacks/more.yaml", "{name: net}", "{name: grid}");
-    lab.edit("stacks/more.yaml", "value: one", "value: two");
-    lab.edit(
-        "stacks/more.yaml",
-        "  access_application.open: {name: open, domain: open.b0xp.io}\n",
-        "",
-    );
-    lab.edit(
-        "stacks/more.yaml",
-        "accept:",
-        "  dns_record.new: {name: new, type: A, content: 192.0.2.9}\naccept:",
-    );
-    lab.edit("stacks/openhands.yaml", "session_duration: 1440m", "session_duration: 12h");
-    lab.edit("manifests/socket/deployment.yaml", "replicas: 1", "replicas: 2");
-    let before = lab.requests().len();
-    let expected = owned(&[
-        ("dns_record.new", "create"),
-        ("access_application.open", "delete"),
-        ("dns_record.two", "update"),
-        ("tunnel.net", "update"),
-        ("ssm_parameter.plain", "update"),
-        ("access_application.openhands", "update"),
-        ("k8s.Deployment/openhands/openhands", "update"),
-    ]);
-    let (mut found, mut expected) = (pending(&lab), expected);
-    found.sort();
-    expected.sort();
-    assert_eq!(found, expected);
-    assert!(lab.changes().is_empty() && before == 0);
-    lab.run(&["drift"]).exits(0).says("Not applied yet: 7 changes");
-    lab.apply(&["--allow-large", "--allow-public", "open.b0xp.io"]);
-    assert_eq!(pending(&lab), []);
-}
-
-#[test]
-fn the_audit_log_is_asked_only_when_something_rings_and_nothing_fails_without_it() {
-    let mut lab = lab();
-    let all = lab.variable("CLOUDFLARE_API_TOKEN").to_owned();
-    let asked = |lab: &Lab| {
-        let requests = lab.requests();
-        let is = |one: &&Value| one["path"].as_str().unwrap().ends_with("/logs/audit");
-        requests.iter().filter(is).count()
-    };
-    let names: Vec<&str> = READ.map(|(name, _)| name).into();
-    let blind = token(&lab, &names);
-    let edits = ["DNS Read", "DNS Write", "Zone Read"];
-    let robot = token(&lab, &edits);
-    let reader = token(&lab, &[&names[..], &["Account Settings Read"]].concat());
-
-    lab.set("CLOUDFLARE_API_TOKEN", &reader);
-    lab.forget_requests();
-    lab.run(&["drift"]).exits(0);
-    lab.patch(DEPLOYMENT, json!({"spec": {"replicas": 3}}));
-    lab.run(&["drift"]).exits(2);
-    assert_eq!(asked(&lab), 0, "nothing rings at Cloudflare");
-
-    // A program with a token of its own.
-    lab.set("CLOUDFLARE_API_TOKEN", &robot);
-    let path = record(&lab, "two.b0xp.io");
-    lab.cloudflare("PATCH", &path, Some(json!({"content": "192.0.2.7"})));
-    lab.set("CLOUDFLARE_API_TOKEN", &reader);
-    lab.forget_requests();
-    let told = lab.run(&["drift"]).exits(2);
-    assert!(flowing(&told.out).contains("written by the API token plan of owner@example.com, 2"));
-    assert_eq!(asked(&lab), 1);
-    assert!(lab.changes().is_empty());
-
-    // Without the permission: when, as the record itself says; and what would tell by whom.
-    lab.set("CLOUDFLARE_API_TOKEN", &blind);
-    let told = flowing(&lab.run(&["drift"]).exits(2).out);
-    assert!(!told.contains("written by the API token"), "{told}");
-    assert!(told.contains("who changed it at Cloudflare is not known"), "{told}");
-    assert!(told.contains("`Account Settings Read` for the account"), "{told}");
-    assert!(told.contains("^ written 2"), "{told}");
-
-    // Nor does anything fail where the log itself does.
-    lab.set("CLOUDFLARE_API_TOKEN", &all);
-    lab.plan_faults(&json!([{"path": "*/logs/audit", "times": 1000, "status": 404,
-        "body": "<html>no such page</html>"}]));
-    lab.run(&["drift"]).exits(2).says("who changed it at Cloudflare is not known");
-}
