@@ -381,7 +381,10 @@ Examples:
   boxctl drift                   all stacks; exit 2 if anything has drifted
   boxctl drift openhands --json  for an alarm that says what
   boxctl drift --verify-secrets  also values that no version tells of
-  boxctl apply                   puts it right"
+  boxctl drift ack ADDRESS …     it is known: no alarm until it changes or the time is up
+  boxctl drift accept ADDRESS    keep it: the edit of the files that asks for it
+  boxctl drift revert ADDRESS    put just that back
+  boxctl apply                   puts it right, with all else that the files ask for"
     )]
     Drift(DriftArgs),
     /// Show whether a stack works: tunnel, records, Access, secrets, workloads; exit 1 if not
@@ -460,7 +463,7 @@ Examples:
   boxctl sandbox reset           begin anew"
     )]
     Sandbox(SandboxCommand),
-    /// Print the JSON Schemas of boxctl.yaml and of stack files
+    /// Print the JSON Schemas of boxctl.yaml, of stack files and of drift.yaml
     Schema,
     /// Print completions for a shell
     Completions {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::install_args::InstallCommand;
+use super::drift_commands::DriftCommand;
 use super::reports::ReportArgs;
 
 /// What `drift` looks at, and where it tells what it found.
@@ -24,12 +24,4 @@ pub struct DriftArgs {
     /// writes that it did
     #[arg(long, value_name = "FILE")]
     pub prometheus: Option<PathBuf>,
-}
-
-/// What else there is to do about drift.
-#[derive(clap::Subcommand, Debug)]
-pub enum DriftCommand {
-    /// Write the files of a job that looks for drift at its times
-    #[command(subcommand)]
-    Install(InstallCommand),
 }

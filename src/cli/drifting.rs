@@ -1,6 +1,6 @@
 //! `drift`: recorded against observed; read-only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,12 +13,22 @@ use crate::render::graph::Graph;
 use crate::run::look::{self, Looked, Standing, States};
 use crate::run::pipeline::Subject;
 
+use super::acknowledging;
 use super::drift_args::DriftArgs;
+use super::lines::Lines;
 use super::planning::orphan;
 use super::reports::Outputs;
 use super::session::{Session, store_stop};
 use super::ui::Ui;
 use super::wires::Wires;
+
+/// What a look found: all that is not as it was recorded, whatever is known of it.
+pub(super) struct Look {
+    /// For people and machines.
+    pub view: DriftView,
+    /// What is declared or recorded, with its stack.
+    pub addresses: BTreeSet<(String, Address)>,
+}
 
 /// Runs `drift`.
 ///
@@ -30,8 +40,34 @@ pub async fn run(
     args: &DriftArgs,
     outputs: &Outputs<'_>,
 ) -> Result<Exit, Stop> {
-    let (began, verify_secrets) = (Instant::now(), args.verify_secrets);
-    let mut gathered = session.gather_as_applied(&args.stacks)?;
+    let known = acknowledging::load(session)?;
+    let looked = look(session, ui, &args.stacks, args.verify_secrets).await?;
+    let mut view = acknowledging::told_apart(session, looked, &known).view;
+    let unread = view.checks.iter().any(|check| check.level == Level::Error);
+    let lines = Lines::of(&session.dir);
+    view.checks.iter_mut().for_each(|check| lines.fill(check));
+    if ui.json {
+        ui.print_json(&drift::json(&view));
+    } else {
+        ui.print(&drift::text(&view, &ui.out));
+    }
+    outputs.drift(ui, session, &view)?;
+    let found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
+    Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
+}
+
+/// Looks for drift, and reads only.
+///
+/// # Errors
+/// What stops it before anything was compared.
+pub(super) async fn look(
+    session: &Session,
+    ui: &Ui,
+    stacks: &[String],
+    verify_secrets: bool,
+) -> Result<Look, Stop> {
+    let began = Instant::now();
+    let mut gathered = session.gather_as_applied(stacks)?;
     let mut view = DriftView {
         project: session.project.name.clone(),
         at: jiff::Timestamp::now(),
@@ -40,10 +76,17 @@ pub async fn run(
         ..DriftView::default()
     };
     view.checks.extend(gathered.orphans.iter().map(|name| orphan(name, Level::Warning)));
+    let mut addresses = BTreeSet::new();
+    for subject in &gathered.subjects {
+        let name = &subject.stack.name;
+        let declared = subject.stack.resources.iter().map(|resource| &resource.address);
+        let recorded = subject.state.iter().flat_map(|state| state.resources.keys());
+        addresses.extend(declared.chain(recorded).map(|one| (name.clone(), one.clone())));
+    }
     let wires = Wires::reading(session, ui, gathered.secrets_taken());
     let context = wires.context(session.project.timing);
     let first = Mutex::new(Some(std::mem::take(&mut gathered.subjects)));
-    let states = Watched { session, stacks: &args.stacks, first };
+    let states = Watched { session, stacks, first };
     let looked = look::look(&context, &session.project, &states, verify_secrets).await?;
     let Looked { found, observations, holders, under_way } = looked;
     for (subject, found) in observations.subjects.iter().zip(found) {
@@ -65,15 +108,7 @@ pub async fn run(
     view.checks.extend(observations.settled.iter().flat_map(|found| found.reports.clone()));
     view.requests = context.transport.requests();
     view.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let unread = view.checks.iter().any(|check| check.level == Level::Error);
-    if ui.json {
-        ui.print_json(&drift::json(&view));
-    } else {
-        ui.print(&drift::text(&view, &ui.out));
-    }
-    outputs.drift(ui, session, &view)?;
-    let found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
-    Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
+    Ok(Look { view, addresses })
 }
 
 /// The project's states while others may work on them.

@@ -71,6 +71,23 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Stop {
     Stop::error(Report::error(format!("{} could not be written", path.display())).cause(error))
 }
 
+/// Writes a file of the project so that it is there whole or as it was; who may read it stays.
+///
+/// # Errors
+/// It can't be written.
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    // What a link leads to is written, and the link stays.
+    let Ok(path) = std::fs::canonicalize(path) else { return std::fs::write(path, text) };
+    let permissions = std::fs::metadata(&path)?.permissions();
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".boxctl-").tempfile_in(dir)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// Runs `validate`: files only, no network, no commands.
 ///
 /// # Errors
@@ -78,6 +95,8 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Stop {
 pub fn validate(globals: &Globals, stacks: &[String], strict: bool, ui: &Ui) -> Result<Exit, Stop> {
     let dir = project_dir(globals)?;
     let loaded = load(&dir, globals, Commands::Skip)?;
+    config::load_acknowledged(&dir, &config::Disk)
+        .map_err(|reports| Stop { exit: Exit::Error, reports })?;
     let chosen = choose(&loaded.stacks, stacks)?;
     let count: usize = chosen.iter().map(|stack| stack.resources.len()).sum();
     let mut reports = loaded.reports;

@@ -1,9 +1,13 @@
 //! Arguments, wiring and exit codes.
 
+mod accepting;
+mod acknowledging;
 mod applying;
 pub mod args;
+mod asked;
 pub mod connect;
 mod drift_args;
+mod drift_commands;
 mod drifting;
 mod dumps;
 mod files;
@@ -17,6 +21,7 @@ mod panics;
 mod planning;
 mod rendering;
 mod reports;
+mod reverting;
 mod rollback;
 mod rotating;
 mod sandbox;
@@ -37,7 +42,8 @@ use crate::model::plan::Options;
 use crate::render::RenderOptions;
 
 use args::{Cli, Color, Command, Drawing, Global, Planning, SandboxCommand, StateCommand};
-use drift_args::{DriftArgs, DriftCommand};
+use drift_args::DriftArgs;
+use drift_commands::DriftCommand;
 use reports::Outputs;
 use session::{Globals, Session};
 use ui::Ui;
@@ -265,11 +271,9 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             session.close().await;
             result
         }
-        Command::Drift(DriftArgs { command: Some(command), .. }) => match command {
-            DriftCommand::Install(command) => {
-                install::run(&Session::offline(of("drift install", &[]))?, command, ui)
-            }
-        },
+        Command::Drift(DriftArgs { command: Some(command), .. }) => {
+            drift(global, command, ui).await
+        }
         Command::Drift(args) => {
             let outputs = Outputs::new("drift", &args.reports, args.prometheus.as_deref());
             let session = outputs.opened(ui, Session::open(of("drift", &args.stacks)).await)?;
@@ -292,6 +296,33 @@ async fn run(cli: &Cli, ui: &Ui) -> Result<Exit, Stop> {
             states::show(&session, stack.as_ref(), plan.as_deref(), ui)
         }
         Command::State(command) => state(global, command, ui).await,
+    }
+}
+
+async fn drift(global: &Global, command: &DriftCommand, ui: &Ui) -> Result<Exit, Stop> {
+    let of = |doing: &str, stacks: &[String]| globals(global, doing, stacks);
+    match command {
+        DriftCommand::Install(command) => {
+            install::run(&Session::offline(of("drift install", &[]))?, command, ui)
+        }
+        DriftCommand::Ack(args) => {
+            let session = Session::open(of("drift ack", &args.stacks)).await?;
+            let result = acknowledging::run(&session, ui, args).await;
+            session.close().await;
+            result
+        }
+        DriftCommand::Accept(args) => {
+            let session = Session::open(of("drift accept", &args.stacks)).await?;
+            let result = accepting::run(&session, ui, args).await;
+            session.close().await;
+            result
+        }
+        DriftCommand::Revert(args) => {
+            let session = Session::open(of("drift revert", &args.stacks)).await?;
+            let result = reverting::run(&session, ui, args).await;
+            session.close().await;
+            result
+        }
     }
 }
 

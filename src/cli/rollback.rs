@@ -89,7 +89,7 @@ pub async fn run(session: &Session, ui: &Ui, command: &RollbackCommand) -> Resul
 
 /// The stacks with their files, for the values of secrets. That files are broken by now does not
 /// keep anything from being taken back: then there are no values.
-fn gather(
+pub(super) fn gather(
     session: &Session,
     ui: &Ui,
     names: &[String],
@@ -158,7 +158,7 @@ fn no_past(stack: &str, error: &NoPast, kept: &[String]) -> Stop {
 }
 
 /// Refuses what needs a secret that no file has any more.
-fn lacking(plan: &mut Plan, secrets: &Secrets) {
+pub(super) fn lacking(plan: &mut Plan, secrets: &Secrets) {
     for stack in &mut plan.stacks {
         let missing: Vec<String> = saved::needed(&stack.changes)
             .into_iter()

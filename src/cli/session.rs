@@ -186,18 +186,32 @@ impl Session {
         commands: Commands,
         earlier: Earlier,
     ) -> Result<Loaded, Stop> {
+        let inputs = self.inputs(names, commands, earlier)?;
+        config::load(&self.dir, &Disk, &inputs).map_err(failed)
+    }
+
+    /// What a load of these stacks is given beside the files.
+    ///
+    /// # Errors
+    /// The states can't be listed.
+    pub fn inputs(
+        &self,
+        names: &[String],
+        commands: Commands,
+        earlier: Earlier,
+    ) -> Result<Inputs, Stop> {
         let mut inputs = inputs(&self.globals, commands);
         inputs.stacks = names.to_vec();
         inputs.recorded = self.store.list().map_err(|error| store_stop(&error))?;
         inputs.earlier = earlier;
-        config::load(&self.dir, &Disk, &inputs).map_err(failed)
+        Ok(inputs)
     }
 
     /// The values that variables had in the last apply of each stack.
     ///
     /// # Errors
     /// A state can't be read.
-    fn recorded_variables(&self) -> Result<Earlier, Stop> {
+    pub fn recorded_variables(&self) -> Result<Earlier, Stop> {
         let names = self.store.list().map_err(|error| store_stop(&error))?;
         let mut earlier = Earlier::new();
         for name in names {

@@ -1,10 +1,13 @@
 //! What users write: project, stacks and manifests, from text to resources.
 
+mod accept;
+mod acknowledged;
 mod check;
 mod cluster_kinds;
 mod command;
 mod connector;
 mod documents;
+mod edit;
 mod files;
 mod hostname;
 mod init;
@@ -27,15 +30,21 @@ mod service;
 mod settings;
 mod shape;
 mod source;
+mod spans;
 mod stack;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod wanted;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use accept::{Edited, accept};
+pub use acknowledged::{
+    FILE as DRIFT_FILE, edit_acknowledged, ends, load_acknowledged, read_acknowledged,
+};
 pub use command::{Command, CommandError, CommandOutput, end_running};
 pub use files::{Disk, Files, find_project};
 pub use init::init_files;
@@ -183,9 +192,14 @@ pub fn read_keeping(text: &str, project: &Project) -> Result<Keeping, Vec<Report
     keeping::read(text, around)
 }
 
-/// The JSON Schemas of `boxctl.yaml` (`project`) and of stack files (`stack`).
+/// The JSON Schemas of `boxctl.yaml` (`project`), of stack files (`stack`) and of `drift.yaml`
+/// (`drift`).
 pub fn schema() -> Json {
-    serde_json::json!({"project": project::schema(), "stack": schemas::stack(crate::kinds::KINDS)})
+    serde_json::json!({
+        "project": project::schema(),
+        "stack": schemas::stack(crate::kinds::KINDS),
+        "drift": acknowledged::schema(),
+    })
 }
 
 /// As [`load`], with a table of kinds.

@@ -148,7 +148,7 @@ fn meta_of(meta: &Meta, address: &Address) -> JsonMap {
 }
 
 /// The value as a file writes it: references and variables as text.
-fn written(value: &Json) -> Json {
+pub(super) fn written(value: &Json) -> Json {
     if let Some(special) = Special::of(value) {
         return Json::String(match special {
             Special::Text(parts) => parts.iter().map(part).collect(),
@@ -184,7 +184,8 @@ fn secret_part(part: &SecretPart) -> String {
     }
 }
 
-fn mapping(out: &mut String, map: &JsonMap, depth: usize) {
+/// The entries of a mapping as lines, two blanks deeper for each of `depth`.
+pub(super) fn mapping(out: &mut String, map: &JsonMap, depth: usize) {
     for (key, value) in map {
         indent(out, depth);
         out.push_str(&scalar_text(key));
@@ -212,7 +213,8 @@ fn below(out: &mut String, value: &Json, depth: usize) {
     }
 }
 
-fn list_item(out: &mut String, item: &Json, depth: usize) {
+/// An item of a list as lines.
+pub(super) fn list_item(out: &mut String, item: &Json, depth: usize) {
     indent(out, depth);
     out.push('-');
     match item {
@@ -264,7 +266,7 @@ fn indent(out: &mut String, depth: usize) {
 }
 
 /// Whether a text of several lines can stand as a block and mean the same.
-fn fits_block(text: &str) -> bool {
+pub(super) fn fits_block(text: &str) -> bool {
     text.contains('\n')
         && !text.ends_with("\n\n")
         && !text.starts_with([' ', '\n', '\t'])
@@ -279,7 +281,7 @@ fn fits_block(text: &str) -> bool {
 }
 
 /// Text without quotes where it can't be taken for anything else, by either version of YAML.
-fn scalar_text(text: &str) -> String {
+pub(super) fn scalar_text(text: &str) -> String {
     let plain = text
         .starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_'))
         && text.chars().all(|c| c.is_alphanumeric() || "-_./ ".contains(c))

@@ -1,5 +1,6 @@
 //! Verbs: pure functions from model to model. No clock, no network, no files, no async.
 
+pub mod acknowledge;
 pub mod attribution;
 pub mod drift;
 mod elsewhere;
@@ -8,6 +9,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod guard;
 pub mod hold;
+pub mod narrow;
 pub mod pending;
 pub mod plan;
 pub mod recover;

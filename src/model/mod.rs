@@ -1,5 +1,6 @@
 //! Nouns: plain data, no I/O, no clock, no printing.
 
+pub mod acknowledge;
 pub mod address;
 pub mod call;
 pub mod change;

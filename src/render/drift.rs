@@ -16,7 +16,7 @@ use super::taken;
 use super::text::{Palette, clean, count, paint};
 use crate::model::Json;
 use crate::model::address::Address;
-use crate::model::change::{Acknowledged, Action, Drift, DriftKind};
+use crate::model::change::{Acknowledged, Action, Drift, DriftKind, FieldChange};
 use crate::model::error::Report;
 use crate::model::plan::{Plan, Requests};
 use crate::model::resource::Location;
@@ -162,6 +162,7 @@ pub fn text(view: &DriftView, options: &RenderOptions) -> String {
     }
     out.push_str(&found(view, options));
     out.push_str(&verdict(view, options));
+    view.acknowledged.iter().for_each(|one| out.push_str(&acknowledged(one)));
     if !view.pending.is_empty() {
         let number = count(view.pending.len() as u64, "change");
         out.push_str(&format!(
@@ -218,9 +219,12 @@ fn found(view: &DriftView, options: &RenderOptions) -> String {
 fn verdict(view: &DriftView, options: &RenderOptions) -> String {
     let palette = Palette::of(options);
     if view.drift.is_empty() {
-        let text = match view.checks.iter().any(Report::is_unreadable) {
-            true => "What could be read is as it was recorded.",
-            false => "Everything is as it was recorded.",
+        let unread = view.checks.iter().any(Report::is_unreadable);
+        let text = match (unread, view.acknowledged.is_empty()) {
+            (true, true) => "What could be read is as it was recorded.",
+            (true, false) => "What could be read is as it was recorded, or as it is known.",
+            (false, true) => "Everything is as it was recorded.",
+            (false, false) => "Everything is as it was recorded, or as it is known.",
         };
         return format!("{} {text}\n", paint(palette.bold, "No drift."));
     }
@@ -232,6 +236,36 @@ fn verdict(view: &DriftView, options: &RenderOptions) -> String {
 pub(super) fn advice(view: &DriftView) -> String {
     let flag = if view.verify_secrets { " --verify-secrets" } else { "" };
     format!("`boxctl apply{flag}` puts it right.")
+}
+
+/// What is known, on one line.
+fn acknowledged((_, drift, said): &(String, Drift, Acknowledged)) -> String {
+    let mask = Mask::of(&drift.address, None);
+    let paths: Vec<String> =
+        grouped(&drift.paths, mask).iter().map(|field| clean(&field.path)).collect();
+    let what = match drift.kind {
+        DriftKind::Drifted | DriftKind::Foreign => format!(" ({})", paths.join(", ")),
+        DriftKind::Missing => " (missing)".to_owned(),
+    };
+    let by = said.by.as_ref().map(|by| format!(", {}", clean(by))).unwrap_or_default();
+    let (until, reason) = (clean(&said.until), clean(&said.reason));
+    let line = format!("Known: {}{what} until {until}: {reason}{by}", drift.address);
+    format!("{}\n", line.replace('\n', " "))
+}
+
+/// A text of several lines without what would move a terminal's cursor or colour it.
+pub fn plain(text: &str) -> String {
+    clean(text)
+}
+
+/// The differences of a drift as they may be shown, what is secret hidden.
+pub fn shown(drift: &Drift) -> Vec<FieldChange> {
+    let mask = Mask::of(&drift.address, None);
+    let hidden = |field: &FieldChange| {
+        let (before, after) = mask.field(field);
+        FieldChange { before, after, ..field.clone() }
+    };
+    drift.paths.iter().map(hidden).collect()
 }
 
 /// One resource that is not as it was recorded: recorded → observed.

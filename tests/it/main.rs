@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed, and says what it leaves out"
 )]
 
+mod accepting;
 mod access;
 mod alarms;
 mod anywhere;
@@ -32,6 +33,7 @@ mod install;
 mod interrupted;
 mod keeping;
 mod kill;
+mod known_drift;
 mod kubectl;
 mod kubernetes_kind;
 mod lab;
@@ -57,6 +59,7 @@ mod recorder;
 mod records;
 mod refusals;
 mod refused_early;
+mod reverting;
 mod rollback;
 mod rotation;
 mod routes;
