@@ -381,6 +381,7 @@ Examples:
   boxctl drift                   all stacks; exit 2 if anything has drifted
   boxctl drift openhands --json  for an alarm that says what
   boxctl drift --verify-secrets  also values that no version tells of
+  boxctl drift --notify          also tell the webhooks of boxctl.yaml, when the set of it changes
   boxctl drift ack ADDRESS …     it is known: no alarm until it changes or the time is up
   boxctl drift accept ADDRESS    keep it: the edit of the files that asks for it
   boxctl drift revert ADDRESS    put just that back

@@ -17,6 +17,9 @@ pub struct DriftArgs {
     /// takes ssm:GetParameters, kms:Decrypt, Cloudflare Tunnel Write
     #[arg(long)]
     pub verify_secrets: bool,
+    /// Tell the webhooks of `notify:` in boxctl.yaml what changed since they were told last
+    #[arg(long)]
+    pub notify: bool,
     /// Where else to tell it.
     #[command(flatten)]
     pub reports: ReportArgs,

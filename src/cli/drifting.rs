@@ -16,6 +16,7 @@ use crate::run::pipeline::Subject;
 use super::acknowledging;
 use super::drift_args::DriftArgs;
 use super::lines::Lines;
+use super::notifying;
 use super::planning::orphan;
 use super::reports::Outputs;
 use super::session::{Session, store_stop};
@@ -41,6 +42,9 @@ pub async fn run(
     outputs: &Outputs<'_>,
 ) -> Result<Exit, Stop> {
     let known = acknowledging::load(session)?;
+    if args.notify {
+        notifying::check(session)?;
+    }
     let looked = look(session, ui, &args.stacks, args.verify_secrets).await?;
     let mut view = acknowledging::told_apart(session, looked, &known).view;
     let unread = view.checks.iter().any(|check| check.level == Level::Error);
@@ -52,7 +56,12 @@ pub async fn run(
         ui.print(&drift::text(&view, &ui.out));
     }
     outputs.drift(ui, session, &view)?;
-    let found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
+    let mut found = if view.drift.is_empty() { Exit::Done } else { Exit::Found };
+    if args.notify {
+        let seen = acknowledging::Seen::of(&view);
+        let is_seen = |stack: &str, address: &Address| seen.has(stack, address);
+        found = found.and(notifying::notify(session, ui, &view, &is_seen).await);
+    }
     Ok(found.and(if unread { Exit::Error } else { Exit::Done }))
 }
 

@@ -17,6 +17,7 @@ mod install_args;
 mod keeping;
 mod lines;
 mod migrating;
+mod notifying;
 mod panics;
 mod planning;
 mod rendering;

@@ -17,6 +17,7 @@ mod manifest;
 #[cfg(test)]
 mod manifest_tests;
 mod moving;
+mod notify;
 mod object;
 mod print;
 mod project;

@@ -9,6 +9,7 @@ use super::connector::{self, ConnectorText};
 use super::files::Files;
 use super::hostname;
 use super::keeping::{Around, StateText};
+use super::notify::{self, NotifyText};
 use super::settings::DurationFile;
 use super::shape::{self, Marks};
 use super::source::{Diagnostics, Mark, suggestion};
@@ -49,6 +50,8 @@ pub(super) struct ProjectText {
     limits: Option<LimitsText>,
     /// What generated connectors look like.
     connector: Option<ConnectorText>,
+    /// Who is told when the set of drift changes, by `boxctl drift --notify`.
+    notify: Option<NotifyText>,
     /// Waits of a run.
     timing: Option<TimingText>,
 }
@@ -268,6 +271,10 @@ fn build(dir: &Path, text: ProjectText, node: &Node, diagnostics: &mut Diagnosti
         retired: text.retired.unwrap_or_default(),
         destroy_limit_percent,
         connector: text.connector.map(|text| connector::settings(text, &at, diagnostics)),
+        notify: text
+            .notify
+            .map(|text| notify::settings(text, &at, diagnostics))
+            .unwrap_or_default(),
         timing: timing(&text.timing.unwrap_or_default(), &at, diagnostics),
     };
     ProjectFile { project, values, value_stacks, marks }

@@ -10,6 +10,7 @@ pub mod graph;
 pub mod guard;
 pub mod hold;
 pub mod narrow;
+pub mod news;
 pub mod pending;
 pub mod plan;
 pub mod recover;

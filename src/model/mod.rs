@@ -10,6 +10,7 @@ pub mod history;
 pub mod journal;
 pub mod kind;
 pub mod known;
+pub mod notify;
 pub mod observed;
 pub mod path;
 pub mod plan;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::notify::Notify;
 use super::{Json, JsonMap};
 
 /// A project, read.
@@ -32,6 +33,8 @@ pub struct Project {
     pub destroy_limit_percent: u8,
     /// What generated connectors look like.
     pub connector: Option<Connector>,
+    /// Who is told of drift.
+    pub notify: Notify,
     /// Waits of the run.
     pub timing: Timing,
 }

@@ -15,6 +15,7 @@ mod proxy;
 pub mod retry;
 mod spacing;
 pub mod ssm;
+pub mod webhook;
 
 use std::sync::{Arc, RwLock};
 

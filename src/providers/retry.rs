@@ -18,6 +18,17 @@ pub const CONNECT: &str = "connect";
 /// How long a pause is not worth a line.
 const BRIEF: Duration = Duration::from_secs(1);
 
+/// A message that was not taken, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Why, secrets scrubbed.
+    pub message: String,
+    /// Whether sending it again may help.
+    pub again: bool,
+    /// When to try again, in milliseconds, where the receiver said so.
+    pub retry_after_ms: Option<u64>,
+}
+
 /// Sends calls again, within limits, and tells so.
 #[derive(Clone, Default)]
 pub struct Retry {
@@ -120,14 +131,8 @@ impl Retry {
         let whole = self.timing.step_ms;
         let limit = Duration::from_millis(call.within_ms.map_or(whole, |left| left.min(whole)));
         let mut failed = 0;
-        let pauses = ExponentialBuilder::default()
-            .with_jitter()
-            .with_factor(2.0)
-            .with_min_delay(Duration::from_millis(self.timing.backoff_ms.max(1)))
-            .with_max_delay(Duration::from_millis(self.timing.backoff_max_ms.max(1)))
-            .without_max_times();
         attempt
-            .retry(pauses)
+            .retry(self.pauses())
             .when(move |error| {
                 failed += 1;
                 match patience(call, error).0 {
@@ -143,6 +148,42 @@ impl Retry {
                 (spent + pause <= limit).then_some(pause)
             })
             .notify(|error, pause| self.tell(call, error, pause))
+            .await
+    }
+
+    fn pauses(&self) -> ExponentialBuilder {
+        ExponentialBuilder::default()
+            .with_jitter()
+            .with_factor(2.0)
+            .with_min_delay(Duration::from_millis(self.timing.backoff_ms.max(1)))
+            .with_max_delay(Duration::from_millis(self.timing.backoff_max_ms.max(1)))
+            .without_max_times()
+    }
+
+    /// Sends a message until it was taken: one that arrives twice does no harm. What is refused is
+    /// not sent again. What the receiver says about when to come back is obeyed, within the time
+    /// of a step.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub async fn deliver<F>(&self, attempt: impl FnMut() -> F) -> Result<(), Undelivered>
+    where
+        F: Future<Output = Result<(), Undelivered>>,
+    {
+        const TIMES: u32 = 5;
+        let (start, limit) = (Instant::now(), Duration::from_millis(self.timing.step_ms));
+        let mut failed = 0;
+        attempt
+            .retry(self.pauses())
+            .when(move |error| {
+                failed += 1;
+                error.again && failed <= TIMES
+            })
+            .adjust(move |error, pause| {
+                let asked = error.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
+                let pause = pause?.max(asked);
+                (start.elapsed() + pause <= limit).then_some(pause)
+            })
             .await
     }
 

@@ -12,6 +12,7 @@ pub mod human;
 pub mod job;
 pub mod json;
 pub mod markdown;
+pub mod notice;
 pub mod page;
 pub mod progress;
 pub mod prometheus;

@@ -42,6 +42,7 @@ mod lifecycle;
 mod manifests;
 mod moto;
 mod network;
+mod notifying;
 mod objects;
 mod official_schema;
 mod others;

@@ -190,6 +190,7 @@ fn project() -> Project {
         retired: Vec::new(),
         destroy_limit_percent: 100,
         connector: None,
+        notify: boxctl::model::notify::Notify::default(),
         timing: TIMING,
     }
 }
