@@ -26,7 +26,7 @@ accept: {unguarded: a test}
 
 /// How it is quiet again.
 pub enum Quiet {
-    /// By an apply, which puts back what was recorded.
+    /// By `drift revert`, which puts back what was applied last.
     Revert,
     /// By whoever did it, since it is not boxctl's.
     Undone(fn(&Lab)),
