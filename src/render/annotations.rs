@@ -208,7 +208,7 @@ mod tests {
         }));
         assert_eq!(
             failed("plan", &[report], Path::new("x/y")),
-            "::error file=x/a%3Ab%2Cc.yaml,line=3,col=5,title=a%2Cb%3Ac::50%25%0A::error::x\u{fffd}\n"
+            "::error file=x/a%3Ab%2Cc.yaml,line=3,col=5,title=a%2Cb%3Ac::50%25%0A:\u{200b}:error::x\u{fffd}\n"
         );
         let bare = Report::warning("", "w");
         let text = failed("plan", &[Report { code: None, ..bare }], Path::new(""));

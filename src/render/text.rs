@@ -36,17 +36,42 @@ pub(super) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// The text without characters that would move a terminal's cursor or colour it. Line breaks stay.
+/// The text without characters that would move a terminal's cursor or colour it, and without what
+/// would be a command to those who run jobs and read their logs. Line breaks stay.
 pub(super) fn clean(text: &str) -> String {
     let bidi = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars()
+    let text: String = text
+        .chars()
         .map(|c| match c {
             '\n' => '\n',
             '\t' => ' ',
             c if c.is_control() || bidi(c) => '\u{fffd}',
             c => c,
         })
-        .collect()
+        .collect();
+    match text.contains("::") || text.contains("##[") {
+        true => without_commands(&text),
+        false => text,
+    }
+}
+
+/// The text with something that is not to be seen in what GitHub's runner takes for its commands in
+/// whatever a job prints: `::name …::` at the start of a line, `##[name]` anywhere. Lines may be
+/// broken at blanks later, so each word may come to start one.
+fn without_commands(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("::") {
+        let (before, after) = (&rest[..at], &rest[at + 2..]);
+        out.push_str(before);
+        let starts = out.chars().next_back().is_none_or(char::is_whitespace);
+        let named = after.starts_with(|c: char| c.is_ascii_alphabetic());
+        let ends = after.lines().next().is_some_and(|line| line.contains("::"));
+        out.push_str(if starts && named && ends { ":\u{200b}:" } else { "::" });
+        rest = after;
+    }
+    out.push_str(rest);
+    out.replace("##[", "##\u{200b}[")
 }
 
 /// Broken at blanks into lines of at most `columns` columns; words that are longer stay whole.
@@ -214,6 +239,20 @@ mod tests {
     #[test]
     fn a_text_from_outside_moves_no_cursor() {
         assert_eq!(clean("a\x1b[31mb\nc\u{202e}"), "a\u{fffd}[31mb\nc\u{fffd}");
+    }
+
+    #[test]
+    fn a_text_from_outside_is_no_command_to_a_runner() {
+        for (text, cleaned) in [
+            ("a\n  ::error::x", "a\n  :\u{200b}:error::x"),
+            ("::add-mask::x y", ":\u{200b}:add-mask::x y"),
+            ("say ::stop-commands::z", "say :\u{200b}:stop-commands::z"),
+            ("x ##[error]y", "x ##\u{200b}[error]y"),
+            ("std::fs::write", "std::fs::write"),
+            ("::1 fe80::a ::ffff:192.0.2.1", "::1 fe80::a ::ffff:192.0.2.1"),
+        ] {
+            assert_eq!(clean(text), cleaned);
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ LOOK = r"""(() => {
   };
 })()"""
 
-# What happens when a marked node is chosen, and when something is searched for.
+# What happens when a marked node is chosen, by mouse or by keyboard, and when something is searched for.
 USE = r"""(async () => {
   const used = {};
   const node = document.querySelector("svg a");
@@ -92,6 +92,8 @@ USE = r"""(async () => {
     await moved;
     const entry = document.querySelector(location.hash);
     used.opened = entry.open && entry.contains(document.activeElement);
+    node.focus();
+    used.focused = document.activeElement === node;
     used.same = entry.querySelector(".address").textContent === node.querySelector("title").textContent;
   }
   const search = document.getElementById("search");
@@ -231,7 +233,8 @@ def look(browser, page, width, scheme, scripts, screenshots):
 
 def main(program, screenshots, how, *pages):
     looks = LOOKS if how == "all" else [LOOKS[0], LOOKS[-2], LOOKS[-1]]
-    with tempfile.TemporaryDirectory() as profile:
+    # The browser's children may still write when it has gone.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(program, profile)
         found = []
         for page in pages:

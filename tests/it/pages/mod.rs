@@ -180,9 +180,32 @@ fn are_good_pages(lab: &Lab) {
         assert_eq!(seen["tools"], scripts && wanted.entries > 0, "{name}");
         let done = used.as_object().unwrap();
         assert!(done.values().all(|done| *done == true), "{name}: {used:#}");
-        let expected = if scripts && wanted.entries > 0 { 5 } else { 0 };
+        let expected = if scripts && wanted.entries > 0 { 6 } else { 0 };
         assert_eq!(done.len(), expected, "{name}: {used:#}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_page_is_seen() {
+    if !is_there("chromium", &["--version"]) {
+        return;
+    }
+    let lab = Lab::of("openhands");
+    let page = "<!doctype html><html lang=en><head><title>x</title>\
+        <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src \
+        'unsafe-inline'; img-src http:\"><style>p { width: 2000px; color: #bbb }</style></head>\
+        <body><p id=a>faint</p><p id=a><a href='#b'></a></p>\
+        <img src='http://127.0.0.1:9/x.png'><script>alert(1)</script></body></html>";
+    lab.write("wrong.html", page);
+    let looks = read(&lab, "browser.py", &["chromium", "", "few", &path(&lab, "wrong.html")]);
+    let (wrong, seen) = (looks[0]["wrong"].to_string(), &looks[0]["seen"]);
+    for what in ["request: http://127.0.0.1:9/x.png", "Content Security Policy", "issue: "] {
+        assert!(wrong.contains(what), "{what}: {wrong}");
+    }
+    assert!(seen["over"].as_i64().is_some_and(|over| over > 1_000), "{seen:#}");
+    assert!(seen["faint"].to_string().contains("faint: 1.9"), "{seen:#}");
+    assert_eq!((&seen["twice"], &seen["lost"]), (&json!(["a"]), &json!(["#b"])));
+    assert_eq!(seen["landmarks"], json!([0, 0, 0, 0]));
 }
 
 /// The elements that comments are made of.
