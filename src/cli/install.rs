@@ -57,7 +57,7 @@ pub fn run(session: &Session, command: &InstallCommand, ui: &Ui) -> Result<Exit,
                 repository,
                 branch: branch.clone(),
                 contexts: contexts(&session.project),
-                grants: grants(&session.project, &states, job.notifies),
+                grants: grants(&session.project, &states),
             };
             let file = (format!("{}.yaml", job.name()), kubernetes::manifests(&job, &in_cluster));
             tell_of_local_states(&session.project, ui);
@@ -121,22 +121,32 @@ fn job(session: &Session, states: &[State], at: &Checkout, args: &JobArgs) -> Re
     let has = |prefix: &str| {
         states.iter().flat_map(|state| state.resources.values()).any(|one| one.kind == prefix)
     };
-    let place = &session.project.keeping.place;
+    let project = &session.project;
+    let place = &project.keeping.place;
+    let webhooks = &project.notify.webhooks;
+    let key = project.keeping.key_env.iter();
+    let remembers = remembers(project);
     Ok(Job {
         project: session.project.name.clone(),
         dir: at.dir.clone(),
         schedule: String::new(),
         time_zone: args.time_zone.as_deref().map(time_zone).transpose()?,
         cloudflare: permissions(&session.project, states),
-        aws: actions(place, has("ssm_parameter"), false),
+        aws: actions(place, has("ssm_parameter"), remembers),
         cluster: has("k8s") || matches!(place, Place::Kubernetes { .. }),
         aws_region: session.project.aws_region.clone(),
-        notifies: false,
+        notifies: !webhooks.is_empty(),
+        environment: webhooks.iter().map(|one| &one.url_env).chain(key).cloned().collect(),
     })
 }
 
-/// The actions of AWS that reading takes; where it `notifies`, what it told last is also written.
-fn actions(place: &Place, reads_parameters: bool, notifies: bool) -> Vec<String> {
+/// Whether a job keeps what it told last.
+fn remembers(project: &Project) -> bool {
+    project.notify.remember && !project.notify.webhooks.is_empty()
+}
+
+/// The actions of AWS that reading takes, and keeping what was told last.
+fn actions(place: &Place, reads_parameters: bool, remembers: bool) -> Vec<String> {
     let mut actions = Vec::new();
     if reads_parameters {
         let all = "sts:GetCallerIdentity, ssm:DescribeParameters, ssm:ListTagsForResource";
@@ -144,7 +154,7 @@ fn actions(place: &Place, reads_parameters: bool, notifies: bool) -> Vec<String>
     }
     if let Place::S3 { bucket, prefix, .. } = place {
         actions.push(format!("s3:ListBucket on {bucket}, s3:GetObject on {bucket}/{prefix}*"));
-        if notifies {
+        if remembers {
             actions.push(format!("s3:PutObject on {bucket}/{prefix}{}", Store::note_name(NOTE)));
         }
     }
@@ -154,8 +164,10 @@ fn actions(place: &Place, reads_parameters: bool, notifies: bool) -> Vec<String>
 /// The directory that a job on a machine writes to, where the states are files.
 fn memory(project: &Project) -> Option<String> {
     match &project.keeping.place {
-        Place::Local { dir } => Some(absolute(&project.dir.join(dir)).display().to_string()),
-        Place::S3 { .. } | Place::Kubernetes { .. } => None,
+        Place::Local { dir } if remembers(project) => {
+            Some(absolute(&project.dir.join(dir)).display().to_string())
+        }
+        _ => None,
     }
 }
 
@@ -208,7 +220,7 @@ fn permissions(project: &Project, states: &[State]) -> Vec<String> {
 
 /// What a job reads of the cluster: lists of what is recorded, Secrets by name, and the namespace
 /// that tells one cluster from another.
-fn grants(project: &Project, states: &[State], notifies: bool) -> Vec<Grant> {
+fn grants(project: &Project, states: &[State]) -> Vec<Grant> {
     let mut listed: BTreeMap<(Option<String>, String, String), BTreeSet<String>> = BTreeMap::new();
     for recorded in states.iter().flat_map(|state| state.resources.values()) {
         if recorded.kind != "k8s" {
@@ -246,13 +258,13 @@ fn grants(project: &Project, states: &[State], notifies: bool) -> Vec<Grant> {
         });
     }
     if let Place::Kubernetes { namespace, .. } = &project.keeping.place {
-        grants.extend(keeping(namespace, project, notifies));
+        grants.extend(keeping(namespace, project));
     }
     grants
 }
 
 /// What a job reads and writes of the states themselves.
-fn keeping(namespace: &str, project: &Project, notifies: bool) -> Vec<Grant> {
+fn keeping(namespace: &str, project: &Project) -> Vec<Grant> {
     let grant = |group: &str, plural: &str, names: &[String], verbs| Grant {
         namespace: Some(namespace.to_owned()),
         group: group.to_owned(),
@@ -264,7 +276,7 @@ fn keeping(namespace: &str, project: &Project, notifies: bool) -> Vec<Grant> {
         grant("", "secrets", &[], &["get", "list"]),
         grant("coordination.k8s.io", "leases", &[], &["get"]),
     ];
-    if notifies {
+    if remembers(project) {
         let memory = object_name(&project.name, &Store::note_name(NOTE));
         // A name can't be said of what is not there yet.
         grants.push(grant("", "secrets", &[], &["create"]));

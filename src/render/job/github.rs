@@ -32,7 +32,13 @@ pub fn workflow(job: &Job, image: &str) -> String {
         env.push("KUBECONFIG: ${{ runner.temp }}/kubeconfig");
         kubeconfig.push_str("          printf '%s' \"$KUBECONFIG_TEXT\" > \"$KUBECONFIG\"\n");
     }
-    let env: String = env.iter().map(|line| format!("          {line}\n")).collect();
+    let more = job.environment.iter().map(|name| format!("{name}: ${{{{ secrets.{name} }}}}"));
+    let env: String = env
+        .into_iter()
+        .map(str::to_owned)
+        .chain(more)
+        .map(|line| format!("          {line}\n"))
+        .collect();
     let env = if env.is_empty() { env } else { format!("        env:\n{env}") };
     format!(
         r#"# Looks for drift of {project} and keeps one issue about it; it reads, and changes nothing else.
@@ -48,17 +54,14 @@ jobs:
     timeout-minutes: 20
     steps:
       - uses: actions/checkout@v5
-{login}      - name: get boxctl
-        run: docker cp "$(docker create {image}):/boxctl" "$RUNNER_TEMP/boxctl"
-      - name: look
-        id: look
+{login}      - run: docker cp "$(docker create {image}):/boxctl" "$RUNNER_TEMP/boxctl"
+      - id: look
 {env}        run: |
 {kubeconfig}          code=0
           "$RUNNER_TEMP/boxctl"{directory} {words} --annotations github --markdown drift.md || code=$?
           echo "code=$code" >> "$GITHUB_OUTPUT"
           [ "$code" = 0 ] || [ "$code" = 2 ]
-      - name: keep the issue
-        env: {{GH_TOKEN: "${{{{ github.token }}}}", CODE: "${{{{ steps.look.outputs.code }}}}", LABEL: {name}}}
+      - env: {{GH_TOKEN: "${{{{ github.token }}}}", CODE: "${{{{ steps.look.outputs.code }}}}", LABEL: {name}}}
         run: |
           issue=$(gh issue list --label "$LABEL" --state open --json number --jq '.[0].number')
           if [ "$CODE" = 0 ]; then

@@ -59,6 +59,9 @@ fn head(job: &Job, place: &InCluster) -> String {
     if !job.aws.is_empty() {
         secret.push_str(" \\\n      --from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=...");
     }
+    for name in &job.environment {
+        secret.push_str(&format!(" \\\n      --from-literal={name}=..."));
+    }
     let mut lines = vec![
         job.purpose(),
         String::new(),
@@ -69,11 +72,9 @@ fn head(job: &Job, place: &InCluster) -> String {
         String::new(),
     ];
     lines.extend(job.permissions());
-    lines.push(
-        "A private repository: the key GIT_TOKEN of the same Secret. Webhooks: the keys that"
-            .to_owned(),
-    );
-    lines.push("`notify` in boxctl.yaml names.".to_owned());
+    if place.repository.starts_with("https://") {
+        lines.push("For a private repository the Secret also has the key GIT_TOKEN.".to_owned());
+    }
     comment(&lines)
 }
 

@@ -27,6 +27,9 @@ pub struct Job {
     pub aws_region: Option<String>,
     /// Whether it tells webhooks of what changes.
     pub notifies: bool,
+    /// Variables that the project's files read from the environment: URLs of webhooks, the key of
+    /// the states.
+    pub environment: Vec<String>,
 }
 
 impl Job {

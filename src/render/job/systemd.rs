@@ -29,8 +29,7 @@ pub fn service(job: &Job, place: &OnMachine) -> String {
     ];
     lines.extend(job.permissions());
     let words: Vec<String> = job.words().into_iter().map(argument).collect();
-    let memory = place.memory.iter().filter(|_| job.notifies);
-    let memory = memory.map(|dir| format!("ReadWritePaths={}\n", argument(dir)));
+    let memory = place.memory.iter().map(|dir| format!("ReadWritePaths={}\n", argument(dir)));
     format!(
         "{comment}[Unit]
 Description=Look for drift of {project}

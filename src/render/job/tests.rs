@@ -14,6 +14,7 @@ fn job() -> Job {
         cluster: true,
         aws_region: Some("ap-northeast-1".into()),
         notifies: true,
+        environment: vec!["SLACK_WEBHOOK_URL".into(), "STATE_KEY".into()],
     }
 }
 
