@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backend::{self, Backend, Telling};
+use super::backend::{self, Backend};
 use super::error::StoreError;
-use super::lock::{LockError, LockInfo, Locked};
+use super::lock::LockInfo;
 use super::remote::{Calls, Remote};
 use crate::model::port::{Expected, Turn};
 
@@ -40,7 +40,7 @@ impl Timing {
     }
 
     /// How often who waits looks at it.
-    fn poll(&self) -> Duration {
+    pub(super) fn poll(&self) -> Duration {
         (self.renew() / 5).clamp(Duration::from_millis(10), Duration::from_secs(2))
     }
 }
@@ -195,7 +195,15 @@ pub(super) struct Watched {
     /// Since when it stands still, by this process's monotonic clock.
     since: Instant,
     /// Whether it was seen to move: its holder is alive.
-    moved: bool,
+    pub moved: bool,
+    /// Who has it.
+    pub holder: String,
+}
+
+impl Watched {
+    fn anew(expected: Expected, holder: String, moved: bool) -> Watched {
+        Watched { expected, since: Instant::now(), moved, holder }
+    }
 }
 
 /// What came of an attempt at a lease.
@@ -206,55 +214,20 @@ pub(super) enum Attempt {
     Held(String),
 }
 
-/// A lease that was taken.
-pub(super) struct Taken {
-    pub lease: Lease,
-    /// Whether it was another's until then.
-    pub is_taken_over: bool,
-}
-
 impl Lease {
-    /// Takes a stack's lease, waiting for one that is held until it is known whether its holder is
-    /// alive, and until `deadline` if it is.
-    pub(super) fn take(
+    /// Looks whether a lease moves that is wanted later.
+    pub(super) fn look(
         remote: &Remote,
-        stack: &str,
-        info: &LockInfo,
-        deadline: Instant,
-        tell: Telling<'_>,
-    ) -> Result<Taken, LockError> {
-        let dead = remote.calls.timing.dead;
-        let mut watch: Option<Watched> = None;
-        let mut told: Option<String> = None;
-        loop {
-            let holder = match Lease::attempt(remote, stack, info, &mut watch)? {
-                Attempt::Taken(lease) => {
-                    let gone = told.filter(|_| watch.is_some());
-                    if let Some(gone) = &gone {
-                        tell(&format!(
-                            "the lock of {gone} has not moved for {dead:?}: took it over"
-                        ));
-                    }
-                    return Ok(Taken { lease, is_taken_over: gone.is_some() });
-                }
-                Attempt::Held(holder) => holder,
-            };
-            if told.as_ref() != Some(&holder) {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let most = Duration::from_secs(left.as_secs()).max(dead);
-                tell(&format!(
-                    "the state of `{stack}` is locked by {holder}: waiting up to {most:?} for it \
-                     to move"
-                ));
-                told = Some(holder.clone());
-            }
-            let moves = watch.as_ref().is_some_and(|seen| seen.moved);
-            if moves && Instant::now() >= deadline {
-                let (stack, path) = (stack.to_owned(), remote.path(&backend::lock(stack)));
-                return Err(Locked { stack, path, holder }.into());
-            }
-            std::thread::sleep(remote.calls.timing.poll());
+        of: &str,
+        watch: &mut Option<Watched>,
+    ) -> Result<(), StoreError> {
+        let name = backend::lock(of);
+        let Some(found) = remote.read(&name)? else { return Ok(()) };
+        let Some(holder) = parse(remote, &name, &found.content)?.holder else { return Ok(()) };
+        if watch.as_ref().is_none_or(|seen| seen.expected != found.expected) {
+            *watch = Some(Watched::anew(found.expected, holder, watch.is_some()));
         }
+        Ok(())
     }
 
     /// Takes a lease if it is free, or has stood still in `watch` for long enough: `watch` stays as
@@ -293,8 +266,7 @@ impl Lease {
                     }
                 }
                 _ => {
-                    let moved = watch.is_some();
-                    *watch = Some(Watched { expected, since: Instant::now(), moved });
+                    *watch = Some(Watched::anew(expected, holder.clone(), watch.is_some()));
                     return Ok(Attempt::Held(holder.clone()));
                 }
             }

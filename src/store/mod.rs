@@ -23,6 +23,7 @@ mod renaming;
 mod schema;
 mod sealed;
 mod states;
+mod waiting;
 
 pub use error::StoreError;
 pub use journal::StoreJournal;

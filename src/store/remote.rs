@@ -16,6 +16,7 @@ use super::claims::Claims;
 use super::error::StoreError;
 use super::lease::{self, Attempt, Lease, Watched};
 use super::lock::{Lock, LockError, LockInfo};
+use super::waiting;
 use crate::model::port::{Expected, KeepError, Objects, Put, Turn};
 
 /// How long a lock is waited for at most, whatever was asked for.
@@ -145,8 +146,8 @@ impl Backend for Remote {
         self.probe()?;
         let deadline = Instant::now() + timeout.min(YEAR);
         let (mut leases, mut standings, mut taken_over) = (Vec::new(), Vec::new(), Vec::new());
-        for stack in stacks {
-            let taken = Lease::take(self, stack, info, deadline, tell)?;
+        let all = waiting::take_all(self, stacks, info, deadline, tell)?;
+        for (stack, taken) in stacks.iter().zip(all) {
             standings.push(((*stack).to_owned(), Arc::clone(&taken.lease.standing)));
             if taken.is_taken_over {
                 taken_over.push((*stack).to_owned());

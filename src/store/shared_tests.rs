@@ -271,3 +271,30 @@ fn runs_take_turns_where_states_are_shared() {
     };
     assert!(error.to_string().contains("was taken over"), "{error}");
 }
+
+#[test]
+fn what_a_dead_run_held_is_taken_over_together() {
+    let memory = Arc::new(Memory::default());
+    let stacks = ["a", "b", "c", "d"];
+    let lock = |store: &Store, tell: &mut dyn FnMut(&str)| {
+        store.lock(&stacks, &who("apply"), Duration::ZERO, tell)
+    };
+    let held = lock(&store_on(&memory), &mut |_| {}).unwrap();
+    let there = memory.objects.lock().unwrap().clone();
+    drop(held);
+    *memory.objects.lock().unwrap() = there;
+    let (mut told, began) = (Vec::new(), std::time::Instant::now());
+    let all = lock(&store_on(&memory), &mut |text| told.push(text.to_owned())).unwrap();
+    assert!(began.elapsed() >= DEAD, "{:?}", began.elapsed());
+    assert_eq!(all.taken_over, stacks);
+    // One after the other, the last would have been taken three waits after the first.
+    let acquired = |name: &str| {
+        let object = memory.objects.lock().unwrap().get(name).cloned().unwrap();
+        let text = String::from_utf8(object.content).unwrap();
+        let record: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        record["acquired"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
+    let between = acquired("d.lock").duration_since(acquired("a.lock"));
+    assert!(between.unsigned_abs() < 3 * DEAD, "{between:?}");
+    assert_eq!(told.len(), 2, "one wait, and one takeover: {told:?}");
+}

@@ -19,7 +19,7 @@ impl Gate {
     }
 
     /// A lab whose sandbox asks here before it answers what fits.
-    fn before(call: &str) -> (Lab, Gate) {
+    pub fn before(call: &str) -> (Lab, Gate) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut lab = Lab::hasty("openhands", &[]);
         let ask = listener.local_addr().unwrap();
@@ -55,7 +55,7 @@ impl Apply {
         Apply { child, err, said: String::new() }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }

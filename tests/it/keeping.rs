@@ -199,3 +199,26 @@ fn a_stack_whose_rename_is_killed_anywhere_has_all_it_had() {
         assert!(!copy.path().join("state/openhands.json").exists(), "{point:?}");
     }
 }
+
+#[test]
+fn a_signal_before_any_step_gives_the_lock_back() {
+    if is_moto() {
+        return;
+    }
+    let (lab, gate) = Gate::before("method: GET, path: '*/cfd_tunnel'");
+    namespace(&lab);
+    keep(&lab, SHARED);
+    lab.edit("boxctl.yaml", "request: 600ms", "request: 60s");
+    let apply = Apply::start(&lab, &[]);
+    let held = gate.reached();
+    lab.run(&["state", "unlock", "openhands"]).exits(5).says("is locked by `boxctl apply`");
+    apply.signal("-INT");
+    let (code, said) = apply.end();
+    assert_eq!(code, Some(130), "{said}");
+    let leases =
+        lab.kubernetes("GET", "/apis/coordination.k8s.io/v1/namespaces/boxctl/leases", None);
+    let lease = &leases["items"][0];
+    assert!(lease["metadata"]["name"].is_string(), "{leases:#}");
+    assert_eq!(lease["spec"]["holderIdentity"].as_str().unwrap_or_default(), "", "{lease:#}");
+    drop(held);
+}
