@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Mutex;
 
+use boxctl::engine::attribution::date;
+use boxctl::model::change::FieldChange;
 use serde_json::{Value, json};
 
 use cases::{ANN, CASES, Case, DEPLOYMENT, MORE, Quiet, lab, record};
@@ -176,6 +178,17 @@ fn the_audit_log_is_asked_only_when_something_rings_and_nothing_fails_without_it
     assert!(told.contains("`Account Settings Read` for the account"), "{told}");
     assert!(told.contains("^ written 2"), "{told}");
 
+    // A page may be smaller than is asked for.
+    lab.set("CLOUDFLARE_API_TOKEN", &all);
+    let refused = json!({"path": "*/logs/audit", "times": 1, "status": 400,
+        "body": {"success": false, "errors": [{"code": 1001, "message": "limit"}], "messages": [],
+            "result": null}});
+    lab.plan_faults(&json!([refused]));
+    lab.set("CLOUDFLARE_API_TOKEN", &reader);
+    lab.forget_requests();
+    assert!(flowing(&lab.run(&["drift"]).exits(2).out).contains("written by the API token plan"));
+    assert_eq!(asked(&lab), 2);
+
     // Nor does anything fail where the log itself does.
     lab.set("CLOUDFLARE_API_TOKEN", &all);
     lab.plan_faults(&json!([{"path": "*/logs/audit", "times": 1000, "status": 404,
@@ -291,4 +304,50 @@ fn the_binary_is_quiet_as_long_as_nothing_happens() {
         // The order of answers begins anew.
         lab.restart(&["--mangle", "11"]);
     }
+}
+
+#[test]
+fn what_was_applied_is_not_pending_whatever_it_is_made_of() {
+    for fixture in ["longform", "several", "connector", "volumes"] {
+        let lab = Lab::own(fixture);
+        lab.apply(&[]);
+        let found = lab.run(&["drift", "--json"]).exits(0).json();
+        assert_eq!(found["pending"], json!([]), "{fixture}");
+    }
+}
+
+#[test]
+fn what_another_run_of_boxctl_applied_is_said_to_be_that_ones() {
+    let kind = boxctl::kinds::find("k8s").unwrap();
+    let dated = |applied: &str, by: Option<&str>| {
+        let recorded = serde_json::from_value(json!({"kind": "k8s", "id": "x", "key": {},
+            "sent": {}, "answered": {}, "modified_at": "2026-01-02T03:04:05Z",
+            "created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z"}))
+        .unwrap();
+        let raw = json!({"metadata": {"managedFields": [
+            {"manager": "boxctl", "operation": "Apply", "time": applied, "fieldsV1": {}},
+            {"manager": "other", "operation": "Update", "time": "2026-02-02T03:04:05Z",
+                "fieldsV1": {}}]}});
+        let remote = boxctl::model::observed::Remote {
+            id: "x".to_owned(),
+            spec: json!({}),
+            outputs: serde_json::Map::new(),
+            version: None,
+            raw,
+        };
+        let mut field = FieldChange::new("spec.replicas", Some(json!(1)), Some(json!(3)));
+        field.by = by.map(str::to_owned);
+        field.since = by.map(|_| "2026-02-02T03:04:05Z".to_owned());
+        let mut fields = vec![field];
+        date(kind, &recorded, &remote, &mut fields);
+        let FieldChange { by, since, note, .. } = fields.remove(0);
+        (by.unwrap_or_default(), since.unwrap_or_default(), note.unwrap_or_default())
+    };
+    let later = "2026-01-03T00:00:00Z";
+    let (by, since, note) = dated(later, None);
+    assert_eq!((by.as_str(), since.as_str()), ("boxctl", later));
+    assert!(note.contains("by another run"), "{note}");
+    // What someone else owns is theirs, and boxctl's own write is nobody's.
+    assert_eq!(dated(later, Some("other")).0, "other");
+    assert_eq!(dated("2026-01-02T03:04:05Z", None), Default::default());
 }
