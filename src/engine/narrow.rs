@@ -55,3 +55,56 @@ fn needs(change: &Change, other: &Change, exposed: &BTreeSet<&Address>) -> bool 
             || exposed.contains(&other.address)
             || awaited(change).any(|address| *address == other.address))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::error::Report;
+
+    fn change(name: &str, action: Action, needs: &[&str], unknown: &[&str]) -> Change {
+        let address = |name: &str| Address::new("x", name);
+        let mut change = Change::awaiting(address(name));
+        change.phase = crate::model::change::Phase::Whole;
+        change.action = action;
+        let step = |name: &&str| Change { address: address(name), ..change.clone() }.step();
+        change.needs = needs.iter().map(step).collect();
+        change.unknown = unknown.iter().map(|name| (format!("of_{name}"), address(name))).collect();
+        change
+    }
+
+    /// The names of the changes that are left of a plan, and of what they need.
+    fn left(changes: &[Change], asked: &str, exposed: &[&str]) -> (String, String) {
+        let warning =
+            |name: &&str| Report::warning("exposed", "open").about(&Address::new("x", *name));
+        let example = include_str!("../../plans/example.json");
+        let example: crate::model::plan::Plan = serde_json::from_str(example).unwrap();
+        let mut plan = StackPlan {
+            changes: changes.to_vec(),
+            checks: exposed.iter().map(warning).collect(),
+            ..example.stacks[0].clone()
+        };
+        narrow(&mut plan, &BTreeSet::from([Address::new("x", asked)]));
+        let names = plan.changes.iter().map(|change| change.address.name()).collect();
+        let needs = plan.changes.iter().flat_map(|change| &change.needs);
+        (names, needs.map(|step| step.address.name()).collect())
+    }
+
+    #[test]
+    fn what_was_asked_for_is_left_with_what_it_takes_and_brings() {
+        let is = |names: &str, needs: &str| (names.to_owned(), needs.to_owned());
+        let update = |name, needs: &[&str]| change(name, Action::Update, needs, &[]);
+        let all = [
+            update("a", &[]),
+            update("b", &["a"]),
+            change("c", Action::Create, &[], &[]),
+            update("d", &["c"]),
+            change("e", Action::Update, &["d", "c"], &["c"]),
+            update("f", &[]),
+        ];
+        assert_eq!(left(&all, "b", &[]), is("b", ""), "a mere update is not needed");
+        assert_eq!(left(&all, "b", &["a"]), is("ab", "a"), "but a guard that is open is");
+        assert_eq!(left(&all, "d", &[]), is("cde", "cdc"), "what is gone is, and who waits for it");
+        assert_eq!(left(&all, "f", &["a"]), is("f", ""));
+        assert_eq!(left(&all, "z", &[]), is("", ""));
+    }
+}

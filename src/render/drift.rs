@@ -232,10 +232,18 @@ fn verdict(view: &DriftView, options: &RenderOptions) -> String {
     format!("{head} {counts}. {}\n", advice(view))
 }
 
-/// What puts drift right.
+/// What puts drift right. What is foreign is not boxctl's, so that no apply takes it away.
 pub(super) fn advice(view: &DriftView) -> String {
+    const KNOWN: &str = "`boxctl drift ack` says that it is known";
     let flag = if view.verify_secrets { " --verify-secrets" } else { "" };
-    format!("`boxctl apply{flag}` puts it right.")
+    let foreign = view.of_kind(DriftKind::Foreign).count();
+    match foreign {
+        0 => format!("`boxctl apply{flag}` puts it right."),
+        all if all == view.drift.len() => {
+            format!("What is foreign is not boxctl's to remove; {KNOWN}.")
+        }
+        _ => format!("`boxctl apply{flag}` puts it right, but for what is foreign: {KNOWN}."),
+    }
 }
 
 /// What is known, on one line.
@@ -335,6 +343,17 @@ pub fn json(view: &DriftView) -> Json {
 mod tests {
     use super::super::samples;
     use super::*;
+
+    #[test]
+    fn no_apply_is_said_to_take_away_what_is_foreign() {
+        let mut view = DriftView::of(&samples::plan());
+        assert_eq!(advice(&view), "`boxctl apply` puts it right.");
+        view.drift[0].1.kind = DriftKind::Foreign;
+        let said = advice(&view);
+        assert!(said.contains("puts it right, but for what is foreign"), "{said}");
+        view.drift.truncate(1);
+        assert!(!advice(&view).contains("puts it right"), "{}", advice(&view));
+    }
 
     #[test]
     fn drift_is_told_apart_from_what_is_pending() {

@@ -43,7 +43,7 @@ fn what_is_known_is_quiet_until_it_changes_or_the_time_is_up() {
     assert!(lab.read("drift.yaml").starts_with(&text), "what was there stays");
     let quiet = found(&lab, 0, "acknowledged");
     assert_eq!(quiet.len(), 2, "{quiet:#?}");
-    assert_eq!(quiet[0]["reason"], "the move");
+    assert_eq!(quiet[0]["acknowledged"]["reason"], "the move");
     assert_eq!(quiet[0]["paths"], json!(["ttl"]));
     lab.run(&ack("dns_record.openhands", "all of it")).exits(0);
     assert!(lab.read("drift.yaml").contains("  # ours\n  - stack: openhands\n"));
