@@ -251,6 +251,7 @@ Examples:
 Examples:
   boxctl apply                     shows the plan, asks, does it
   boxctl apply openhands --yes     in CI
+  boxctl apply --yes --markdown \"$GITHUB_STEP_SUMMARY\" --annotations github
   boxctl apply --plan next         the saved plan, as far as it still holds
   boxctl apply --adopt             take over what is there and identical
   boxctl apply --var runtime=dind  with another value for this run"
@@ -382,6 +383,8 @@ Examples:
   boxctl drift openhands --json  for an alarm that says what
   boxctl drift --verify-secrets  also values that no version tells of
   boxctl drift --notify          also tell the webhooks of boxctl.yaml, when the set of it changes
+  boxctl drift --html drift.html --markdown drift.md    a page, and a comment for an issue
+  boxctl drift --prometheus /var/lib/prometheus/node-exporter/boxctl.prom
   boxctl drift ack ADDRESS …     it is known: no alarm until it changes or the time is up
   boxctl drift accept ADDRESS    keep it: the edit of the files that asks for it
   boxctl drift revert ADDRESS    put just that back
