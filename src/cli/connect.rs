@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::event::Events;
+use crate::model::port::Holding;
 use crate::model::project::Project;
 use crate::providers::cluster::Cluster;
 use crate::providers::{Apis, Retry, Settings};
@@ -12,9 +13,15 @@ use crate::providers::{Apis, Retry, Settings};
 /// The variables that take the environment's place; None: the environment's own.
 pub type Overrides = Option<Vec<(String, String)>>;
 
-/// The APIs of a project; nothing is sent yet.
-pub fn connect(project: &Project, overrides: &Overrides, events: Arc<dyn Events>) -> Apis {
-    let retry = Retry { timing: project.timing, events: Some(events) };
+/// The APIs of a project; nothing is sent yet. What changes something is sent only while the locks
+/// are held.
+pub fn connect(
+    project: &Project,
+    overrides: &Overrides,
+    events: Arc<dyn Events>,
+    holding: Arc<dyn Holding>,
+) -> Apis {
+    let retry = Retry { timing: project.timing, events: Some(events), holding: Some(holding) };
     let Some(variables) = overrides else {
         let settings = Settings::from_env(project.aws_region.clone(), retry.clone());
         let cluster = Cluster::new(project.kubernetes_context.clone(), None, retry);

@@ -58,7 +58,7 @@ pub fn open(dir: &Path, project: &Project, keeping: &Keeping) -> Result<Store, S
 
 /// The objects that several machines share, or the directory that they do not.
 fn objects<'p>(project: &Project, place: &'p Place) -> Result<Arc<dyn Objects>, &'p Path> {
-    let retry = Retry { timing: project.timing, events: None };
+    let retry = Retry::from(project.timing);
     Ok(match place {
         Place::Local { dir } => return Err(dir),
         Place::S3 { bucket, prefix, region, endpoint } => {

@@ -112,7 +112,12 @@ impl Wires {
         let renderer =
             Arc::new(Renderer { shape, lines: Lines::of(&session.dir), told: Mutex::default() });
         Wires {
-            apis: connect(&session.project, &session.overrides, renderer.clone()),
+            apis: connect(
+                &session.project,
+                &session.overrides,
+                renderer.clone(),
+                Arc::new(session.store.clone()),
+            ),
             secrets: Arc::new(RwLock::new(secrets)),
             renderer,
             outside: Machine { began: Instant::now() },

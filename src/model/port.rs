@@ -87,6 +87,15 @@ pub trait Turn: Send {
     fn check(&self) -> std::io::Result<()>;
 }
 
+/// What a run holds while it changes something: its locks.
+pub trait Holding: Send + Sync {
+    /// Makes sure that they are still its own: who was paused for long may have been replaced.
+    ///
+    /// # Errors
+    /// Another run has one of them by now, or that can't be told.
+    fn check(&self) -> std::io::Result<()>;
+}
+
 /// Time and chance, from outside.
 pub trait Outside: Send + Sync {
     /// Now.

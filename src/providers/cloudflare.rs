@@ -191,6 +191,7 @@ impl Cloudflare {
         let operation = operation(call);
         let request = self.request(call, &operation, secrets)?;
         let place = self.place(&operation).await;
+        self.retry.may_send(call, &operation)?;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let sent = request.send().await;

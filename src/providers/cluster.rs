@@ -78,7 +78,12 @@ impl Transport for Cluster {
                 Some(body) => Some(reveal(Service::Kubernetes, &call.path, body, secrets)?),
                 None => None,
             };
-            let sent = self.retry.run(call, || client.send(call, body.clone())).await;
+            let operation = format!("{} {}", call.method.as_str(), call.path);
+            let attempt = || async {
+                self.retry.may_send(call, &operation)?;
+                client.send(call, body.clone()).await
+            };
+            let sent = self.retry.run(call, attempt).await;
             match sent.map_err(|error| in_doubt(call, error)) {
                 Ok(mut answer) if !answer.is_success() => {
                     // A refusal may quote the body.

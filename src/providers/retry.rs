@@ -10,10 +10,16 @@ use jiff::Timestamp;
 use crate::model::call::{Call, Service};
 use crate::model::error::{CallError, Failure};
 use crate::model::event::{Event, Events};
+use crate::model::port::Holding;
 use crate::model::project::Timing;
+
+use super::not_sent;
 
 /// The code of a call of which no connection came about.
 pub const CONNECT: &str = "connect";
+
+/// The code of a call that is not sent, since another run goes on with the state.
+const REPLACED: &str = "replaced";
 
 /// How long a pause is not worth a line.
 const BRIEF: Duration = Duration::from_secs(1);
@@ -36,11 +42,13 @@ pub struct Retry {
     pub timing: Timing,
     /// Who is told of pauses.
     pub events: Option<Arc<dyn Events>>,
+    /// What has to be held still when a call that changes something leaves.
+    pub holding: Option<Arc<dyn Holding>>,
 }
 
 impl From<Timing> for Retry {
     fn from(timing: Timing) -> Self {
-        Retry { timing, events: None }
+        Retry { timing, ..Retry::default() }
     }
 }
 
@@ -187,6 +195,20 @@ impl Retry {
             .await
     }
 
+    /// To be asked right before a call leaves, again each time that it is sent: a run that was
+    /// paused meanwhile, and replaced, sends nothing more.
+    ///
+    /// # Errors
+    /// Nothing is to be sent.
+    pub fn may_send(&self, call: &Call, operation: &str) -> Result<(), CallError> {
+        let Some(holding) = self.holding.as_ref().filter(|_| call.mutating) else { return Ok(()) };
+        holding.check().map_err(|error| {
+            let message = format!("nothing more is sent: {error}");
+            not_sent(call.service, operation, REPLACED, message)
+                .with_hint("plan again when the other run has ended")
+        })
+    }
+
     /// Tells of a wait for room in a service's budget, where it is worth a line.
     pub fn tell_pause(&self, operation: &str, pause: Duration) {
         if let Some(events) = self.events.as_ref().filter(|_| pause >= BRIEF) {
@@ -235,9 +257,10 @@ pub(super) fn retry_after_ms(text: &str, now: Timestamp) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::model::call::Method;
-    use crate::providers::not_sent;
 
     #[derive(Default)]
     struct Heard(std::sync::Mutex<Vec<Event>>);
@@ -278,6 +301,38 @@ mod tests {
             .await;
         drop(result);
         count
+    }
+
+    /// Locks that are lost after so many looks.
+    struct Lost(AtomicUsize);
+
+    impl Holding for Lost {
+        fn check(&self) -> std::io::Result<()> {
+            let one_less = |left: usize| left.checked_sub(1);
+            let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+            left.map(drop).map_err(|_| std::io::Error::other("another run took over"))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_sent_again_is_not_sent_once_the_locks_are_lost() {
+        let holding: Option<Arc<dyn Holding>> = Some(Arc::new(Lost(2.into())));
+        let retry = Retry { holding, ..retry() };
+        let write = Call::change(Service::Cloudflare, Method::Post, "/x");
+        let mut sent = 0;
+        let result: Result<(), CallError> = retry
+            .run(&write, || {
+                let may = retry.may_send(&write, "POST /x");
+                sent += usize::from(may.is_ok());
+                let throttled = failure(Failure::Throttled, 429, "", "");
+                async move { Err(may.err().unwrap_or(throttled)) }
+            })
+            .await;
+        let error = result.unwrap_err();
+        assert_eq!((sent, error.failure), (2, Failure::NotSent));
+        assert_eq!(error.message, "nothing more is sent: another run took over");
+        // Who only reads need not hold anything.
+        assert!(retry.may_send(&Call::get(Service::Cloudflare, "/x"), "GET /x").is_ok());
     }
 
     #[tokio::test]

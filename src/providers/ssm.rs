@@ -228,6 +228,7 @@ impl Ssm {
             self.retry.tell_pause("SSM PutParameter", pause);
             tokio::time::sleep(pause).await;
         }
+        self.retry.may_send(call, &call.path)?;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let result = operate(clients, &call.path, &input).await;

@@ -293,6 +293,9 @@ impl<'a> StackRun<'a> {
     /// The record is not durable: nothing more may be sent.
     pub fn record(&self, entry: Entry) -> Result<u64, StepError> {
         let mut shared = self.shared();
+        if shared.replaced {
+            return Err(StepError::Replaced("another run goes on with the state".to_owned()));
+        }
         if shared.broken {
             return Err(StepError::Journal("an earlier record is not durable".to_owned()));
         }

@@ -8,7 +8,7 @@ use super::backend::{self, Backend};
 use super::error::StoreError;
 use super::format;
 use super::journal::{self, Text};
-use super::lease::Standing;
+use super::standing::Standing;
 use super::states::{Store, begin_entry};
 use crate::model::port::Expected;
 use crate::model::state::State;
@@ -51,6 +51,11 @@ impl Claims {
     /// Keeps what is known of a stack's lock.
     pub(super) fn hold(&self, stack: &str, standing: &Arc<Standing>) {
         self.held().locks.insert(stack.to_owned(), Arc::clone(standing));
+    }
+
+    /// What is known of all locks.
+    pub(super) fn standings(&self) -> Vec<Arc<Standing>> {
+        self.held().locks.values().cloned().collect()
     }
 
     /// What is known of a stack's lock.

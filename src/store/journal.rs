@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::backend::Durable;
 use super::error::StoreError;
-use super::lease::Standing;
+use super::standing::Standing;
 use crate::model::journal::{Entry, FORMAT_VERSION, Journal, JournalError, Numbered};
 
 const HEAD: &str = "{\"record\":";
@@ -168,6 +168,10 @@ impl StoreJournal {
         }
         self.file.add(text.as_bytes())?;
         self.file.sync()?;
+        // It may have stood still while the answer was on its way.
+        if let Some(standing) = &self.standing {
+            standing.assure().map_err(io::Error::other)?;
+        }
         self.broken = false;
         self.next += 1;
         Ok(number)

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::backend::{self, Backend};
+use super::calls::Calls;
 use super::error::StoreError;
 use super::lock::LockInfo;
-use super::remote::{Calls, Remote};
+use super::remote::Remote;
+use super::standing::{Moment, Standing};
 use crate::model::port::{Expected, Turn};
 
 /// How long a run that ends waits for its lease to be given back.
@@ -60,74 +62,13 @@ pub(super) struct Record {
     pub nonce: String,
 }
 
-/// What a holder knows of its lease.
-#[derive(Debug)]
-pub(super) struct Standing {
-    of: String,
-    /// Who holds it: what the lease says.
-    pub(super) holder: String,
-    nonce: String,
-    dead: Duration,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-enum Known {
-    /// It was this holder's at that moment; since then, renewing it failed if there is a reason.
-    Held { at: Instant, trouble: Option<String> },
-    /// Somebody else has it.
-    Lost { to: Option<String> },
-}
-
-impl Standing {
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn renewed(&self, at: Instant) {
-        *self.known() = Known::Held { at, trouble: None };
-    }
-
-    fn lost(&self, to: Option<String>) {
-        *self.known() = Known::Lost { to };
-    }
-
-    fn failed(&self, reason: String) {
-        if let Known::Held { trouble, .. } = &mut *self.known() {
-            *trouble = Some(reason);
-        }
-    }
-
-    /// Whether the holder may go on, as far as it knows. That it was paused is no reason against
-    /// it: whether it was replaced meanwhile, its next write finds out.
-    ///
-    /// # Errors
-    /// It was replaced, or could not renew its lease for so long that it may have been.
-    pub fn check(&self) -> Result<(), StoreError> {
-        match &*self.known() {
-            Known::Lost { to } => {
-                Err(StoreError::Replaced { stack: self.of.clone(), by: to.clone() })
-            }
-            Known::Held { at, trouble: Some(reason) } if at.elapsed() >= self.dead => {
-                let (stack, reason) = (self.of.clone(), reason.clone());
-                Err(StoreError::Unrenewed { stack, dead: self.dead, reason })
-            }
-            Known::Held { .. } => Ok(()),
-        }
-    }
-
-    /// Whether it was renewed so lately that nobody can have taken it over.
-    fn is_fresh(&self) -> bool {
-        matches!(&*self.known(), Known::Held { at, .. } if at.elapsed() < self.dead / 2)
-    }
-}
-
 /// A lease that is held, and renewed, until it is dropped.
 pub(super) struct Lease {
     /// What is known of it.
     pub standing: Arc<Standing>,
     handle: Arc<Handle>,
-    calls: Calls,
+    /// The runtime has to live until the lease is given back.
+    _calls: Calls,
 }
 
 impl Drop for Lease {
@@ -170,22 +111,7 @@ pub fn give_back_leases() {
 
 impl Turn for Lease {
     fn check(&self) -> std::io::Result<()> {
-        let standing = &self.standing;
-        standing.check().map_err(std::io::Error::other)?;
-        if standing.is_fresh() {
-            return Ok(());
-        }
-        let (calls, name) = (self.calls.clone(), backend::lock(&standing.of));
-        let found = self.calls.wait(async move { calls.read(&name).await });
-        let found = found.map_err(std::io::Error::other)?;
-        let record = found.and_then(|found| read(&found.content).ok());
-        match record {
-            Some(record) if record.nonce == standing.nonce => Ok(()),
-            other => {
-                let (stack, by) = (standing.of.clone(), other.and_then(|record| record.holder));
-                Err(std::io::Error::other(StoreError::Replaced { stack, by }))
-            }
-        }
+        self.standing.assure().map_err(std::io::Error::other)
     }
 }
 
@@ -291,19 +217,13 @@ impl Lease {
             seconds: timing.dead.as_secs(),
             nonce: uuid::Uuid::new_v4().to_string(),
         };
-        let at = Instant::now();
+        let at = Moment::now();
         let held = match remote.put(&name, &text(&record), expected) {
             Ok(held) => held,
             Err(StoreError::Moved { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let standing = Arc::new(Standing {
-            of: of.to_owned(),
-            holder: info.to_string(),
-            nonce: record.nonce.clone(),
-            dead: timing.dead,
-            known: Mutex::new(Known::Held { at, trouble: None }),
-        });
+        let standing = Arc::new(Standing::new(of, info.to_string(), timing.dead, at));
         let (stop, stopped) = tokio::sync::mpsc::channel(1);
         let (end, ended) = mpsc::channel();
         let renewing = Renewing {
@@ -321,7 +241,7 @@ impl Lease {
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         held.retain(|handle| handle.strong_count() > 0);
         held.push(Arc::downgrade(&handle));
-        Ok(Some(Lease { standing, handle, calls: remote.calls.clone() }))
+        Ok(Some(Lease { standing, handle, _calls: remote.calls.clone() }))
     }
 }
 
@@ -339,12 +259,16 @@ impl Renewing {
     async fn run(mut self, mut stopped: tokio::sync::mpsc::Receiver<()>) {
         let every = self.calls.timing.renew();
         loop {
-            let is_over = tokio::time::timeout(every, stopped.recv()).await.is_ok();
+            let is_over = tokio::select! {
+                _ = stopped.recv() => true,
+                () = tokio::time::sleep(every) => false,
+                () = self.standing.wanted.notified() => false,
+            };
             self.record.renewed = Timestamp::now().to_string();
             if is_over {
                 self.record.holder = None;
             }
-            let at = Instant::now();
+            let at = Moment::now();
             match self.calls.put(&self.name, &text(&self.record), &self.held).await {
                 Ok(Some(next)) => {
                     self.held = next;
@@ -368,7 +292,7 @@ impl Renewing {
 
     /// Looks whose the lease is after a renewal was refused: an earlier one may have arrived after
     /// it was given up on. Whether it is still this holder's.
-    async fn look(&mut self, at: Instant) -> bool {
+    async fn look(&mut self, at: Moment) -> bool {
         let found = match self.calls.read(&self.name).await {
             Ok(found) => found,
             Err(error) => {
@@ -435,38 +359,4 @@ fn parse(remote: &Remote, name: &str, content: &[u8]) -> Result<Record, StoreErr
         what: "lock",
         source,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn standing(dead: Duration) -> Standing {
-        Standing {
-            of: "s".to_owned(),
-            holder: "me".to_owned(),
-            nonce: "n".to_owned(),
-            dead,
-            known: Mutex::new(Known::Held { at: Instant::now(), trouble: None }),
-        }
-    }
-
-    #[test]
-    fn who_cannot_renew_a_lease_for_as_long_as_it_lasts_goes_on_no_more() {
-        let lasting = standing(Duration::from_secs(3600));
-        lasting.failed("the connection was reset".to_owned());
-        assert!(lasting.check().is_ok(), "there is time left");
-        // No time at all: it was paused, or nothing went wrong but slowly.
-        let late = standing(Duration::ZERO);
-        assert!(late.check().is_ok(), "its next write finds out");
-        late.failed("the connection was reset".to_owned());
-        let error = late.check().unwrap_err().to_string();
-        assert_eq!(error, "the lock of `s` could not be renewed for 0ns: the connection was reset");
-        late.renewed(Instant::now());
-        assert!(late.check().is_ok());
-        late.lost(Some("them".to_owned()));
-        late.failed("later".to_owned());
-        let error = late.check().unwrap_err().to_string();
-        assert_eq!(error, "the lock of `s` was taken over by them");
-    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::lease::Standing;
+use super::standing::Standing;
 
 /// Who holds a lock, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ mod remote;
 mod renaming;
 mod schema;
 mod sealed;
+mod standing;
 mod states;
 mod waiting;
 

@@ -19,7 +19,7 @@ use super::sealed::{self, Sealed};
 use crate::model::address::Address;
 use crate::model::history::Past;
 use crate::model::journal::{Entry, FORMAT_VERSION, Numbered, OpenIntent};
-use crate::model::port::{Objects, Turn, Turns};
+use crate::model::port::{Holding, Objects, Turn, Turns};
 use crate::model::secret::Secret;
 use crate::model::state::State;
 
@@ -52,6 +52,13 @@ pub struct Loaded {
     pub unfinished: bool,
     /// What the journal's records since the checkpoint are about.
     pub touched: BTreeSet<Address>,
+}
+
+impl Holding for Store {
+    fn check(&self) -> io::Result<()> {
+        let standings = self.claims.standings();
+        standings.iter().try_for_each(|standing| standing.assure()).map_err(io::Error::other)
+    }
 }
 
 impl Turns for Store {
@@ -210,6 +217,12 @@ impl Store {
         let name = backend::journal(&state.stack);
         let path = self.journal_path(&state.stack);
         let is_new = !self.has_begun(&state.stack)?;
+        // A question was asked, perhaps, and answered after the lock was another's: what is put
+        // there now would shut that one out.
+        let standing = self.claims.standing(&state.stack);
+        if let Some(standing) = &standing {
+            standing.assure()?;
+        }
         let (mut content, mut text) = self.claim(state)?;
         if text.records.is_empty() {
             content = journal::text(&path, vec![begin_entry(state)], state.journal + 1)?.into();
@@ -225,7 +238,6 @@ impl Store {
         let next = text.last().unwrap_or(state.journal).max(state.journal) + 1;
         let backend = Arc::clone(&self.backend);
         let appender = backend.appender(&name, content, text.torn, &self.claims)?;
-        let standing = self.claims.standing(&state.stack);
         Ok(StoreJournal::over(&path, appender, next).under(standing))
     }
 

@@ -57,6 +57,8 @@ pub struct Lab {
     dir: tempfile::TempDir,
     server: Option<Child>,
     environment: Vec<(String, String)>,
+    /// A kubeconfig that commands find beside the sandbox's.
+    kubeconfig: Option<PathBuf>,
     /// Serves SSM instead of the sandbox, where the tests are run with BOXCTL_TEST_SSM=moto.
     moto: Option<Moto>,
     http: reqwest::Client,
@@ -128,6 +130,7 @@ impl Lab {
             dir,
             server: None,
             moto: (wanted && environment.is_empty() && !own).then(Moto::start),
+            kubeconfig: None,
             environment: environment.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
@@ -144,6 +147,7 @@ impl Lab {
             dir,
             server: None,
             moto: None,
+            kubeconfig: None,
             environment: Vec::new(),
             http: self.http.clone(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
@@ -214,6 +218,11 @@ impl Lab {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Has commands find a kubeconfig beside the sandbox's.
+    pub fn add_kubeconfig(&mut self, path: PathBuf) {
+        self.kubeconfig = Some(path);
+    }
+
     /// The binary, in the project, with nothing in its environment but what it needs.
     pub fn command(&self) -> Command {
         self.command_of(env!("CARGO_BIN_EXE_boxctl"))
@@ -235,6 +244,11 @@ impl Lab {
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .envs(self.environment.iter().map(|(n, v)| (n, v)))
             .stdin(Stdio::null());
+        let own = self.environment.iter().find(|(name, _)| name == "KUBECONFIG");
+        if let (Some((_, own)), Some(more)) = (own, &self.kubeconfig) {
+            let paths = std::env::join_paths([Path::new(own), more]).unwrap();
+            command.env("KUBECONFIG", paths);
+        }
         command
     }
 

@@ -60,6 +60,9 @@ pub fn of(resource: &Resource) -> Vec<Column> {
             ("Value", false, |o, _| count(o, "/value").into()),
             ("Global-Default", false, |o, _| (o.get("globalDefault") == Some(&true.into())).into()),
         ]),
+        ("coordination.k8s.io", "leases") => {
+            with(&[("Holder", false, |o, _| text(o, "/spec/holderIdentity").into())])
+        }
         ("storage.k8s.io", "storageclasses") => STORAGE_CLASSES.to_vec(),
         _ => vec![NAME, AGE],
     }

@@ -39,6 +39,12 @@ impl Cause {
         Self { reason: "FieldValueForbidden", message, field: field.into() }
     }
 
+    /// There is more in a field than it takes.
+    pub fn too_long(field: impl Into<String>, bytes: usize) -> Self {
+        let message = format!("Too long: may not be more than {bytes} bytes");
+        Self { reason: "FieldValueTooLong", message, field: field.into() }
+    }
+
     /// A value names something that is not there.
     pub fn not_found(field: impl Into<String>, value: &str) -> Self {
         let message = format!("Not found: {}", json!(value));

@@ -85,7 +85,7 @@ impl World {
             "users": [{"name": "x", "user": {}}],
             "clusters": [{"name": "x", "cluster": {"server": format!("http://{address}")}}]});
         std::fs::write(kubeconfig.path(), text.to_string()).unwrap();
-        let retry = Retry { timing: TIMING, events: None };
+        let retry = Retry::from(TIMING);
         let api = Api::new(None, Some(kubeconfig.path().to_path_buf()), retry.clone());
         let settings = Settings::from_variables(|_| None, retry);
         let apis = Arc::new(Apis::new(settings).with_kubernetes(Arc::new(api)));

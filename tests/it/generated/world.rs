@@ -179,8 +179,8 @@ impl World {
                 "AWS_SECRET_ACCESS_KEY" => Some(key.secret.clone()),
                 _ => None,
             };
-            let retry = Retry { timing: TIMING, events: None };
-            Arc::new(Apis::new(Settings::from_variables(variable, retry)))
+            let settings = Settings::from_variables(variable, Retry::from(TIMING));
+            Arc::new(Apis::new(settings))
         };
         let dir = tempfile::tempdir().unwrap();
         let project = json!({"project": "generated", "stacks": ["stack.yaml"],

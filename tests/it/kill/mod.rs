@@ -3,7 +3,10 @@
 
 mod again;
 mod disk;
+pub mod machines;
 mod matrix;
+mod shared_states;
+mod two_machines;
 pub mod world;
 
 pub use matrix::{all, difference, is_moto};

@@ -35,6 +35,7 @@ pub fn object(resource: &Resource, object: &Value) -> Vec<Cause> {
             for map in ["data", "binaryData"] {
                 names::keys(object, map, &mut causes);
             }
+            size(resource, object, &mut causes);
         }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             binding(object, &mut causes);
@@ -54,6 +55,30 @@ pub fn object(resource: &Resource, object: &Value) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// How many bytes the values of a Secret or a ConfigMap have together at most
+/// (k8s.io/api/core/v1, `MaxSecretSize`).
+const MOST: usize = 1024 * 1024;
+
+fn size(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
+    let of = |map: &str, is_encoded: bool| -> usize {
+        let values = object.get(map).and_then(Value::as_object).into_iter().flatten();
+        let texts = values.filter_map(|(_, value)| value.as_str());
+        texts
+            .map(|text| match is_encoded {
+                true => text.trim_end_matches('=').len() * 3 / 4,
+                false => text.len(),
+            })
+            .sum()
+    };
+    let (field, bytes) = match resource.plural.as_str() {
+        "secrets" => ("data", of("data", true)),
+        _ => ("", of("data", false) + of("binaryData", true)),
+    };
+    if bytes > MOST {
+        causes.push(Cause::too_long(field, MOST));
+    }
 }
 
 fn workload(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
