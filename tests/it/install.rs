@@ -50,7 +50,13 @@ fn covers(documents: &[Value], request: &Value) -> bool {
         rest => (None, rest),
     };
     let (plural, name) = (rest[0], rest.get(1).copied());
-    let verb = if name.is_some() { "get" } else { "list" };
+    let verb = match request["method"].as_str().unwrap() {
+        "GET" if name.is_none() => "list",
+        "GET" => "get",
+        "POST" => "create",
+        "PUT" => "update",
+        other => other,
+    };
     let has = |rule: &Value, field: &str, wanted: &str| {
         rule[field].as_array().unwrap().iter().any(|one| one == wanted)
     };
@@ -102,6 +108,44 @@ fn the_job_in_the_cluster_may_read_what_it_reads_and_no_more() {
             }
         }
     }
+}
+
+#[test]
+fn the_job_may_read_states_in_the_cluster_and_write_what_it_told_last() {
+    let mut lab = Lab::of("openhands");
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "boxctl"}});
+    lab.kubernetes("POST", "/api/v1/namespaces", Some(("application/json", body)));
+    // Nobody listens there, and there is nothing to tell.
+    let state = "state: {backend: kubernetes, namespace: boxctl}\n\
+                 notify: [{type: json, url_env: HOOK}]\n";
+    let project = lab.read("boxctl.yaml");
+    let rest = project.lines().filter(|line| !line.starts_with("state:"));
+    lab.write("boxctl.yaml", &format!("{}\n{state}", rest.collect::<Vec<_>>().join("\n")));
+    lab.set("HOOK", "http://127.0.0.1:9/");
+    lab.apply(&[]);
+    let words =
+        ["kubernetes", "--image", "boxctl:1", "--repository", "https://git.example.org/a.git"];
+    let text = install(&lab, &words);
+    assert!(text.contains("--from-literal=HOOK=..."), "{text}");
+    let all = documents(&text);
+    lab.forget_requests();
+    lab.run(&["drift", "--notify"]).exits(0);
+    for request in lab.requests().iter().filter(|one| one["service"] == "kubernetes") {
+        assert!(covers(&all, request), "{request}");
+    }
+    // The one object that it may change is named, and no other kind can be written.
+    let writes = |rule: &&Value| {
+        rule["verbs"].as_array().unwrap().iter().any(|verb| verb != "get" && verb != "list")
+    };
+    let rules: Vec<&Value> =
+        all.iter().filter_map(|role| role["rules"].as_array()).flatten().filter(writes).collect();
+    assert_eq!(rules.len(), 2, "{rules:?}");
+    assert_eq!(
+        (&rules[0]["verbs"], &rules[0]["resources"]),
+        (&json!(["create"]), &json!(["secrets"]))
+    );
+    assert_eq!(rules[1]["verbs"], json!(["update"]));
+    assert_eq!(rules[1]["resourceNames"], json!(["boxctl.lolice.notes.drift.json"]));
 }
 
 #[test]
