@@ -15,15 +15,13 @@ use crate::providers::hints;
 use crate::render::job::kubernetes::{Grant, InCluster};
 use crate::render::job::systemd::OnMachine;
 use crate::render::job::{Job, github, kubernetes, systemd};
-
 use crate::store::Store;
 
 use super::install_args::{InstallCommand, JobArgs};
-use super::session::{Session, store_stop};
+use super::notifying::NOTE;
+use super::session::Session;
 use super::ui::Ui;
 
-/// The note with what was told last.
-const NOTE: &str = "drift";
 /// The fields of a cron line.
 const CRON_FIELDS: usize = 5;
 
@@ -103,11 +101,7 @@ fn tell_of_local_states(project: &Project, ui: &Ui) {
 
 /// Everything that is recorded.
 fn states(session: &Session) -> Result<Vec<State>, Stop> {
-    let mut states = Vec::new();
-    for name in session.store.list().map_err(|error| store_stop(&error))? {
-        let loaded = session.store.load(&name).map_err(|error| store_stop(&error))?;
-        states.extend(loaded.map(|loaded| loaded.state));
-    }
+    let states = super::states::all(session)?;
     if states.is_empty() {
         return Err(Stop::refused(
             Report::error("there is nothing recorded yet that a job could look after")
@@ -127,14 +121,14 @@ fn job(session: &Session, states: &[State], at: &Checkout, args: &JobArgs) -> Re
     let key = project.keeping.key_env.iter();
     let remembers = remembers(project);
     Ok(Job {
-        project: session.project.name.clone(),
+        project: project.name.clone(),
         dir: at.dir.clone(),
         schedule: String::new(),
         time_zone: args.time_zone.as_deref().map(time_zone).transpose()?,
-        cloudflare: permissions(&session.project, states),
+        cloudflare: permissions(project, states),
         aws: actions(place, has("ssm_parameter"), remembers),
         cluster: has("k8s") || matches!(place, Place::Kubernetes { .. }),
-        aws_region: session.project.aws_region.clone(),
+        aws_region: project.aws_region.clone(),
         notifies: !webhooks.is_empty(),
         environment: webhooks.iter().map(|one| &one.url_env).chain(key).cloned().collect(),
     })

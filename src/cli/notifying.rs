@@ -19,7 +19,7 @@ use super::ui::Ui;
 
 /// The note beside the state: what each webhook was told last. It is the only thing that the job
 /// may write.
-const NOTE: &str = "drift";
+pub(super) const NOTE: &str = "drift";
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -38,7 +38,11 @@ pub(super) fn no_state(session: &Session, stack: &str) -> Result<Stop, Stop> {
     Ok(Stop::error(Report::error(format!("there is no state of {stack}")).hint(there)))
 }
 
-fn all(session: &Session) -> Result<Vec<State>, Stop> {
+/// Every state of the project.
+///
+/// # Errors
+/// One can't be read.
+pub(super) fn all(session: &Session) -> Result<Vec<State>, Stop> {
     let names = session.store.list().map_err(|error| store_stop(&error))?;
     names.iter().map(|name| load(session, name)).collect()
 }
